@@ -1,0 +1,101 @@
+"""What happens while work is done, told to whoever listens: progress bars, pages, tests."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sfumato.errors import Cancelled
+from sfumato.records import ImageRecord
+
+log = logging.getLogger(__name__)
+
+
+class Event(BaseModel):
+    """Base of all events; `kind` tells them apart in JSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+
+
+class PhaseStarted(Event):
+    """A longer phase began: loading a model, encoding prompts, sampling, decoding, saving."""
+
+    kind: Literal["phase_started"] = "phase_started"
+    phase: str
+    detail: str = ""
+
+
+class StepCompleted(Event):
+    """One sampling step of one batch is done."""
+
+    kind: Literal["step_completed"] = "step_completed"
+    step: int = Field(description="Steps done in this batch, from 1.")
+    steps: int = Field(description="Steps in this batch.")
+    batch: int = Field(default=0, description="Which batch, from 0.")
+    batches: int = 1
+    steps_per_second: float = Field(default=0.0, description="Rate over the last steps.")
+    seconds_left: float | None = Field(default=None, description="Estimate for the whole request.")
+    preview: tuple[bytes, ...] = Field(default=(), description="Small PNG of each picture so far, when wanted.")
+
+
+class ImageSaved(Event):
+    """A picture is complete on disk."""
+
+    kind: Literal["image_saved"] = "image_saved"
+    image: ImageRecord
+
+
+class Warned(Event):
+    """Something the user should know although the work goes on."""
+
+    kind: Literal["warned"] = "warned"
+    message: str
+
+
+Listener = Callable[[Event], None]
+
+
+class EventBus:
+    """Hands each event to every listener, in order of subscription; a failing listener is logged and skipped."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Start listening; the returned function stops it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def emit(self, event: Event) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(event)
+            except Cancelled:
+                raise
+            except Exception:
+                log.exception("An event listener failed on %s", event.kind)
+
+
+class CancelToken:
+    """Lets another thread or a signal handler stop work between steps."""
+
+    def __init__(self) -> None:
+        self._flag = threading.Event()
+
+    def cancel(self) -> None:
+        self._flag.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._flag.is_set()
+
+    def check(self) -> None:
+        """Raises `Cancelled` once `cancel` was called."""
+        if self._flag.is_set():
+            raise Cancelled("Cancelled.", hint="Finished pictures were kept.")

@@ -1,0 +1,106 @@
+"""Every hook of the kernel. A plugin implements the ones it needs in its `plugin.py`.
+
+The verb tells the semantics: ``register_<things>(things)`` collects and returns nothing. Registration runs once,
+when the studio starts, in every process; it must be quick and import nothing heavy: give code as text
+(``"package.module:attribute"``), it is imported on use. A plugin that raises is quarantined with its traceback and
+none of its additions are kept; all other plugins go on. Plugins are called in name order.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from sfumato.checks import CheckInfo
+    from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
+    from sfumato.registry import Registrar
+    from sfumato.sampling import SamplerInfo, SchedulerInfo
+    from sfumato.settings import SettingsSectionInfo
+    from sfumato.tasks import TaskInfo
+
+PROJECT = "sfumato"
+KERNEL_API = (1, 0)
+"""Plugins declare ``SFUMATO_API = "1.0"``: same major number, and a minor number no higher than this one."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+# Sampling
+
+
+@hookspec
+def register_samplers(samplers: Registrar[SamplerInfo]) -> None:
+    """Offer samplers: ``samplers.add(name, target, label=..., aliases=..., order=..., options=...)``.
+
+    The target is a `sfumato.sampling.Sampler`; the keywords are the fields of `SamplerInfo`.
+    """
+
+
+@hookspec
+def register_schedulers(schedulers: Registrar[SchedulerInfo]) -> None:
+    """Offer schedulers: ``schedulers.add(name, target, label=..., aliases=...)``.
+
+    The target is a `sfumato.sampling.Scheduler`; the keywords are the fields of `SchedulerInfo`.
+    """
+
+
+# Models
+
+
+@hookspec
+def register_weight_formats(formats: Registrar[WeightFormatInfo]) -> None:
+    """Offer file formats for weights: ``formats.add(name, target, label=..., suffixes=(".safetensors",))``.
+
+    The target is a class without arguments fulfilling `sfumato.models.WeightFormat`.
+    """
+
+
+@hookspec
+def register_model_families(families: Registrar[ModelFamilyInfo]) -> None:
+    """Offer model families: ``families.add(name, target, label=...)``.
+
+    The target is a class without arguments fulfilling `sfumato.models.ModelFamily`. It is imported whenever a
+    checkpoint is to be detected, so its module must not import a tensor library at the top.
+    """
+
+
+@hookspec
+def register_models(models: Registrar[RegisteredModelInfo]) -> None:
+    """Bring models along: ``models.add(name, path, label=..., defaults=..., companions={...})``.
+
+    The target is the path of the checkpoint as text or `Path`, read with whatever format and family claim it.
+    """
+
+
+# Work
+
+
+@hookspec
+def register_tasks(tasks: Registrar[TaskInfo]) -> None:
+    """Offer ways to do a kind of work: ``tasks.add("generate", target, label=...)``.
+
+    The target is a `sfumato.tasks.Task`, called in the process of the backend that carries the work out.
+    """
+
+
+# The installation
+
+
+@hookspec
+def register_settings(sections: Registrar[SettingsSectionInfo]) -> None:
+    """Offer a section of settings: ``sections.add("engine", target, label=...)``.
+
+    The target is a pydantic model whose every field has a default; it appears as ``engine.<field>`` in
+    ``sfumato settings``, in the TOML file and as ``SFUMATO_ENGINE__<FIELD>`` in the environment.
+    """
+
+
+@hookspec
+def register_checks(checks: Registrar[CheckInfo]) -> None:
+    """Offer health checks for ``sfumato doctor``: ``checks.add(name, target, label=...)``.
+
+    The target is a `sfumato.checks.Check`; one that raises is reported as a problem of its plugin.
+    """

@@ -1,0 +1,248 @@
+"""Models as the kernel knows them: what a file holds, what a family makes of it, what a loaded model can do.
+
+No tensor library is imported here: a checkpoint is known by its header (tensor names, shapes, types), and the
+loaded model is a protocol that the engine drives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sfumato.noise_schedule import NoiseSchedule
+from sfumato.request import RequestDefaults
+from sfumato.sampling import Prediction
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sfumato.library import ModelLibrary
+
+Layout = Literal["single_file", "diffusers_folder"]
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A stored tensor: its type as the format spells it ("BF16", "F8_E4M3", "Q4_K"), shape, and bytes in the file.
+
+    `file` names the shard or part that holds it when a model is a folder; None means the header's own path.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+    file: Path | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class CheckpointHeader:
+    """All that is known of a checkpoint without reading a weight.
+
+    For a diffusers folder the names are prefixed by the part ("transformer/…", "vae/…") and `configs` holds each
+    part's config.json.
+    """
+
+    path: Path
+    layout: Layout
+    format: str
+    tensors: Mapping[str, TensorInfo]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: info.shape for name, info in self.tensors.items()}
+
+
+@runtime_checkable
+class WeightFormat(Protocol):
+    """A file format for weights (safetensors, GGUF ...). Reading a header must not import a tensor library."""
+
+    def read_header(self, path: Path) -> CheckpointHeader:
+        """Raises `CheckpointError` when the file is damaged or unsafe."""
+        ...
+
+    def open_tensors(self, path: Path) -> Mapping[str, Tensor]:
+        """The file's tensors by name, memory-mapped: nothing is read or copied until used."""
+        ...
+
+
+class WeightFormatInfo(BaseModel):
+    """Which files a weight format claims."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    label: str
+    suffixes: tuple[str, ...] = Field(description="File endings with the dot, lower case.")
+    aliases: tuple[str, ...] = ()
+
+
+class PartInfo(BaseModel):
+    """A part of a model (transformer, autoencoder, text encoder ...) as detected in its header."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str = Field(description="'transformer', 'autoencoder', 'clip_text', 't5_encoder' ...")
+    prefix: str = Field(default="", description="What its tensor names start with in the file.")
+    dtype: str = Field(default="", description="The stored type of most of its weights.")
+    parameters: int = Field(default=0, ge=0)
+    size_bytes: int = Field(default=0, ge=0)
+
+
+class ModelInfo(BaseModel):
+    """A model as detection found it; `sfumato models show` prints it whole."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="File or folder name without suffix, or the registered name.")
+    family: str
+    variant: str = Field(default="", description="'dev', 'schnell' ...")
+    label: str = ""
+    path: Path
+    layout: Layout = "single_file"
+    format: str = "safetensors"
+    prediction: Prediction = "flow"
+    sizes: dict[str, Any] = Field(default_factory=dict, description="Widths, depths, channels as detected.")
+    parts: tuple[PartInfo, ...] = Field(default=(), description="Parts found in this file or folder.")
+    missing_parts: tuple[str, ...] = Field(default=(), description="Parts that must be found beside it.")
+    defaults: RequestDefaults = RequestDefaults()
+    options: dict[str, Any] = Field(default_factory=dict, description="Family options this model prefers.")
+    metadata: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(part.size_bytes for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a model is put: a torch device name, and a compute type by part kind ("float32", "bfloat16" ...).
+
+    A part not named computes in `dtype`; "auto" leaves the choice to the family (never float16 on a CPU).
+    """
+
+    device: str = "cpu"
+    dtype: str = "auto"
+    part_dtypes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LatentFormat:
+    """How latents relate to pixels.
+
+    Attributes:
+        channels: Latent channels.
+        pixels_per_latent: Pixels along each side behind one latent (8 for all current autoencoders).
+        size_multiple: Width and height must be multiples of this many pixels.
+        rgb_factors: Linear projection to colours for previews: one (r, g, b) row a channel, in -1..1; may be empty.
+        rgb_bias: Added after the projection.
+    """
+
+    channels: int
+    pixels_per_latent: int = 8
+    size_multiple: int = 8
+    rgb_factors: tuple[tuple[float, float, float], ...] = ()
+    rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+WeightedText = Sequence[tuple[str, float]]
+"""A parsed prompt: pieces of text, each with its attention weight (1.0 = as written)."""
+
+
+@runtime_checkable
+class LoadedModel(Protocol):
+    """A model ready to draw; the engine knows nothing else of it. All tensors live on `device`.
+
+    `Conditioning` is whatever the family needs from a prompt (a dataclass of tensors); the engine only caches it and
+    hands it back, one a picture.
+    """
+
+    info: ModelInfo
+    latent_format: LatentFormat
+    device: str
+
+    def noise_schedule(self, width: int, height: int, options: Mapping[str, Any]) -> NoiseSchedule:
+        """The noise levels for pictures of this size in pixels."""
+        ...
+
+    def condition(self, text: WeightedText, options: Mapping[str, Any]) -> Any:
+        """Run the text encoders on one prompt."""
+        ...
+
+    def denoise(self, x: Tensor, sigma: float, conditioning: Sequence[Any], options: Mapping[str, Any]) -> Tensor:
+        """The clean estimate of latents ``x`` [b, c, h, w] at noise level `sigma`, one conditioning a picture."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents [b, c, h, w] to pixels [b, 3, H, W] in 0..1, float32."""
+        ...
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pixels [b, 3, H, W] in 0..1 to latents [b, c, h, w]."""
+        ...
+
+    def working_memory(self, width: int, height: int, batch_size: int, options: Mapping[str, Any]) -> int:
+        """Bytes needed beyond the weights at the peak, estimated from sizes alone."""
+        ...
+
+
+@runtime_checkable
+class ModelFamily(Protocol):
+    """A family of models of one architecture. The module that holds it must import without a tensor library."""
+
+    options: type[BaseModel]
+    """The family's knobs; each field's title, description and bounds drive CLI, docs and forms."""
+
+    def detect(self, header: CheckpointHeader) -> ModelInfo | None:
+        """What this checkpoint is, from tensor names and shapes alone; None when it is not of this family.
+
+        Raises `CheckpointError` when it is of this family but cannot be right (a wrong shape or type).
+        """
+        ...
+
+    def load(self, info: ModelInfo, library: ModelLibrary, placement: Placement) -> LoadedModel:
+        """Build the model, looking in `library` for parts the checkpoint does not hold.
+
+        Raises `MissingPart` naming what to get and where to put it, `CheckpointError` for bad weights.
+        """
+        ...
+
+
+class ModelFamilyInfo(BaseModel):
+    """A model family as registered."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    label: str
+    aliases: tuple[str, ...] = ()
+    summary: str = ""
+
+
+class RegisteredModelInfo(BaseModel):
+    """A model brought by a plugin, as opposed to one found in the model folders; the entry's target is its path."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    label: str
+    aliases: tuple[str, ...] = ()
+    summary: str = ""
+    licence: str = ""
+    defaults: RequestDefaults | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    companions: dict[str, Path] = Field(
+        default_factory=dict, description="Files of parts beside the weights: part kind to path (tokenizers)."
+    )
+    rgb_factors: tuple[tuple[float, float, float], ...] = Field(default=(), description="Preview projection.")
+    rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)

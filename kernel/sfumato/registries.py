@@ -1,0 +1,32 @@
+"""All registries of a studio in one place, one a `register_<things>` hook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sfumato.checks import CheckInfo
+from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
+from sfumato.registry import Registry
+from sfumato.sampling import SamplerInfo, SchedulerInfo
+from sfumato.settings import SettingsSectionInfo
+from sfumato.tasks import TaskInfo
+
+
+@dataclass(frozen=True)
+class Registries:
+    """What the plugins of one studio have contributed; the attribute name is the hook's `<things>`."""
+
+    samplers: Registry[SamplerInfo] = field(default_factory=lambda: Registry("sampler", SamplerInfo))
+    schedulers: Registry[SchedulerInfo] = field(default_factory=lambda: Registry("scheduler", SchedulerInfo))
+    weight_formats: Registry[WeightFormatInfo] = field(
+        default_factory=lambda: Registry("weight format", WeightFormatInfo)
+    )
+    model_families: Registry[ModelFamilyInfo] = field(
+        default_factory=lambda: Registry("model family", ModelFamilyInfo)
+    )
+    models: Registry[RegisteredModelInfo] = field(default_factory=lambda: Registry("model", RegisteredModelInfo))
+    tasks: Registry[TaskInfo] = field(default_factory=lambda: Registry("task", TaskInfo))
+    settings: Registry[SettingsSectionInfo] = field(
+        default_factory=lambda: Registry("settings section", SettingsSectionInfo)
+    )
+    checks: Registry[CheckInfo] = field(default_factory=lambda: Registry("check", CheckInfo))

@@ -1,0 +1,156 @@
+"""What a user asks for: one schema behind the CLI options, the Python API, the docs tables and, later, the web form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+SEED_LIMIT = 2**32
+RANDOM_SEED = -1
+
+
+def _group(name: str) -> dict[str, Any]:
+    """Where a form or a help page shows the field."""
+    return {"group": name}
+
+
+class GenerationRequest(BaseModel):
+    """A request for pictures. Fields left at None take the model's own defaults when the request is resolved."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str = Field(
+        default="",
+        title="Prompt",
+        description="What to draw. (word:1.3) weighs a word up, [word] weighs it down.",
+        json_schema_extra=_group("Prompt"),
+    )
+    negative_prompt: str = Field(
+        default="",
+        title="Negative prompt",
+        description="What to steer away from; works when the CFG scale is above 1.",
+        json_schema_extra=_group("Prompt"),
+    )
+    model: str | None = Field(
+        default=None,
+        title="Model",
+        description="Name of an installed model, or path of a checkpoint file or diffusers folder.",
+        json_schema_extra=_group("Model"),
+    )
+    seed: int = Field(
+        default=RANDOM_SEED,
+        ge=RANDOM_SEED,
+        lt=SEED_LIMIT,
+        title="Seed",
+        description="Picks the starting noise; -1 draws a new one. Image number i of a request uses seed + i.",
+        json_schema_extra=_group("Sampling"),
+    )
+    steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        title="Steps",
+        description="Denoising steps: more is slower and finer.",
+        json_schema_extra=_group("Sampling"),
+    )
+    sampler: str | None = Field(
+        default=None,
+        title="Sampler",
+        description="The integration method, by any of its names; 'sfumato samplers' lists them.",
+        json_schema_extra=_group("Sampling"),
+    )
+    scheduler: str | None = Field(
+        default=None,
+        title="Scheduler",
+        description="How noise levels are spaced; 'sfumato schedulers' lists them.",
+        json_schema_extra=_group("Sampling"),
+    )
+    cfg_scale: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        title="CFG scale",
+        description="How strongly the prompt is followed against the negative prompt; 1 switches guidance off.",
+        json_schema_extra=_group("Sampling"),
+    )
+    width: int | None = Field(
+        default=None,
+        ge=16,
+        le=16384,
+        title="Width",
+        description="Picture width in pixels; each model family needs a certain multiple.",
+        json_schema_extra=_group("Size"),
+    )
+    height: int | None = Field(
+        default=None,
+        ge=16,
+        le=16384,
+        title="Height",
+        description="Picture height in pixels; each model family needs a certain multiple.",
+        json_schema_extra=_group("Size"),
+    )
+    batch_size: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        title="Batch size",
+        description="Pictures made side by side: quicker on a GPU, needs more memory.",
+        json_schema_extra=_group("Batch"),
+    )
+    count: int = Field(
+        default=1,
+        ge=1,
+        le=10000,
+        title="Count",
+        description="Batches made one after another.",
+        json_schema_extra=_group("Batch"),
+    )
+    sampler_options: dict[str, float | int | bool | str] = Field(
+        default_factory=dict,
+        title="Sampler options",
+        description="Fine settings of the sampler or scheduler by name, such as eta=0.5.",
+        json_schema_extra=_group("Sampling"),
+    )
+    model_options: dict[str, Any] = Field(
+        default_factory=dict,
+        title="Model options",
+        description="Knobs of the model family, such as Flux's guidance and shift.",
+        json_schema_extra=_group("Model"),
+    )
+    backend: str = Field(
+        default="local",
+        title="Backend",
+        description="Who carries the work out.",
+        json_schema_extra=_group("Model"),
+    )
+
+    @field_validator("prompt", "negative_prompt")
+    @classmethod
+    def _without_unwritable_text(cls, text: str) -> str:
+        """Drop what no file format or tokenizer can carry: NUL and lone surrogates (undecodable bytes)."""
+        return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+    @property
+    def image_total(self) -> int:
+        return self.batch_size * self.count
+
+    def filled_from(self, defaults: RequestDefaults) -> GenerationRequest:
+        """This request with every field left open taken from a model's defaults."""
+        open_fields = {
+            name: value for name, value in defaults.model_dump().items() if getattr(self, name) is None
+        }
+        return self.model_copy(update=open_fields)
+
+
+class RequestDefaults(BaseModel):
+    """What a model family recommends when the user leaves a field open."""
+
+    model_config = ConfigDict(frozen=True)
+
+    steps: int = 20
+    sampler: str = "euler"
+    scheduler: str = "simple"
+    cfg_scale: float = 1.0
+    width: int = 1024
+    height: int = 1024

@@ -1,0 +1,55 @@
+"""Kinds of work: a plugin registers how to do one, a backend decides where it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from sfumato.events import CancelToken, EventBus
+
+if TYPE_CHECKING:
+    from sfumato.library import ModelLibrary
+    from sfumato.registries import Registries
+
+
+class TaskInfo(BaseModel):
+    """A kind of work as registered: 'generate', later 'upscale', 'train', 'caption' ..."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    label: str
+    aliases: tuple[str, ...] = ()
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """The narrow view of the studio that running work gets.
+
+    Attributes:
+        registries: Samplers, schedulers, model families, weight formats ...
+        library: The models that exist and where their parts are.
+        settings: The value tree of the settings in force, one attribute a section.
+        output_folder: Where results go.
+        events: Where to report progress.
+        cancel: To be checked between steps.
+        workspace: Kept by the backend from one task to the next (loaded models, cached conditioning).
+    """
+
+    registries: Registries
+    library: ModelLibrary
+    settings: Any
+    output_folder: Path
+    events: EventBus = field(default_factory=EventBus)
+    cancel: CancelToken = field(default_factory=CancelToken)
+    workspace: dict[str, Any] = field(default_factory=dict)
+
+
+class Task(Protocol):
+    """Does one piece of work from its request to its result."""
+
+    def __call__(self, request: Any, context: TaskContext) -> Any: ...
