@@ -1,0 +1,324 @@
+"""The Flux transformer in the layout of the original checkpoints.
+
+Flux.1 (Black Forest Labs, 2024) is a rectified-flow transformer: double blocks give image and text weights of their
+own and let them attend to each other, as in MMDiT (Esser et al. 2024, arXiv:2403.03206); single blocks treat both as
+one sequence and run attention beside the MLP, as in ViT-22B (Dehghani et al. 2023, arXiv:2302.05442). Positions enter
+by rotation of queries and keys (RoPE, Su et al. 2021, arXiv:2104.09864), one share of each head for every axis.
+
+Shapes below: b pictures, n image tokens, m text tokens, h heads, d features of a head, D = h·d.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from sfumato_networks.attention import attention
+from sfumato_networks.shapes import count_blocks
+from torch import Tensor, nn
+
+TIME_FEATURES = 256
+
+
+@dataclass(frozen=True)
+class FluxConfig:
+    """Sizes of a Flux transformer; the defaults are those of Flux.1 dev."""
+
+    in_channels: int = 64
+    hidden_size: int = 3072
+    heads: int = 24
+    double_blocks: int = 19
+    single_blocks: int = 38
+    context_size: int = 4096
+    vector_size: int = 768
+    mlp_ratio: float = 4.0
+    axes: tuple[int, ...] = (16, 56, 56)
+    theta: int = 10_000
+    guidance: bool = True
+
+    @property
+    def head_size(self) -> int:
+        return self.hidden_size // self.heads
+
+    @property
+    def mlp_size(self) -> int:
+        return int(self.hidden_size * self.mlp_ratio)
+
+    @classmethod
+    def from_shapes(cls, shapes: Mapping[str, tuple[int, ...]], *, axes: tuple[int, ...] | None = None) -> FluxConfig:
+        """The sizes that tensors with these BFL names and shapes have; KeyError names a tensor that is not there.
+
+        ``axes`` leaves no trace in the weights: unless given, the split of Flux.1 in proportion to the head size is
+        assumed. Raises ValueError where that is impossible.
+        """
+        hidden_size, in_channels = shapes["img_in.weight"]
+        head_size = next((shape[0] for name, shape in shapes.items() if name.endswith("query_norm.scale")), 0)
+        if head_size < 1 or hidden_size % head_size:
+            raise ValueError(f"hidden size {hidden_size} is no multiple of the head size {head_size}")
+        if "double_blocks.0.img_mlp.0.weight" in shapes:
+            mlp_size = shapes["double_blocks.0.img_mlp.0.weight"][0]
+        else:
+            mlp_size = shapes["single_blocks.0.linear1.weight"][0] - 3 * hidden_size
+        return cls(
+            in_channels=in_channels,
+            hidden_size=hidden_size,
+            heads=hidden_size // head_size,
+            double_blocks=count_blocks(shapes, "double_blocks."),
+            single_blocks=count_blocks(shapes, "single_blocks."),
+            context_size=shapes["txt_in.weight"][1],
+            vector_size=shapes["vector_in.in_layer.weight"][1],
+            mlp_ratio=mlp_size / hidden_size,
+            axes=axes or default_axes(head_size),
+            guidance="guidance_in.in_layer.weight" in shapes,
+        )
+
+
+def default_axes(head_size: int) -> tuple[int, int, int]:
+    """How a head is shared out among (index, row, column): 1/8, 7/16, 7/16, as in Flux.1 (128: 16, 56, 56)."""
+    axes = (head_size // 8, 7 * head_size // 16, 7 * head_size // 16)
+    if sum(axes) != head_size or any(axis % 2 for axis in axes):
+        raise ValueError(f"a head of {head_size} features cannot be split 1/8 + 7/16 + 7/16 into even parts: give axes")
+    return axes
+
+
+def pack(latents: Tensor) -> Tensor:
+    """[b, c, H, W] -> tokens [b, H/2·W/2, 4c]: each 2x2 patch a token, its features in the order (c, row, column)."""
+    return F.pixel_unshuffle(latents, 2).flatten(2).transpose(1, 2)
+
+
+def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
+    """The inverse of `pack`; ``height`` and ``width`` are those of the latents."""
+    return F.pixel_shuffle(tokens.transpose(1, 2).unflatten(2, (height // 2, width // 2)), 2)
+
+
+def image_positions(height: int, width: int, device: torch.device | str | None = None) -> Tensor:
+    """Positions [H/2·W/2, 3] of the tokens of latents of this height and width: (0, row, column)."""
+    rows, columns = torch.arange(height // 2, device=device), torch.arange(width // 2, device=device)
+    grid = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1).flatten(0, 1)
+    return F.pad(grid, (1, 0))
+
+
+def rotary_table(positions: Tensor, axes: tuple[int, ...], theta: int = 10_000) -> Tensor:
+    """Rotations e^(i·p·ω) of the pairs of a head, complex64 [n, d/2], for integer positions [n, len(axes)]."""
+    angles = []
+    for position, size in zip(positions.unbind(-1), axes, strict=True):
+        omega = theta ** -(torch.arange(0, size, 2, dtype=torch.float64, device="cpu") / size)
+        angles.append(torch.outer(position.to("cpu", torch.float64), omega))  # float64 is not on every device
+    phi = torch.cat(angles, dim=-1)
+    return torch.polar(torch.ones_like(phi), phi).to(positions.device, torch.complex64)
+
+
+def rotate(x: Tensor, rotary: Tensor) -> Tensor:
+    """Turn each pair of neighbouring features of x [..., n, d]; computed and returned in float32."""
+    # One complex product is 4-8 times quicker on a CPU than any way to write it with real tensors.
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * rotary).flatten(-2)
+
+
+def sinusoids(t: Tensor) -> Tensor:
+    """Features [b, 256] of values t [b] in 0..1, which are scaled by 1000 as in DDPM."""
+    half = TIME_FEATURES // 2
+    frequencies = torch.exp(-math.log(10_000) / half * torch.arange(half, device=t.device))
+    angles = 1000.0 * t.float()[:, None] * frequencies
+    return torch.cat((angles.cos(), angles.sin()), dim=-1)
+
+
+def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """adaLN (Peebles & Xie 2022, arXiv:2212.09748): normed x, scaled and shifted by what the vector asks for."""
+    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=1e-6), 1 + scale)
+
+
+class Embedder(nn.Module):
+    """Two layers that bring a vector of conditions to the hidden size."""
+
+    def __init__(self, in_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.in_layer = nn.Linear(in_size, hidden_size)
+        self.out_layer = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out_layer(F.silu(self.in_layer(x)))
+
+
+class Modulation(nn.Module):
+    """``parts`` tensors [b, 1, D] from the vector [b, D]: shift, scale, gate of each branch."""
+
+    def __init__(self, hidden_size: int, parts: int) -> None:
+        super().__init__()
+        self.parts = parts
+        self.lin = nn.Linear(hidden_size, parts * hidden_size)
+
+    def forward(self, vector: Tensor) -> tuple[Tensor, ...]:
+        return self.lin(F.silu(vector))[:, None, :].chunk(self.parts, dim=-1)
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, x.shape[-1:], self.scale.to(x.dtype), eps=1e-6)
+
+
+class QKNorm(nn.Module):
+    """RMS norm of queries and keys, head by head; it keeps their products in bounds (Dehghani et al. 2023)."""
+
+    def __init__(self, head_size: int) -> None:
+        super().__init__()
+        self.query_norm = RMSNorm(head_size)
+        self.key_norm = RMSNorm(head_size)
+
+    def forward(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        return self.query_norm(q), self.key_norm(k)
+
+
+class SelfAttention(nn.Module):
+    """The projections around an attention; the attention itself joins two of these."""
+
+    def __init__(self, hidden_size: int, head_size: int) -> None:
+        super().__init__()
+        self.head_size = head_size
+        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
+        self.norm = QKNorm(head_size)
+        self.proj = nn.Linear(hidden_size, hidden_size)
+
+    def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        q, k, v = split_heads(self.qkv(x), self.head_size)
+        return *self.norm(q, k), v
+
+
+def split_heads(qkv: Tensor, head_size: int) -> tuple[Tensor, ...]:
+    """[b, n, 3·D] -> q, k, v, each [b, h, n, d]."""
+    return qkv.unflatten(-1, (3, -1, head_size)).permute(2, 0, 3, 1, 4).unbind(0)
+
+
+def rotary_attention(q: Tensor, k: Tensor, v: Tensor, rotary: Tensor) -> Tensor:
+    """Attention of rotated queries and keys, heads joined again: [b, n, D]."""
+    return attention(rotate(q, rotary), rotate(k, rotary), v).transpose(1, 2).flatten(2)
+
+
+def mlp(hidden_size: int, mlp_size: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(hidden_size, mlp_size), nn.GELU(approximate="tanh"), nn.Linear(mlp_size, hidden_size))
+
+
+class DoubleBlock(nn.Module):
+    """Image and text, each with weights of its own, meeting in one attention."""
+
+    def __init__(self, config: FluxConfig) -> None:
+        super().__init__()
+        D = config.hidden_size
+        self.img_mod = Modulation(D, 6)
+        self.img_attn = SelfAttention(D, config.head_size)
+        self.img_mlp = mlp(D, config.mlp_size)
+        self.txt_mod = Modulation(D, 6)
+        self.txt_attn = SelfAttention(D, config.head_size)
+        self.txt_mlp = mlp(D, config.mlp_size)
+
+    def forward(self, img: Tensor, txt: Tensor, vector: Tensor, rotary: Tensor) -> tuple[Tensor, Tensor]:
+        img_shift1, img_scale1, img_gate1, img_shift2, img_scale2, img_gate2 = self.img_mod(vector)
+        txt_shift1, txt_scale1, txt_gate1, txt_shift2, txt_scale2, txt_gate2 = self.txt_mod(vector)
+
+        txt_qkv = self.txt_attn.heads(modulate(txt, txt_shift1, txt_scale1))
+        img_qkv = self.img_attn.heads(modulate(img, img_shift1, img_scale1))
+        q, k, v = (torch.cat(pair, dim=2) for pair in zip(txt_qkv, img_qkv, strict=True))
+        out = rotary_attention(q, k, v, rotary)
+        txt_out, img_out = out[:, : txt.shape[1]], out[:, txt.shape[1] :]
+
+        img = torch.addcmul(img, img_gate1, self.img_attn.proj(img_out))
+        img = torch.addcmul(img, img_gate2, self.img_mlp(modulate(img, img_shift2, img_scale2)))
+        txt = torch.addcmul(txt, txt_gate1, self.txt_attn.proj(txt_out))
+        txt = torch.addcmul(txt, txt_gate2, self.txt_mlp(modulate(txt, txt_shift2, txt_scale2)))
+        return img, txt
+
+
+class SingleBlock(nn.Module):
+    """Attention and MLP side by side on the joint sequence; ``linear1`` opens both, ``linear2`` closes both."""
+
+    def __init__(self, config: FluxConfig) -> None:
+        super().__init__()
+        D = config.hidden_size
+        self.sizes = [3 * D, config.mlp_size]
+        self.head_size = config.head_size
+        self.modulation = Modulation(D, 3)
+        self.linear1 = nn.Linear(D, sum(self.sizes))
+        self.norm = QKNorm(config.head_size)
+        self.linear2 = nn.Linear(D + config.mlp_size, D)
+
+    def forward(self, x: Tensor, vector: Tensor, rotary: Tensor) -> Tensor:
+        shift, scale, gate = self.modulation(vector)
+        qkv, hidden = self.linear1(modulate(x, shift, scale)).split(self.sizes, dim=-1)
+        q, k, v = split_heads(qkv, self.head_size)
+        out = rotary_attention(*self.norm(q, k), v, rotary)
+        return torch.addcmul(x, gate, self.linear2(torch.cat((out, F.gelu(hidden, approximate="tanh")), dim=-1)))
+
+
+class FinalLayer(nn.Module):
+    def __init__(self, config: FluxConfig) -> None:
+        super().__init__()
+        self.linear = nn.Linear(config.hidden_size, config.in_channels)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(config.hidden_size, 2 * config.hidden_size))
+
+    def forward(self, x: Tensor, vector: Tensor) -> Tensor:
+        shift, scale = self.adaLN_modulation(vector)[:, None, :].chunk(2, dim=-1)
+        return self.linear(modulate(x, shift, scale))
+
+
+class FluxTransformer(nn.Module):
+    """The velocity field of Flux: the direction from clean latents to noise."""
+
+    def __init__(self, config: FluxConfig) -> None:
+        super().__init__()
+        self.config = config
+        D = config.hidden_size
+        self.img_in = nn.Linear(config.in_channels, D)
+        self.txt_in = nn.Linear(config.context_size, D)
+        self.time_in = Embedder(TIME_FEATURES, D)
+        self.vector_in = Embedder(config.vector_size, D)
+        self.guidance_in = Embedder(TIME_FEATURES, D) if config.guidance else None
+        self.double_blocks = nn.ModuleList(DoubleBlock(config) for _ in range(config.double_blocks))
+        self.single_blocks = nn.ModuleList(SingleBlock(config) for _ in range(config.single_blocks))
+        self.final_layer = FinalLayer(config)
+
+    def forward(
+        self,
+        image_tokens: Tensor,
+        timesteps: Tensor,
+        context: Tensor,
+        vector: Tensor,
+        image_ids: Tensor,
+        text_ids: Tensor,
+        guidance: Tensor | None = None,
+        rotary: Tensor | None = None,
+    ) -> Tensor:
+        """Velocity [b, n, in_channels].
+
+        ``image_tokens`` [b, n, in_channels] (see `pack`); ``timesteps`` [b], 0 clean to 1 noise; ``context``
+        [b, m, context_size], the T5 states; ``vector`` [b, vector_size], the pooled CLIP state; ``image_ids`` [n, 3]
+        and ``text_ids`` [m, 3], positions (see `image_positions`; zeros for text); ``guidance`` [b], the distilled
+        guidance scale, needed if and only if the config says guidance (ValueError otherwise); ``rotary``, what
+        `rotary` made of the same positions, to spare making it at every step.
+        """
+        if (guidance is None) != (self.guidance_in is None):
+            raise ValueError("guidance must be given to a guidance-distilled model, and to no other")
+        if rotary is None:
+            rotary = self.rotary(image_ids, text_ids)
+        dtype = image_tokens.dtype
+        condition = self.time_in(sinusoids(timesteps).to(dtype)) + self.vector_in(vector)
+        if self.guidance_in is not None and guidance is not None:
+            condition = condition + self.guidance_in(sinusoids(guidance).to(dtype))
+
+        img, txt = self.img_in(image_tokens), self.txt_in(context)
+        for block in self.double_blocks:
+            img, txt = block(img, txt, condition, rotary)
+        x = torch.cat((txt, img), dim=1)
+        for block in self.single_blocks:
+            x = block(x, condition, rotary)
+        return self.final_layer(x[:, txt.shape[1] :], condition)
+
+    def rotary(self, image_ids: Tensor, text_ids: Tensor) -> Tensor:
+        """The rotary table [m + n, d/2] of positions [n, 3] and [m, 3]; the same for all steps of a size."""
+        return rotary_table(torch.cat((text_ids, image_ids)), self.config.axes, self.config.theta)

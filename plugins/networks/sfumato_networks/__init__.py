@@ -1,0 +1,1 @@
+"""Networks that several model families share, and the reading of their weights."""
