@@ -69,7 +69,7 @@ def register_model_families(families: Registrar[ModelFamilyInfo]) -> None:
 
 @hookspec
 def register_models(models: Registrar[RegisteredModelInfo]) -> None:
-    """Bring models along: ``models.add(name, path, label=..., defaults=..., companions={...})``.
+    """Bring models along: ``models.add(name, path, label=..., defaults=..., licence=...)``.
 
     The target is the path of the checkpoint as text or `Path`, read with whatever format and family claim it.
     """

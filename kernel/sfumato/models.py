@@ -83,7 +83,8 @@ class WeightFormatInfo(BaseModel):
 
     name: str
     label: str
-    suffixes: tuple[str, ...] = Field(description="File endings with the dot, lower case.")
+    suffixes: tuple[str, ...] = Field(default=(), description="File endings with the dot, lower case.")
+    folder_marker: str = Field(default="", description="A file name whose presence makes a folder one model.")
     aliases: tuple[str, ...] = ()
 
 
@@ -241,8 +242,3 @@ class RegisteredModelInfo(BaseModel):
     licence: str = ""
     defaults: RequestDefaults | None = None
     options: dict[str, Any] = Field(default_factory=dict)
-    companions: dict[str, Path] = Field(
-        default_factory=dict, description="Files of parts beside the weights: part kind to path (tokenizers)."
-    )
-    rgb_factors: tuple[tuple[float, float, float], ...] = Field(default=(), description="Preview projection.")
-    rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
