@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from sfumato.checks import CheckInfo
 from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
@@ -30,3 +31,12 @@ class Registries:
         default_factory=lambda: Registry("settings section", SettingsSectionInfo)
     )
     checks: Registry[CheckInfo] = field(default_factory=lambda: Registry("check", CheckInfo))
+
+    def for_hook(self, hook: str) -> Registry[Any] | None:
+        """The registry that a `register_<things>` hook fills."""
+        return getattr(self, hook.removeprefix("register_"), None)
+
+    def withdraw(self, plugin: str) -> None:
+        """Forget everything a plugin contributed."""
+        for registry in fields(self):
+            getattr(self, registry.name).withdraw(plugin)

@@ -82,19 +82,24 @@ class Registry(Generic[Info]):
         Raises:
             BadInput: a name or alias is taken already.
         """
-        names = dict(self._names)
+        names, known = dict(self._names), dict(self._entries)
         for entry in entries:
             for spelling in {_key(s) for s in _spellings(entry.info)}:
-                holder = names.setdefault(spelling, entry.info.name)
-                if holder != entry.info.name or entry.info.name in self._entries:
-                    owner = self._entries[holder].plugin if holder in self._entries else entry.plugin
+                if spelling in names:
+                    owner = known[names[spelling]].plugin
                     raise BadInput(
                         f"The {self.kind} name '{spelling}' is taken.",
                         why=f"Plugin '{owner}' already registered it; '{entry.plugin}' wants it too.",
                         hint=f"Disable one of them: sfumato plugins disable {entry.plugin}",
                     )
-        self._names = names
-        self._entries.update({entry.info.name: entry for entry in entries})
+                names[spelling] = entry.info.name
+            known[entry.info.name] = entry
+        self._names, self._entries = names, known
+
+    def withdraw(self, plugin: str) -> None:
+        """Forget everything a plugin contributed."""
+        self._entries = {name: entry for name, entry in self._entries.items() if entry.plugin != plugin}
+        self._names = {spelling: name for spelling, name in self._names.items() if name in self._entries}
 
     def get(self, name: str) -> Entry[Info]:
         """The entry for a name, label or alias.

@@ -1,0 +1,214 @@
+"""The models that exist: brought by plugins, or lying in the user's model folders.
+
+Nothing here reads a weight: a model is known by its header, read by a registered weight format and understood by a
+registered model family.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sfumato.errors import BadInput, CheckpointError, SfumatoError, UnknownName
+from sfumato.file_hashes import FileHashes
+from sfumato.models import CheckpointHeader, ModelFamily, ModelInfo, RegisteredModelInfo, WeightFormat
+from sfumato.registry import Entry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sfumato.registries import Registries
+
+log = logging.getLogger(__name__)
+
+FOLDERS: Mapping[str, tuple[str, ...]] = {
+    "checkpoints": ("checkpoints", "Stable-diffusion"),
+    "diffusion_models": ("diffusion_models", "unet"),
+    "vae": ("vae", "VAE"),
+    "text_encoders": ("text_encoders", "text_encoder", "clip"),
+    "tokenizers": ("tokenizers",),
+}
+"""Sub-folders of a model folder: our name first, then the names ComfyUI, A1111 and Forge use."""
+
+PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+
+
+class ModelLibrary:
+    """Finds models and their parts.
+
+    Args:
+        roots: The model folders; missing ones are ignored.
+        registries: Where weight formats, model families and registered models come from.
+        hashes: Remembers file hashes between runs.
+        default_model: Name or path used when a request names no model.
+
+    Attributes:
+        problems: Files that a scan could not understand, with the reason.
+    """
+
+    def __init__(
+        self,
+        roots: Sequence[Path],
+        registries: Registries,
+        hashes: FileHashes,
+        default_model: str | None = None,
+    ) -> None:
+        self.roots = tuple(roots)
+        self.problems: dict[Path, SfumatoError] = {}
+        self._registries = registries
+        self._hashes = hashes
+        self._default_model = default_model
+
+    def models(self) -> list[ModelInfo]:
+        """Every model, the registered ones first; damaged files go to `problems`."""
+        self.problems.clear()
+        found = []
+        for entry in self._registries.models:
+            self._collect(Path(entry.target), found, entry)
+        for path in self._candidates():
+            self._collect(path, found)
+        return found
+
+    def _collect(self, path: Path, found: list[ModelInfo], entry: Entry[RegisteredModelInfo] | None = None) -> None:
+        try:
+            found.append(self._registered(entry) if entry else self.detect(path))
+        except SfumatoError as error:
+            self.problems[path] = error
+
+    def find(self, name: str | None) -> ModelInfo:
+        """The model of that name, alias or path; without one, the default model.
+
+        Raises:
+            UnknownName: no model answers to it.
+            CheckpointError: the file is damaged or of no known family.
+        """
+        name = name or self._default_model
+        if name is None:
+            return self._first_registered()
+        if name in self._registries.models:
+            return self._registered(self._registries.models.get(name))
+        path = Path(name).expanduser()
+        if path.exists():
+            return self.detect(path)
+        candidates = self._candidates()
+        for candidate in candidates:
+            if name in (candidate.name, candidate.stem):
+                return self.detect(candidate)
+        known = [entry.info.name for entry in self._registries.models] + [c.stem for c in candidates]
+        raise UnknownName("model", name, known, hint="'sfumato models' lists them; a path works too.")
+
+    def _first_registered(self) -> ModelInfo:
+        for entry in self._registries.models:
+            return self._registered(entry)
+        raise BadInput(
+            "No model is installed.",
+            hint="Name one with --model PATH, or install the embedded one: pip install sfumato-model-emoji",
+        )
+
+    def _registered(self, entry: Entry[RegisteredModelInfo]) -> ModelInfo:
+        given = entry.info
+        detected = self.detect(Path(entry.target))
+        return detected.model_copy(
+            update={
+                "name": given.name,
+                "label": given.label,
+                "defaults": given.defaults or detected.defaults,
+                "options": {**detected.options, **given.options},
+            }
+        )
+
+    def detect(self, path: Path) -> ModelInfo:
+        """What a checkpoint file or model folder is.
+
+        Raises:
+            CheckpointError: it is damaged, unsafe, or no installed family knows it.
+        """
+        header = self.header(path)
+        for entry in self._registries.model_families:
+            family: ModelFamily = entry.load()()
+            info = family.detect(header)
+            if info is not None:
+                return info
+        families = ", ".join(entry.info.label for entry in self._registries.model_families) or "none"
+        raise CheckpointError(
+            f"'{path.name}' is not a model that Sfumato knows.",
+            why=f"Its {len(header.tensors)} tensors fit none of the installed families ({families}).",
+            hint="It may be a part (VAE, text encoder) or a LoRA, or need a plugin that is not installed.",
+        )
+
+    def header(self, path: Path) -> CheckpointHeader:
+        """Raises `CheckpointError` for damaged or unsafe files, `BadInput` for files that hold no weights."""
+        return self._format(path).read_header(path)
+
+    def open_tensors(self, path: Path) -> Mapping[str, Tensor]:
+        """The tensors of a file or model folder, memory-mapped."""
+        return self._format(path).open_tensors(path)
+
+    def _format(self, path: Path) -> WeightFormat:
+        if not path.exists():
+            raise BadInput(f"There is no file or folder '{path}'.", hint="Check the path.")
+        for entry in self._registries.weight_formats:
+            marker = entry.info.folder_marker
+            claimed = (path / marker).is_file() if path.is_dir() and marker else _suffix(path) in entry.info.suffixes
+            if claimed:
+                return _instance(entry)
+        if path.is_dir():
+            markers = [e.info.folder_marker for e in self._registries.weight_formats if e.info.folder_marker]
+            raise CheckpointError(
+                f"The folder '{path}' is not a model.", why=f"It has no {' or '.join(markers) or 'model index'}."
+            )
+        if _suffix(path) in PICKLE_SUFFIXES:
+            raise CheckpointError(
+                f"'{path.name}' is refused.",
+                why="Pickle checkpoints can run any program when they are opened.",
+                hint="Get the model as .safetensors, or convert it with a tool you trust.",
+            )
+        raise CheckpointError(
+            f"'{path.name}' is not a weights file.", hint=f"Readable: {', '.join(self._suffixes()) or 'none'}."
+        )
+
+    def files(self, folder: str) -> list[Path]:
+        """Weight files below every model folder's sub-folder of that kind, sorted by name."""
+        suffixes = self._suffixes()
+        found = {
+            path.resolve()
+            for base in self.folders(folder)
+            for path in base.rglob("*")
+            if _suffix(path) in suffixes and path.is_file()
+        }
+        return sorted(found)
+
+    def folders(self, folder: str) -> list[Path]:
+        """The existing sub-folders of that kind; raises `KeyError` for a kind not in `FOLDERS`."""
+        names = FOLDERS[folder]
+        return [root / name for root in self.roots for name in names if (root / name).is_dir()]
+
+    def sha256(self, path: Path) -> str:
+        """The file's SHA-256 in hex; remembered by path, size and modification time."""
+        return self._hashes.sha256(path)
+
+    def _candidates(self) -> list[Path]:
+        files = [path for folder in ("checkpoints", "diffusion_models") for path in self.files(folder)]
+        markers = [e.info.folder_marker for e in self._registries.weight_formats if e.info.folder_marker]
+        model_folders = {
+            path.parent.resolve()
+            for base in self.folders("checkpoints") + self.folders("diffusion_models")
+            for marker in markers
+            for path in base.rglob(marker)
+        }
+        inside = [file for file in files if any(folder in file.parents for folder in model_folders)]
+        return sorted(model_folders) + [file for file in files if file not in inside]
+
+    def _suffixes(self) -> tuple[str, ...]:
+        return tuple(suffix for entry in self._registries.weight_formats for suffix in entry.info.suffixes)
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower()
+
+
+def _instance(entry: Entry[Any]) -> WeightFormat:
+    weight_format: WeightFormat = entry.load()()
+    return weight_format

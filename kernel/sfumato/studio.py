@@ -1,0 +1,123 @@
+"""The facade for Python users: ``Studio().generate("a red apple", seed=7).images[0]``."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import ValidationError
+
+from sfumato.backends import Backends
+from sfumato.errors import BadInput, UnknownName
+from sfumato.events import CancelToken, EventBus, Listener
+from sfumato.file_hashes import FileHashes
+from sfumato.library import ModelLibrary
+from sfumato.plugins import PluginManager
+from sfumato.records import GenerationResult
+from sfumato.registries import Registries
+from sfumato.request import GenerationRequest
+from sfumato.settings import Settings
+from sfumato.tasks import TaskContext
+
+
+class Studio:
+    """Plugins, settings and models wired together; several may live in one process.
+
+    Args:
+        settings: The settings in force; by default read from file and environment.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        kernel_settings = settings or Settings.load()
+        self.plugins = PluginManager(disabled=kernel_settings.plugins.disabled)
+        self.plugins.discover()
+        self.registries = Registries()
+        self.plugins.fill(self.registries)
+        self.settings = kernel_settings.with_sections(
+            {entry.info.name: entry.load() for entry in self.registries.settings}
+        )
+        self._backends = Backends()
+
+    @cached_property
+    def library(self) -> ModelLibrary:
+        """The models that exist."""
+        general = self.settings.general
+        cache = Path(platformdirs.user_cache_dir("sfumato", appauthor=False))
+        return ModelLibrary(
+            general.model_folders, self.registries, FileHashes(cache / "hashes.json"), general.default_model
+        )
+
+    def generate(
+        self,
+        request: str | GenerationRequest,
+        *,
+        output_folder: Path | None = None,
+        on_event: Listener | None = None,
+        cancel: CancelToken | None = None,
+        **fields: Any,
+    ) -> GenerationResult:
+        """Make pictures.
+
+        Args:
+            request: A prompt, with the other request fields as keywords, or a whole request.
+            output_folder: Where pictures are saved; by default the settings' output folder.
+            on_event: Called with every event (progress, previews, saved pictures).
+            cancel: Stops the work between steps when cancelled from elsewhere.
+            fields: Fields of `GenerationRequest`.
+
+        Raises:
+            BadInput: a field is unknown or out of range.
+            SfumatoError: the work could not be done; the message says what to do.
+        """
+        whole = build_request(request, fields)
+        result: GenerationResult = self.run(
+            "generate", whole, backend=whole.backend, output_folder=output_folder, on_event=on_event, cancel=cancel
+        )
+        return result
+
+    def run(
+        self,
+        task: str,
+        request: Any,
+        *,
+        backend: str = "local",
+        output_folder: Path | None = None,
+        on_event: Listener | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Any:
+        """Carry out any registered kind of work; see `generate` for the arguments."""
+        events = EventBus()
+        if on_event:
+            events.subscribe(on_event)
+        context = TaskContext(
+            registries=self.registries,
+            library=self.library,
+            settings=self.settings,
+            output_folder=output_folder or self.settings.general.output_folder,
+            events=events,
+            cancel=cancel or CancelToken(),
+        )
+        return self._backends.get(backend).run(task, request, context)
+
+
+def build_request(request: str | GenerationRequest, fields: dict[str, Any]) -> GenerationRequest:
+    """A checked request from a prompt or request and further fields.
+
+    Raises:
+        BadInput: a field is unknown or out of range; all such fields are named.
+    """
+    known = GenerationRequest.model_fields
+    for name in fields:
+        if name not in known:
+            raise UnknownName("request field", name, known)
+    given = {"prompt": request} if isinstance(request, str) else request.model_dump(exclude_unset=True)
+    try:
+        return GenerationRequest.model_validate({**given, **fields})
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} (got {problem['input']!r:.60})"
+            for problem in error.errors()
+        )
+        raise BadInput("The request cannot be carried out.", why=f"{problems}.") from error
