@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from types import ModuleType
 
 import pluggy
@@ -26,7 +26,7 @@ from sfumato.registries import Registries
 log = logging.getLogger(__name__)
 
 
-class PluginState(str, Enum):
+class PluginState(StrEnum):
     """Whether a plugin takes part."""
 
     ACTIVE = "active"

@@ -1,0 +1,139 @@
+"""A broken plugin is a row in a list, not a crash."""
+
+from __future__ import annotations
+
+import pytest
+
+from sfumato.errors import UnknownName
+from sfumato.plugins import PluginManager, PluginRecord, PluginState
+from sfumato.registries import Registries
+
+from .conftest import InstallPlugin
+
+GOOD = """
+    from sfumato.hookspecs import hookimpl
+
+    SFUMATO_API = "1.0"
+
+    @hookimpl
+    def register_samplers(samplers):
+        samplers.add("{name}", "json:dumps", label="{label}")
+"""
+
+
+def start(disabled: tuple[str, ...] = ()) -> tuple[PluginManager, Registries]:
+    manager, registries = PluginManager(disabled), Registries()
+    manager.discover()
+    manager.fill(registries)
+    return manager, registries
+
+
+def quarantined(manager: PluginManager, name: str) -> PluginRecord:
+    record = manager.get(name)
+    assert record.state is PluginState.QUARANTINED
+    assert record.advice
+    return record
+
+
+def test_an_installed_plugin_is_found_and_its_hooks_are_called(install_plugin: InstallPlugin) -> None:
+    install_plugin("drift", GOOD.format(name="drift", label="Drift"), version="2.5")
+    manager, registries = start()
+    record = manager.get("drift")
+    assert (record.state, record.version, record.distribution) == (PluginState.ACTIVE, "2.5", "drift-dist")
+    assert record.hooks == ("register_samplers",)
+    assert registries.samplers.get("drift").plugin == "drift"
+
+
+def test_plugins_are_listed_in_name_order(install_plugin: InstallPlugin) -> None:
+    for name in ("zebra", "aardvark"):
+        install_plugin(name, GOOD.format(name=name, label=name.title()))
+    names = [record.name for record in start()[0]]
+    assert names == sorted(names)
+    assert {"zebra", "aardvark"} <= set(names)
+
+
+def test_a_disabled_plugin_is_listed_but_not_imported(install_plugin: InstallPlugin) -> None:
+    install_plugin("drift", "raise RuntimeError('imported')")
+    manager, _ = start(disabled=("drift",))
+    assert manager.get("drift").state is PluginState.DISABLED
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("import a_library_nobody_has", "ModuleNotFoundError"),
+        ("def broken(:", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_plugin_that_fails_to_import_is_quarantined_with_its_traceback(
+    install_plugin: InstallPlugin, source: str, problem: str
+) -> None:
+    install_plugin("broken", source)
+    install_plugin("sound", GOOD.format(name="sound", label="Sound"))
+    manager, registries = start()
+    record = quarantined(manager, "broken")
+    assert record.stage == "import"
+    assert problem in record.problem
+    assert "broken_dist.py" in record.traceback
+    assert "sound" in registries.samplers
+
+
+@pytest.mark.parametrize(
+    ("declaration", "advice"),
+    [
+        ('SFUMATO_API = "2.0"', "Update Sfumato"),
+        ('SFUMATO_API = "1.99"', "Update Sfumato"),
+        ('SFUMATO_API = "0.9"', "Update the plugin"),
+        ('SFUMATO_API = "latest"', "Write it as '1.0'"),
+        ("", 'SFUMATO_API = "1.0"'),
+    ],
+)
+def test_a_plugin_for_another_kernel_api_is_quarantined(
+    install_plugin: InstallPlugin, declaration: str, advice: str
+) -> None:
+    install_plugin("alien", declaration)
+    record = quarantined(start()[0], "alien")
+    assert record.stage == "API version"
+    assert advice in record.advice
+
+
+def test_a_plugin_that_raises_in_a_hook_leaves_nothing_behind(install_plugin: InstallPlugin) -> None:
+    source = GOOD.format(name="half", label="Half") + (
+        "\n    @hookimpl\n    def register_schedulers(schedulers):\n        raise ValueError('no schedule today')\n"
+    )
+    install_plugin("half", source)
+    manager, registries = start()
+    record = quarantined(manager, "half")
+    assert record.stage == "register_schedulers"
+    assert "no schedule today" in record.traceback
+    assert "half" not in registries.samplers
+
+
+def test_two_plugins_claiming_one_sampler_name_quarantines_the_later(install_plugin: InstallPlugin) -> None:
+    install_plugin("first", GOOD.format(name="swirl", label="Swirl"))
+    install_plugin("second", GOOD.format(name="swirl", label="Other swirl"))
+    manager, registries = start()
+    assert registries.samplers.get("swirl").plugin == "first"
+    assert "'first' already registered it" in quarantined(manager, "second").problem
+
+
+def test_two_distributions_bringing_one_plugin_name_keeps_the_first(install_plugin: InstallPlugin) -> None:
+    install_plugin("twin", GOOD.format(name="one", label="One"), distribution="a-twin")
+    install_plugin("twin", GOOD.format(name="two", label="Two"), distribution="b-twin")
+    manager, registries = start()
+    assert manager.get("twin").distribution == "a-twin"
+    assert "a-twin" in quarantined(manager, "twin (b-twin)").problem
+    assert "two" not in registries.samplers
+
+
+def test_a_misspelt_hook_is_quarantined_with_the_nearest_name(install_plugin: InstallPlugin) -> None:
+    install_plugin("typo", GOOD.format(name="typo", label="Typo").replace("register_samplers", "register_sampler"))
+    assert "register_samplers" in quarantined(start()[0], "typo").problem
+
+
+def test_asking_for_an_absent_plugin_offers_the_nearest_names(install_plugin: InstallPlugin) -> None:
+    install_plugin("drift", GOOD.format(name="drift", label="Drift"))
+    with pytest.raises(UnknownName, match="drift"):
+        start()[0].get("drfit")

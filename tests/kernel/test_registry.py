@@ -1,0 +1,71 @@
+"""Registries refuse duplicates, survive a failed add unchanged, and know the contributor."""
+
+from __future__ import annotations
+
+import pytest
+
+from sfumato.errors import BadInput, PluginError, UnknownName
+from sfumato.registry import Registry
+from sfumato.sampling import SamplerInfo
+
+
+@pytest.fixture
+def samplers() -> Registry[SamplerInfo]:
+    registry = Registry("sampler", SamplerInfo)
+    registrar = registry.registrar("classics")
+    registrar.add("euler_ancestral", "json:dumps", label="Euler a", aliases=("sample_euler_ancestral",))
+    registrar.commit()
+    return registry
+
+
+@pytest.mark.parametrize("spelling", ["euler_ancestral", "Euler a", "EULER A", " sample_euler_ancestral "])
+def test_name_label_and_alias_find_the_same_entry(samplers: Registry[SamplerInfo], spelling: str) -> None:
+    assert samplers.get(spelling).info.name == "euler_ancestral"
+
+
+def test_an_unknown_name_offers_the_nearest(samplers: Registry[SamplerInfo]) -> None:
+    with pytest.raises(UnknownName, match="Did you mean Euler a") as caught:
+        samplers.get("Euler b")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["Euler", "euler-a", "", "2m"])
+def test_names_must_be_lower_snake(samplers: Registry[SamplerInfo], name: str) -> None:
+    with pytest.raises(BadInput, match="lower_snake"):
+        samplers.registrar("other").add(name, "json:dumps", label="x")
+
+
+def test_a_clash_anywhere_in_a_plugin_adds_none_of_its_entries(samplers: Registry[SamplerInfo]) -> None:
+    registrar = samplers.registrar("late")
+    registrar.add("fresh", "json:dumps", label="Fresh")
+    registrar.add("stale", "json:dumps", label="Euler A")
+    with pytest.raises(BadInput, match="'classics' already registered it"):
+        registrar.commit()
+    assert [entry.info.name for entry in samplers] == ["euler_ancestral"]
+
+
+def test_one_plugin_cannot_add_a_name_twice(samplers: Registry[SamplerInfo]) -> None:
+    registrar = samplers.registrar("late")
+    registrar.add("twice", "json:dumps", label="A")
+    registrar.add("twice", "json:dumps", label="B")
+    with pytest.raises(BadInput, match="taken"):
+        registrar.commit()
+
+
+def test_withdrawing_a_plugin_frees_its_names(samplers: Registry[SamplerInfo]) -> None:
+    samplers.withdraw("classics")
+    assert len(samplers) == 0
+    assert "Euler a" not in samplers
+
+
+def test_code_named_by_text_is_imported_on_use(samplers: Registry[SamplerInfo]) -> None:
+    assert samplers.get("euler_ancestral").load()([1]) == "[1]"
+
+
+@pytest.mark.parametrize("target", ["no_such_module:x", "json:no_such_function", "json"])
+def test_code_that_is_not_there_names_the_plugin(samplers: Registry[SamplerInfo], target: str) -> None:
+    registrar = samplers.registrar("hollow")
+    registrar.add("hollow", target, label="Hollow")
+    registrar.commit()
+    with pytest.raises(PluginError, match="plugin 'hollow'"):
+        samplers.get("hollow").load()
