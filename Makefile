@@ -1,0 +1,81 @@
+# The workshop. The first command makes .venv and installs what it needs; a second call finds it in place.
+#   make demo    eight pictures in outputs/           make lint        format, lint, types
+#   make test    all tests                            make docs        write the generated pages of docs/
+#   make bench   ours beside the peers                make docs-check  generated pages current, links and commands alive
+# PYTHON=python3.12 picks another interpreter, VENV=folder another environment.
+
+VENV ?= .venv
+PYTHON ?= python3
+PYTHON_IN_VENV := $(VENV)/bin/python
+PIP := $(PYTHON_IN_VENV) -m pip --disable-pip-version-check --no-input
+
+PROJECTS := $(sort $(wildcard kernel/pyproject.toml plugins/*/pyproject.toml)) pyproject.toml
+EDITABLE := $(foreach project,$(PROJECTS),-e ./$(patsubst ./%,%,$(dir $(project))))
+
+INSTALLED := $(VENV)/.installed
+LINT := $(VENV)/.installed-lint
+TEST := $(VENV)/.installed-test
+TRAINING := $(VENV)/.installed-training
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format docs docs-check bench emoji-model clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+
+demo: $(INSTALLED)
+	@$(PYTHON_IN_VENV) scripts/demo_sheet.py
+
+test: $(TEST)
+	$(PYTHON_IN_VENV) -m pytest
+
+lint: $(LINT)
+	$(PYTHON_IN_VENV) -m ruff format --check .
+	$(PYTHON_IN_VENV) -m ruff check .
+	$(PYTHON_IN_VENV) -m mypy
+
+format: $(LINT)
+	$(PYTHON_IN_VENV) -m ruff check --fix .
+	$(PYTHON_IN_VENV) -m ruff format .
+
+docs: $(INSTALLED)
+	$(PYTHON_IN_VENV) scripts/generate_docs.py
+
+docs-check: $(INSTALLED)
+	$(PYTHON_IN_VENV) scripts/generate_docs.py --check
+	$(PYTHON_IN_VENV) scripts/check_docs.py
+
+bench: $(TEST)
+	$(PYTHON_IN_VENV) -m benchmarks
+
+emoji-model: $(TRAINING)
+	$(PYTHON_IN_VENV) -m training
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+
+$(PYTHON_IN_VENV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sfumato needs Python 3.11 or newer; this is " \
+	  + sys.version.split()[0] + ". Try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+# torch goes first and alone: whatever build of this version is there (CPU, CUDA, ROCm) is kept.
+$(INSTALLED): $(PROJECTS) constraints.txt | $(PYTHON_IN_VENV)
+	$(PIP) install --constraint constraints.txt torch
+	$(PIP) install --quiet --constraint constraints.txt hatchling editables
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation $(EDITABLE)
+	@touch $@
+
+$(LINT): $(INSTALLED)
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable ".[lint]"
+	@touch $@
+
+$(TEST): $(INSTALLED)
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable ".[test]"
+	$(PIP) install --quiet --constraint constraints.txt --no-deps k-diffusion
+	@touch $@
+
+$(TRAINING): $(INSTALLED)
+	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation --editable "plugins/model_emoji[training]"
+	@touch $@
