@@ -39,7 +39,8 @@ class FileHashes:
         if self._known is None:
             self._known = {}
             with contextlib.suppress(OSError, ValueError):
-                self._known = dict(json.loads(self._store.read_text("utf-8")))
+                stored = json.loads(self._store.read_text("utf-8"))
+                self._known = stored if isinstance(stored, dict) else {}
         return self._known
 
     def _save(self, known: dict[str, str]) -> None:
