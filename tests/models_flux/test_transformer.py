@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from sfumato_models_flux.config import FluxConfig, default_axes, expected_shapes
 from sfumato_models_flux.diffusers_keys import original_tensors
-from sfumato_models_flux.transformer import (
-    FluxConfig,
-    FluxTransformer,
-    default_axes,
-    image_positions,
-    pack,
-    unpack,
-)
+from sfumato_models_flux.transformer import FluxTransformer, image_positions, pack, unpack
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -127,6 +121,13 @@ def test_config_is_read_from_shapes() -> None:
     model = FluxTransformer(FluxConfig(16, 96, 3, 1, 2, 20, 12, 2.0, (4, 14, 14), guidance=False))
     shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}
     assert FluxConfig.from_shapes(shapes) == model.config
+
+
+@pytest.mark.parametrize("guidance", [True, False])
+def test_the_expected_shapes_are_those_of_the_network(guidance: bool) -> None:
+    config = FluxConfig(16, 96, 3, 2, 3, 20, 12, 2.5, (4, 14, 14), guidance=guidance)
+    shapes = {name: tuple(t.shape) for name, t in FluxTransformer(config).state_dict().items()}
+    assert expected_shapes(config) == shapes
 
 
 def test_config_without_double_blocks_is_read_from_shapes() -> None:

@@ -11,77 +11,13 @@ Shapes below: b pictures, n image tokens, m text tokens, h heads, d features of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from sfumato_networks.attention import attention
-from sfumato_networks.shapes import count_blocks
 from torch import Tensor, nn
 
-TIME_FEATURES = 256
-
-
-@dataclass(frozen=True)
-class FluxConfig:
-    """Sizes of a Flux transformer; the defaults are those of Flux.1 dev."""
-
-    in_channels: int = 64
-    hidden_size: int = 3072
-    heads: int = 24
-    double_blocks: int = 19
-    single_blocks: int = 38
-    context_size: int = 4096
-    vector_size: int = 768
-    mlp_ratio: float = 4.0
-    axes: tuple[int, ...] = (16, 56, 56)
-    theta: int = 10_000
-    guidance: bool = True
-
-    @property
-    def head_size(self) -> int:
-        return self.hidden_size // self.heads
-
-    @property
-    def mlp_size(self) -> int:
-        return int(self.hidden_size * self.mlp_ratio)
-
-    @classmethod
-    def from_shapes(cls, shapes: Mapping[str, tuple[int, ...]], *, axes: tuple[int, ...] | None = None) -> FluxConfig:
-        """The sizes that tensors with these BFL names and shapes have; KeyError names a tensor that is not there.
-
-        ``axes`` leaves no trace in the weights: unless given, the split of Flux.1 in proportion to the head size is
-        assumed. Raises ValueError where that is impossible.
-        """
-        hidden_size, in_channels = shapes["img_in.weight"]
-        head_size = next((shape[0] for name, shape in shapes.items() if name.endswith("query_norm.scale")), 0)
-        if head_size < 1 or hidden_size % head_size:
-            raise ValueError(f"hidden size {hidden_size} is no multiple of the head size {head_size}")
-        if "double_blocks.0.img_mlp.0.weight" in shapes:
-            mlp_size = shapes["double_blocks.0.img_mlp.0.weight"][0]
-        else:
-            mlp_size = shapes["single_blocks.0.linear1.weight"][0] - 3 * hidden_size
-        return cls(
-            in_channels=in_channels,
-            hidden_size=hidden_size,
-            heads=hidden_size // head_size,
-            double_blocks=count_blocks(shapes, "double_blocks."),
-            single_blocks=count_blocks(shapes, "single_blocks."),
-            context_size=shapes["txt_in.weight"][1],
-            vector_size=shapes["vector_in.in_layer.weight"][1],
-            mlp_ratio=mlp_size / hidden_size,
-            axes=axes or default_axes(head_size),
-            guidance="guidance_in.in_layer.weight" in shapes,
-        )
-
-
-def default_axes(head_size: int) -> tuple[int, int, int]:
-    """How a head is shared out among (index, row, column): 1/8, 7/16, 7/16, as in Flux.1 (128: 16, 56, 56)."""
-    axes = (head_size // 8, 7 * head_size // 16, 7 * head_size // 16)
-    if sum(axes) != head_size or any(axis % 2 for axis in axes):
-        raise ValueError(f"a head of {head_size} features cannot be split 1/8 + 7/16 + 7/16 into even parts: give axes")
-    return axes
+from sfumato_models_flux.config import TIME_FEATURES, FluxConfig
 
 
 def pack(latents: Tensor) -> Tensor:

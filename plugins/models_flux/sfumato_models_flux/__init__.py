@@ -1,0 +1,1 @@
+"""The Flux family of models: detection, loading and drawing."""
