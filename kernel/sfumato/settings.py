@@ -1,8 +1,26 @@
-"""Settings: sections of pydantic models, layered from defaults, a TOML file, the environment and the command line."""
+"""Settings: sections of pydantic models, layered from defaults, a TOML file, environment and command line.
+
+Each later layer wins, and every value knows where it comes from. Plugins offer sections of their own
+(`register_settings`), so the whole is known only once plugins are loaded: `Settings.load` reads all layers
+and checks the kernel's sections, `Settings.with_sections` adds the rest.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import os
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+
+from sfumato import settings_sources as sources
+from sfumato.errors import BadInput, UnknownName
+from sfumato.settings_sources import Given, Provenance
+
+NONE_WORDS = ("", "none", "null")
 
 
 class SettingsSectionInfo(BaseModel):
@@ -13,3 +31,322 @@ class SettingsSectionInfo(BaseModel):
     name: str
     label: str
     aliases: tuple[str, ...] = ()
+
+
+def _user_model_folder() -> tuple[Path, ...]:
+    import platformdirs
+
+    return (platformdirs.user_data_path("sfumato", appauthor=False) / "models",)
+
+
+class GeneralSettings(BaseModel):
+    """What everyone needs: where models are and where pictures go."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model_folders: tuple[Path, ...] = Field(
+        default_factory=_user_model_folder,
+        title="Model folders",
+        description="Searched in order; each holds checkpoints/, vae/, text_encoders/, tokenizers/ ...",
+    )
+    output_folder: Path = Field(
+        default=Path("outputs"), title="Output folder", description="Where pictures are saved."
+    )
+    default_model: str | None = Field(
+        default=None,
+        title="Default model",
+        description="Used when a request names none.",
+    )
+
+    @field_validator("model_folders", "output_folder")
+    @classmethod
+    def _at_home(cls, value: Any) -> Any:
+        """A leading ~ is the user's home, as in a shell."""
+        return tuple(path.expanduser() for path in value) if isinstance(value, tuple) else value.expanduser()
+
+
+class PluginSettings(BaseModel):
+    """Which plugins are used."""
+
+    model_config = ConfigDict(frozen=True)
+
+    disabled: tuple[str, ...] = Field(
+        default=(), title="Disabled plugins", description="Names of installed plugins that are not loaded."
+    )
+
+
+KERNEL_SECTIONS: Mapping[str, type[BaseModel]] = types.MappingProxyType(
+    {"general": GeneralSettings, "plugins": PluginSettings}
+)
+
+
+class Settings:
+    """All settings in force; read-only once loaded. ``settings.general.output_folder`` reads a value.
+
+    Values are checked when their section is known. In the strict mode a bad one raises `BadInput`; in the
+    lenient mode, meant for commands that show and mend settings, it goes to `problems` and the next lower
+    layer holds.
+
+    Args:
+        file: The TOML file, which may not exist yet.
+        environ: Environment variables.
+        overrides: Values of the command line by key.
+        sections: The model of each known section.
+        lenient: Collect problems instead of raising.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        environ: Mapping[str, str],
+        overrides: Mapping[str, str],
+        sections: Mapping[str, type[BaseModel]],
+        *,
+        lenient: bool = False,
+    ) -> None:
+        self.file = file
+        self.problems: tuple[BadInput, ...] = ()
+        self._environ = dict(environ)
+        self._overrides = dict(overrides)
+        self._models = dict(sections)
+        self._lenient = lenient
+        self._layers = self._read_layers()
+        self._origins: dict[str, Provenance] = {}
+        self._sections = {name: self._build(name, model) for name, model in self._models.items()}
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        file: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        overrides: Mapping[str, str] | None = None,
+        lenient: bool = False,
+    ) -> Settings:
+        """Read all layers and check the kernel's own sections.
+
+        Raises:
+            BadInput: the file is not TOML, or a value of the kernel's sections is wrong (unless `lenient`).
+        """
+        environ = os.environ if environ is None else environ
+        return cls(
+            sources.settings_file(file, environ), environ, overrides or {}, KERNEL_SECTIONS, lenient=lenient
+        )
+
+    def with_sections(self, sections: Mapping[str, type[BaseModel]]) -> Settings:
+        """These settings with the sections of plugins added, read and checked.
+
+        Sections in the file or environment that nobody offers are left alone (their plugin may be disabled).
+
+        Raises:
+            BadInput: a value is wrong, or the command line names an unknown section (unless lenient).
+        """
+        whole = Settings(
+            self.file, self._environ, self._overrides, {**self._models, **sections}, lenient=self._lenient
+        )
+        for key in self._overrides:
+            if key.partition(".")[0] not in whole._models:
+                whole._note(whole._unknown(key))
+        return whole
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._sections:
+            raise AttributeError(f"There is no settings section '{name}'.")
+        return self._sections[name]
+
+    def keys(self) -> Iterator[str]:
+        """Every known key, ``section.field``, by section."""
+        for section, model in self._models.items():
+            yield from (f"{section}.{name}" for name in model.model_fields)
+
+    def get(self, key: str) -> Any:
+        """The value in force. Raises `UnknownName` offering the nearest keys."""
+        section, name, _ = self._split(key)
+        return getattr(self._sections[section], name)
+
+    def where(self, key: str) -> Provenance:
+        """Where the value in force comes from. Raises `UnknownName` offering the nearest keys."""
+        section, name, _ = self._split(key)
+        return self._origins.get(f"{section}.{name}", Provenance("default"))
+
+    def field(self, key: str) -> FieldInfo:
+        """The field's title, description, type and bounds."""
+        return self._split(key)[2]
+
+    def unused_keys(self) -> dict[str, Provenance]:
+        """Keys given somewhere in sections that no loaded plugin offers."""
+        return {
+            key: given.provenance
+            for layer in self._layers
+            for key, given in layer.items()
+            if key.partition(".")[0] not in self._models
+        }
+
+    def in_file(self, key: str) -> Any:
+        """The value as the file alone gives it, or the default: what a change of the file starts from."""
+        section, name, field = self._split(key)
+        given = self._layers[0].get(f"{section}.{name}")
+        if given is None:
+            return field.get_default(call_default_factory=True)
+        return self._validated(section, {name: given})[name]
+
+    def write(self, key: str, text: str) -> Settings:
+        """Check `text` as the value of `key`, then store it in the file; comments there are kept.
+
+        Returns:
+            The settings read again; an environment variable or option may still hide the new value.
+
+        Raises:
+            BadInput: no such key, or the text is not a value for it.
+            SfumatoError: the file cannot be written.
+        """
+        section, name, _ = self._split(key)
+        given = Given(text, Provenance("command line", key))
+        checked = self._validated(section, {name: given})
+        value = self._models[section].model_construct(**checked).model_dump(mode="json", warnings=False)[name]
+        sources.store(self.file, section, name, "none" if value is None else value)
+        return self._again()
+
+    def unset(self, key: str) -> Settings:
+        """Take a key out of the file, known or not, so that its default holds again.
+
+        Raises:
+            UnknownName: the file does not have it.
+            SfumatoError: the file cannot be written.
+        """
+        if not sources.remove(self.file, key):
+            raise UnknownName("setting in the file", key, sources.from_file(self.file))
+        return self._again()
+
+    def _again(self) -> Settings:
+        return Settings(self.file, self._environ, self._overrides, self._models, lenient=True)
+
+    def _read_layers(self) -> tuple[dict[str, Given], ...]:
+        """File, environment, command line: the later ones win."""
+        try:
+            from_file = sources.from_file(self.file)
+        except BadInput as problem:
+            self._note(problem)
+            from_file = {}
+        return from_file, sources.from_environment(self._environ), sources.from_command_line(self._overrides)
+
+    def _note(self, problem: BadInput) -> None:
+        if not self._lenient:
+            raise problem
+        self.problems += (problem,)
+
+    def _build(self, section: str, model: type[BaseModel]) -> BaseModel:
+        """One section from all layers; in the lenient mode a bad value gives way to the layer below."""
+        good: dict[str, Given] = {}
+        for layer in self._layers:
+            if section in layer:
+                self._note(_not_a_table(section, layer[section]))
+            for key, given in layer.items():
+                owner, _, name = key.partition(".")
+                if owner != section or not name:
+                    continue
+                try:
+                    if name not in model.model_fields:
+                        raise self._unknown(key, given.provenance)
+                    self._validated(section, {**good, name: given})
+                    good[name] = given
+                except BadInput as problem:
+                    self._note(problem)
+        self._origins.update({f"{section}.{name}": given.provenance for name, given in good.items()})
+        return model.model_validate(_raw(model, good))
+
+    def _validated(self, section: str, given: Mapping[str, Given]) -> dict[str, Any]:
+        """The checked values of `given`. Raises `BadInput` naming the key, its source and what is allowed."""
+        model = self._models[section]
+        try:
+            checked = model.model_validate(_raw(model, given))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            latest = list(given)[-1]
+            name = str(first["loc"][0]) if first["loc"] and first["loc"][0] in given else latest
+            raise _wrong(f"{section}.{name}", given[name], first["msg"], model.model_fields[name]) from error
+        return {name: getattr(checked, name) for name in given}
+
+    def _split(self, key: str) -> tuple[str, str, FieldInfo]:
+        section, _, name = key.strip().lower().partition(".")
+        model = self._models.get(section)
+        if model is None or name not in model.model_fields:
+            raise self._unknown(key)
+        return section, name, model.model_fields[name]
+
+    def _unknown(self, key: str, provenance: Provenance | None = None) -> UnknownName:
+        hint = "'sfumato settings' lists them all."
+        if provenance is not None and provenance.source != "command line":
+            hint = f"It is given by {provenance}. {hint}"
+        return UnknownName("setting", key, self.keys(), hint=hint)
+
+
+def allowed(field: FieldInfo) -> str:
+    """What a field takes, in words: "integer, from 1 to 8", "'auto' or 'cpu'"."""
+    annotation: Any = field.rebuild_annotation()
+    try:
+        schema = TypeAdapter(annotation).json_schema()
+    except Exception:  # a type without a JSON form (a plugin's own class): its name must do
+        return str(getattr(field.annotation, "__name__", field.annotation))
+    return _words(schema, schema.get("$defs", {}))
+
+
+def _words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    if "$ref" in schema:
+        return _words(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    if "anyOf" in schema:
+        return " or ".join(_words(option, definitions) for option in schema["anyOf"])
+    if "enum" in schema or "const" in schema:
+        return " or ".join(repr(choice) for choice in schema.get("enum", [schema.get("const")]))
+    kind = str(schema.get("type", "text"))
+    if kind == "array":
+        inner = _words(schema.get("items", {}), definitions)
+        return f"a list of {inner}, separated by commas"
+    plain = {"string": "text", "boolean": "true or false", "null": "none"}.get(kind, kind)
+    plain = "path" if schema.get("format") == "path" else plain
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    bounds = [f"from {low}"] if low is not None else []
+    bounds += [f"to {high}"] if high is not None else []
+    return ", ".join([plain, " ".join(bounds)] if bounds else [plain])
+
+
+def _raw(model: type[BaseModel], given: Mapping[str, Given]) -> dict[str, Any]:
+    return {name: _parsed(model.model_fields[name], item.value) for name, item in given.items()}
+
+
+def _parsed(field: FieldInfo, value: Any) -> Any:
+    """Text as environment variables and options give it, made ready for pydantic: lists, JSON, and none."""
+    if not isinstance(value, str):
+        return value
+    origins = {get_origin(kind) or kind for kind in _alternatives(field.annotation)}
+    if type(None) in origins and value.strip().lower() in NONE_WORDS:
+        return None
+    if origins & {tuple, list, set, frozenset, dict}:
+        if value.lstrip().startswith(("[", "{")):
+            return sources.parse_json(value)
+        if dict not in origins:
+            return [item.strip() for item in value.split(",") if item.strip()]
+    return value
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type alone."""
+    is_union = get_origin(annotation) in (Union, types.UnionType)
+    return get_args(annotation) if is_union else (annotation,)
+
+
+def _wrong(key: str, given: Given, message: str, field: FieldInfo) -> BadInput:
+    return BadInput(
+        f"Setting {key} cannot be '{given.value}'.",
+        why=f"It comes from: {given.provenance}. {message}.",
+        hint=f"Allowed: {allowed(field)}.",
+    )
+
+
+def _not_a_table(section: str, given: Given) -> BadInput:
+    return BadInput(
+        f"'{section}' is a section of settings, not a value.",
+        why=f"It comes from: {given.provenance}.",
+        hint=f"Write [{section}] on a line and its settings below.",
+    )
