@@ -1,0 +1,257 @@
+"""Writes docs/reference from the code; with --check only tells whether its pages are current."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from command_tree import Command, Parameter, command_tree
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from sfumato import hookspecs
+from sfumato.plugins import PluginManager, hook_names
+from sfumato.request import GenerationRequest, RequestDefaults
+from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
+from sfumato.settings import Settings, allowed
+from sfumato.studio import Studio
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+MARK = "<!-- Written by `make docs` from the code; edit that instead. -->\n\n"
+
+
+def bundled_studio() -> Studio:
+    """A studio with the plugins of this repository alone, and no settings of the person running this."""
+    bundled = {path.parent.name for path in (ROOT / "plugins").glob("*/pyproject.toml")}
+    manager = PluginManager()
+    manager.discover()
+    foreign = sorted({record.name for record in manager} - bundled)
+    nowhere = ROOT / "no-such-settings.toml"
+    return Studio(Settings.load(file=nowhere, environ={}, overrides={"plugins.disabled": ",".join(foreign)}))
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    head = list(head)
+    lines = [
+        " | ".join(cell.replace("|", "&#124;") for cell in row) for row in (head, ["---"] * len(head), *rows)
+    ]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def code(value: object) -> str:
+    text = str(value)
+    return f"`{text}`" if text else ""
+
+
+def codes(values: Iterable[object]) -> str:
+    return ", ".join(code(value) for value in values)
+
+
+def default_of(field: FieldInfo) -> str:
+    """A field's default as one would type it; folders of this machine's user are named instead of spelt."""
+    value = field.get_default(call_default_factory=True)
+    if value in (None, (), [], {}, ""):
+        return ""
+    if isinstance(value, tuple):
+        value = ", ".join(str(item) for item in value)
+    return code(str(value).replace(str(platformdirs.user_data_path()), "<user data>"))
+
+
+def hooks_page(studio: Studio) -> str:
+    text = f"# Hooks\n\n{inspect.getdoc(hookspecs)}\n\n"
+    text += f"The kernel API is version {'.'.join(map(str, hookspecs.KERNEL_API))}.\n"
+    for name in hook_names():
+        hook = getattr(hookspecs, name)
+        signature = str(inspect.signature(hook)).replace("'", "")
+        used_by = [record.name for record in studio.plugins if name in record.hooks]
+        text += f"\n## {name}\n\n```python\n{name}{signature}\n```\n\n{inspect.getdoc(hook)}\n"
+        text += f"\nImplemented by: {', '.join(used_by) or 'no bundled plugin yet'}.\n"
+    return text
+
+
+def settings_page(studio: Studio) -> str:
+    text = (
+        "# Settings\n\n"
+        "A later layer wins: defaults, the settings file, environment variables (`engine.device` is\n"
+        "`SFUMATO_ENGINE__DEVICE`, and so on), `--set section.name=value`. `sfumato settings where` tells where\n"
+        "each value in force comes from.\n"
+    )
+    sections: dict[str, list[str]] = {}
+    for key in studio.settings.keys():  # noqa: SIM118 (not a mapping)
+        sections.setdefault(key.partition(".")[0], []).append(key)
+    for section, keys in sections.items():
+        rows = []
+        for key in keys:
+            field = studio.settings.field(key)
+            rows.append([code(key), allowed(field), default_of(field), field.description or ""])
+        text += f"\n## {section}\n\n" + table(["Key", "Value", "Default", "What it does"], rows)
+    return text
+
+
+def options_table(options: Iterable[Option]) -> str:
+    rows = []
+    for option in options:
+        low, high = option.minimum, option.maximum
+        bounds = [f"from {low:g}"] if low is not None else []
+        bounds += [f"to {high:g}"] if high is not None else []
+        value = codes(option.choices) or " ".join(bounds)
+        rows.append([code(option.name), value, code(option.default), option.description])
+    return table(["Option", "Value", "Default", "What it does"], rows) if rows else ""
+
+
+def sampling_entry(info: SamplerInfo | SchedulerInfo) -> str:
+    text = f"\n### {info.label}\n\n{info.summary}\n\n- Name: {code(info.name)}\n"
+    if info.aliases:
+        text += f"- Also known as: {codes(info.aliases)}\n"
+    text += f"- For models that predict: {', '.join(info.predictions)}\n"
+    if isinstance(info, SamplerInfo):
+        noise = "adds fresh noise" if info.stochastic else "deterministic"
+        text += f"- Order {info.order}, model evaluations a step: {info.evaluations_per_step}, {noise}\n"
+        if info.preferred_scheduler:
+            text += f"- Preferred scheduler: {code(info.preferred_scheduler)}\n"
+    options = options_table(info.options)
+    return f"{text}\n{options}" if options else text
+
+
+def samplers_page(studio: Studio) -> str:
+    text = (
+        "# Samplers and schedulers\n\n"
+        "Every spelling below works everywhere, letter case aside. Options are given as\n"
+        '`--sampler-option NAME=VALUE`, or `sampler_options={"name": value}` in Python.\n\n## Samplers\n'
+    )
+    text += "".join(sampling_entry(entry.info) for entry in studio.registries.samplers)
+    text += "\n## Schedulers\n"
+    return text + "".join(sampling_entry(entry.info) for entry in studio.registries.schedulers)
+
+
+def fields_table(model: type[BaseModel]) -> str:
+    rows = [
+        [code(name), allowed(field), default_of(field), field.description or ""]
+        for name, field in model.model_fields.items()
+    ]
+    return table(["Field", "Value", "Default", "What it does"], rows)
+
+
+def request_page(studio: Studio) -> str:
+    groups: dict[str, list[str]] = {}
+    for name, field in GenerationRequest.model_fields.items():
+        extra: Any = field.json_schema_extra or {}
+        groups.setdefault(str(extra.get("group", "Other")), []).append(name)
+    text = (
+        "# Request fields\n\n"
+        "The fields of a request: keywords of `Studio.generate`, options of `sfumato generate`, and\n"
+        "the JSON stored in every picture. A field without a default takes what the model recommends.\n"
+    )
+    for group, names in groups.items():
+        rows = []
+        for name in names:
+            field = GenerationRequest.model_fields[name]
+            rows.append([code(name), allowed(field), default_of(field), field.description or ""])
+        text += f"\n## {group}\n\n" + table(["Field", "Value", "Default", "What it does"], rows)
+    text += "\n## What the bundled models recommend\n\n"
+    fields = list(RequestDefaults.model_fields)
+    rows = []
+    for entry in studio.registries.models:
+        if entry.info.defaults:
+            rows.append(
+                [code(entry.info.name), *(code(getattr(entry.info.defaults, field)) for field in fields)]
+            )
+    return text + table(["Model", *fields], rows)
+
+
+def model_options_page(studio: Studio) -> str:
+    text = (
+        "# Model options\n\n"
+        "The knobs of each model family, given as `--model-option NAME=VALUE`, or\n"
+        '`model_options={"name": value}` in Python.\n'
+    )
+    for entry in studio.registries.model_families:
+        text += f"\n## {entry.info.label}\n\n"
+        text += f"{entry.info.summary}\n\n" if entry.info.summary else ""
+        text += fields_table(entry.load().options)
+    return text
+
+
+def parameter_row(parameter: Parameter) -> list[str]:
+    shown = codes(parameter.names)
+    if parameter.takes_value and not parameter.is_argument:
+        shown += f" {parameter.metavar}"
+    notes = ["required"] if parameter.required and not parameter.is_argument else []
+    notes += ["may be repeated"] if parameter.repeatable else []
+    text = parameter.help + (f" ({', '.join(notes)})" if notes else "")
+    return [shown, code(parameter.default), text]
+
+
+def usage(command: Command) -> str:
+    words = list(command.path)
+    if any(not parameter.is_argument for parameter in command.parameters):
+        words.append("[OPTIONS]")
+    for parameter in command.parameters:
+        if parameter.is_argument:
+            name = parameter.names[0] + ("..." if parameter.repeatable else "")
+            words.append(name if parameter.required else f"[{name}]")
+    if command.commands:
+        words.append("COMMAND")
+    return " ".join(words)
+
+
+def command_line_page(studio: Studio) -> str:
+    text = (
+        "# Command line\n\n"
+        "Exit codes: 0 done, 1 failed, 2 bad input, 130 cancelled. Wherever there is `--json`, the output\n"
+        "is made for scripts and stays stable.\n"
+    )
+    for command in command_tree().walk():
+        name = " ".join(command.path)
+        text += f"\n## {name}\n\n{command.help}\n\n```\n{usage(command)}\n```\n"
+        if command.parameters:
+            rows = [parameter_row(parameter) for parameter in command.parameters]
+            text += "\n" + table(["Argument or option", "Default", "What it does"], rows)
+        if command.commands:
+            rows = [[code(child.path[-1]), child.help.partition(". ")[0]] for child in command.commands]
+            text += "\n" + table(["Command", "What it does"], rows)
+    return text
+
+
+PAGES: dict[str, Callable[[Studio], str]] = {
+    "command-line.md": command_line_page,
+    "hooks.md": hooks_page,
+    "model-options.md": model_options_page,
+    "request.md": request_page,
+    "samplers.md": samplers_page,
+    "settings.md": settings_page,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, fail when a page is not current")
+    check = parser.parse_args().check
+
+    studio = bundled_studio()
+    pages = {REFERENCE / name: MARK + page(studio) for name, page in PAGES.items()}
+    stale = [path for path, text in pages.items() if not path.exists() or path.read_text("utf-8") != text]
+    stale += [path for path in sorted(REFERENCE.glob("*.md")) if path not in pages]
+    if check:
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} is not current. Run: make docs", file=sys.stderr)
+        return 1 if stale else 0
+    for path in stale:
+        if path in pages:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(pages[path], "utf-8")
+        else:
+            path.unlink()
+        print(f"{'wrote' if path in pages else 'removed'} {path.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
