@@ -2,6 +2,7 @@
 #   make demo    eight pictures in outputs/           make lint        format, lint, types
 #   make test    all tests                            make docs        write the generated pages of docs/
 #   make bench   ours beside the peers                make docs-check  generated pages current, links and commands alive
+#   make format  what lint would complain of          make emoji-model train the embedded model again (hours)
 # PYTHON=python3.12 picks another interpreter, VENV=folder another environment.
 
 VENV ?= .venv
@@ -50,7 +51,7 @@ bench: $(TEST)
 	$(PYTHON_IN_VENV) -m benchmarks
 
 emoji-model: $(TRAINING)
-	$(PYTHON_IN_VENV) -m training
+	cd plugins/model_emoji && $(abspath $(PYTHON_IN_VENV)) -m training
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -80,8 +80,8 @@ def settings_page(studio: Studio) -> str:
     text = (
         "# Settings\n\n"
         "A later layer wins: defaults, the settings file, environment variables (`engine.device` is\n"
-        "`SFUMATO_ENGINE__DEVICE`, and so on), `--set section.name=value`. `sfumato settings where` tells where\n"
-        "each value in force comes from.\n"
+        "`SFUMATO_ENGINE__DEVICE`, and so on), `--set section.name=value`. `sfumato settings where` tells\n"
+        "where each value in force comes from.\n"
     )
     sections: dict[str, list[str]] = {}
     for key in studio.settings.keys():  # noqa: SIM118 (not a mapping)
