@@ -1,8 +1,9 @@
 """The noise levels a model was trained on: the meeting point of model families and schedulers.
 
-Two conventions cover the field. `variance_exploding` (eps and v models, Karras et al. 2022): ``x = x0 + sigma * noise``
-with sigma from about 0.03 to 14.6. `flow` (rectified flow, Liu et al. 2022): ``x = (1 - sigma) * x0 + sigma * noise``
-with sigma from 0 to 1. All values are plain Python floats: schedules are made once, outside any loop.
+Two conventions cover the field. `variance_exploding` (eps and v models, Karras et al. 2022):
+``x = x0 + sigma * noise`` with sigma from about 0.03 to 14.6. `flow` (rectified flow, Liu et al. 2022):
+``x = (1 - sigma) * x0 + sigma * noise`` with sigma from 0 to 1. All values are plain Python floats: schedules
+are made once, outside any loop.
 """
 
 from __future__ import annotations
@@ -61,9 +62,13 @@ class NoiseSchedule:
         return low + (math.log(sigma) - math.log(self.sigmas[low])) / span
 
 
-def flow_schedule(shift: float = 1.0) -> NoiseSchedule:
-    """The rectified-flow schedule over 1000 timesteps under a static time shift (Esser et al. 2024, eq. 23)."""
-    times = ((step + 1) / TRAINING_STEPS for step in range(TRAINING_STEPS))
+def flow_schedule(shift: float = 1.0, levels: int = TRAINING_STEPS) -> NoiseSchedule:
+    """The rectified-flow schedule under a time shift (Esser et al. 2024, eq. 23).
+
+    `levels` is the fineness of the table that schedulers such as 'simple' pick from: ComfyUI and Forge use
+    10000 for Flux, 1000 for other flow models.
+    """
+    times = ((level + 1) / levels for level in range(levels))
     return NoiseSchedule("flow", tuple(shift_sigma(time, shift) for time in times), shift)
 
 
@@ -73,17 +78,22 @@ def variance_exploding_schedule(alphas_cumprod: Sequence[float]) -> NoiseSchedul
 
 
 def shift_sigma(sigma: float, shift: float) -> float:
-    """Move flow noise levels towards more noise (shift > 1) or less: ``shift * s / (1 + (shift - 1) * s)``."""
-    return shift * sigma / (1 + (shift - 1) * sigma)
+    """Move flow noise levels to more noise (shift > 1) or less: ``shift * s / (1 + (shift - 1) * s)``."""
+    return sigma / (sigma + (1 - sigma) / shift)  # the same, but never above 1 by rounding
 
 
 def unshift_sigma(sigma: float, shift: float) -> float:
     """The inverse of `shift_sigma`."""
-    return sigma / (shift - (shift - 1) * sigma)
+    return sigma / (sigma + (1 - sigma) * shift)
 
 
 def dynamic_shift(
-    image_tokens: int, *, base_shift: float = 0.5, max_shift: float = 1.15, base_tokens: int = 256, max_tokens: int = 4096
+    image_tokens: int,
+    *,
+    base_shift: float = 0.5,
+    max_shift: float = 1.15,
+    base_tokens: int = 256,
+    max_tokens: int = 4096,
 ) -> float:
     """Flux's resolution-dependent shift: ``exp(mu)`` with mu linear in the number of image tokens.
 

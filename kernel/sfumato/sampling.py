@@ -1,7 +1,8 @@
 """What a sampler and a scheduler are: the contract between `plugins/samplers`, other plugins and the engine.
 
-A sampler is a pure function ``sample(denoise, x, sigmas, context) -> x``. It knows nothing of models, guidance,
-devices or progress bars. A scheduler is a pure function ``schedule(steps, noise_schedule, options) -> sigmas``.
+A sampler is a pure function ``sample(denoise, x, sigmas, context) -> x``. It knows nothing of models,
+guidance, devices or progress bars. A scheduler is a pure function
+``schedule(steps, noise_schedule, options) -> sigmas``.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Prediction = Literal["eps", "v", "flow"]
 
 
 class Option(BaseModel):
-    """One tunable number, switch or choice of a sampler or scheduler; becomes a CLI option, a form field, a docs row."""
+    """One tunable number, switch or choice: it becomes a CLI option, a form field, a docs row."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -45,7 +46,9 @@ class SamplerInfo(BaseModel):
     order: int = Field(default=1, description="Order of convergence of the underlying method.")
     evaluations_per_step: int = Field(default=1, description="Model evaluations a step, the last one aside.")
     stochastic: bool = Field(default=False, description="Adds fresh noise on the way.")
-    predictions: tuple[Prediction, ...] = Field(default=("eps", "v", "flow"), description="Model kinds it is right for.")
+    predictions: tuple[Prediction, ...] = Field(
+        default=("eps", "v", "flow"), description="Model kinds it is right for."
+    )
     preferred_scheduler: str = Field(default="", description="Scheduler used when the user leaves it open.")
     options: tuple[Option, ...] = ()
 
@@ -64,7 +67,10 @@ class SchedulerInfo(BaseModel):
 
 
 class Denoise(Protocol):
-    """The model as a sampler sees it: from noisy latents and their noise level to the clean estimate."""
+    """The model as a sampler sees it: from noisy latents and their noise level to the clean estimate.
+
+    The estimate has the shape, type and device of `x`, and is not changed by the sampler.
+    """
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor: ...
 
@@ -87,7 +93,7 @@ class SamplingContext:
     """Everything a sampler may use besides the latents and the sigmas.
 
     Attributes:
-        convention: How the model mixes noise and picture (`sfumato.noise_schedule`); ancestral and SDE steps differ.
+        convention: How the model mixes noise and picture (`sfumato.noise_schedule`).
         noise: Fresh noise for stochastic samplers.
         options: The sampler's own options, complete and checked.
         on_step: Called once a step, after the clean estimate is known: ``on_step(index, x, denoised)``.
@@ -101,12 +107,14 @@ class SamplingContext:
 
 
 class Sampler(Protocol):
-    """Integrates from ``sigmas[0]`` down to ``sigmas[-1]`` (usually 0)."""
+    """Integrates through strictly descending noise levels, ``sigmas[0]`` to ``sigmas[-1]`` (usually 0)."""
 
-    def __call__(self, denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: SamplingContext) -> Tensor: ...
+    def __call__(
+        self, denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: SamplingContext
+    ) -> Tensor: ...
 
 
 class Scheduler(Protocol):
-    """``steps`` + 1 descending noise levels, the last one 0."""
+    """``steps`` + 1 strictly descending noise levels, the last one 0."""
 
     def __call__(self, steps: int, schedule: NoiseSchedule, options: dict[str, Any]) -> list[float]: ...

@@ -1,0 +1,151 @@
+"""What a sampling loop costs beside the model: our samplers, a bare loop and k-diffusion in one run.
+
+    python benchmarks/sampling_overhead.py [--repeats 15] [--threads 1]
+
+The denoiser hands out a ready tensor, so that only the loop is measured; noise is ready too, except in the
+rows that say Brownian, where k-diffusion draws it as it does by default. Runs of 20 and 40 steps are timed in
+turns; their difference is the cost of a step, without what a call costs once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import platform
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import distribution, version
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sfumato.registries import Registries
+from sfumato.sampling import SamplingContext
+from sfumato_samplers import plugin
+
+STEPS = (20, 40)
+SHAPE = (1, 16, 16, 16)
+STOCHASTIC = ("euler_ancestral", "dpmpp_sde", "dpmpp_2m_sde")
+RESULT = Path(__file__).parent / "results" / "sampling_overhead.json"
+
+Run = Callable[[list[float]], Tensor]
+
+
+def bare_loop(target: Tensor, x: Tensor) -> Run:
+    """The least that yields Euler's latents."""
+
+    def run(sigmas: list[float]) -> Tensor:
+        y = x
+        for sigma, sigma_next in pairwise(sigmas):
+            y = y + (y - target) / sigma * (sigma_next - sigma)
+        return y
+
+    return run
+
+
+def our_sampler(name: str, target: Tensor, x: Tensor) -> Run:
+    registries = Registries()
+    registrar = registries.samplers.registrar("samplers")
+    plugin.register_samplers(registrar)
+    registrar.commit()
+    entry = registries.samplers.get(name)
+    sample, noise = entry.load(), torch.randn_like(x)
+    options = {option.name: option.default for option in entry.info.options}
+    context = SamplingContext("flow", noise=lambda sigma, sigma_next: noise, options=options)
+    return lambda sigmas: sample(lambda latents, sigma: target, x, sigmas, context)
+
+
+def k_diffusion_sampler(sampling: ModuleType, name: str, target: Tensor, x: Tensor, *, brownian: bool) -> Run:
+    sample, noise = getattr(sampling, f"sample_{name}"), torch.randn_like(x)
+    options: dict[str, Any] = {"disable": True}
+    if name in STOCHASTIC and not brownian:
+        options["noise_sampler"] = lambda sigma, sigma_next: noise
+    return lambda sigmas: sample(lambda latents, sigma: target, x, torch.tensor(sigmas), **options)
+
+
+def k_diffusion_sampling() -> ModuleType:
+    """`k_diffusion.sampling` alone: its package would import torchvision, clip and others not needed here."""
+    package, solver = ModuleType("k_diffusion"), ModuleType("torchdiffeq")
+    utils = ModuleType("k_diffusion.utils")
+    utils.append_dims = lambda value, ndim: value[(...,) + (None,) * (ndim - value.ndim)]  # type: ignore[attr-defined]
+    package.utils, solver.odeint = utils, None  # type: ignore[attr-defined]
+    sys.modules |= {"k_diffusion": package, "k_diffusion.utils": utils, "torchdiffeq": solver}
+    path = Path(str(distribution("k-diffusion").locate_file("k_diffusion/sampling.py")))
+    spec = importlib.util.spec_from_file_location("k_diffusion.sampling", path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def microseconds_a_step(run: Run, repeats: int) -> float:
+    """CPU time of one more step, the median over `repeats`."""
+    schedules = [[(steps - i) / steps * 0.999 for i in range(steps + 1)] for steps in STEPS]
+    differences = []
+    run(schedules[0])
+    for _ in range(repeats):
+        seconds = []
+        for sigmas in schedules:
+            start = time.process_time()
+            run(sigmas)
+            seconds.append(time.process_time() - start)
+        differences.append((seconds[1] - seconds[0]) / (STEPS[1] - STEPS[0]))
+    return statistics.median(differences) * 1e6
+
+
+def measure(repeats: int) -> list[dict[str, float | str]]:
+    generator = torch.Generator().manual_seed(0)
+    x, target = (torch.randn(SHAPE, generator=generator) for _ in range(2))
+    peer = k_diffusion_sampling()
+    runs = {("euler", "bare loop"): bare_loop(target, x)}
+    for name in ("euler", "heun", "dpmpp_2m", *STOCHASTIC):
+        runs[name, "sfumato"] = our_sampler(name, target, x)
+        runs[name, "k-diffusion"] = k_diffusion_sampler(peer, name, target, x, brownian=False)
+        if "sde" in name:
+            runs[name, "k-diffusion, Brownian"] = k_diffusion_sampler(peer, name, target, x, brownian=True)
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchsde remarks on rounding of the interval's ends
+        return [
+            {"sampler": name, "runner": runner, "us_per_step": round(microseconds_a_step(run, repeats), 1)}
+            for (name, runner), run in runs.items()
+        ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    rows = measure(arguments.repeats)
+    print("| sampler | runner | CPU us a step |\n| --- | --- | ---: |")
+    for row in rows:
+        print(f"| {row['sampler']} | {row['runner']} | {row['us_per_step']} |")
+    RESULT.parent.mkdir(exist_ok=True)
+    setting = {
+        "latents": list(SHAPE),
+        "dtype": "float32",
+        "threads": arguments.threads,
+        "repeats": arguments.repeats,
+    }
+    versions = {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "k-diffusion": version("k-diffusion"),
+    }
+    RESULT.write_text(json.dumps({"setting": setting, "versions": versions, "rows": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Samplers and noise schedules; `plugin` registers them, one module holds one algorithm."""

@@ -1,0 +1,1 @@
+"""Noise schedules: pure functions of Python floats, one module each."""
