@@ -43,7 +43,7 @@ class AutoencoderConfig:
         """Read the sizes from tensor names and shapes.
 
         The number of normalisation groups leaves no trace in the weights: 32 where the base channels
-        allow it, as in all published models, otherwise half of them. KeyError names a tensor that is not there.
+        allow it, as in all published models, otherwise half of them. KeyError names a missing tensor.
         """
         base, in_channels = shapes["encoder.conv_in.weight"][:2]
         levels = 1 + max(int(m[1]) for m in _matches(r"encoder\.down\.(\d+)\.", shapes))

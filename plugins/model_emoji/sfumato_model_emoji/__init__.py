@@ -1,0 +1,1 @@
+"""The embedded default model: a tiny Flux-layout text-to-image model trained on openly licensed emoji."""
