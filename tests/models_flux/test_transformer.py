@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from sfumato_models_flux.config import FluxConfig, default_axes, expected_shapes
 from sfumato_models_flux.diffusers_keys import original_tensors
 from sfumato_models_flux.transformer import FluxTransformer, image_positions, pack, unpack
@@ -32,12 +33,16 @@ def reference(heads: int = 3, head_size: int = 32, guidance: bool = True, seed: 
 
 def ours(model) -> FluxTransformer:
     tensors = original_tensors(model.state_dict())
-    transformer = FluxTransformer(FluxConfig.from_shapes({name: tuple(t.shape) for name, t in tensors.items()}))
+    transformer = FluxTransformer(
+        FluxConfig.from_shapes({name: tuple(t.shape) for name, t in tensors.items()})
+    )
     transformer.load_state_dict(tensors)
     return transformer.eval()
 
 
-def inputs(height: int = 8, width: int = 12, words: int = 5, guidance: bool = True) -> dict[str, torch.Tensor]:
+def inputs(
+    height: int = 8, width: int = 12, words: int = 5, guidance: bool = True
+) -> dict[str, torch.Tensor]:
     torch.manual_seed(1)
     return {
         "image_tokens": pack(torch.randn(2, 4, height, width)),

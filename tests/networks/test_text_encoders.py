@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from sfumato_networks.clip_text import ClipText, ClipTextConfig
 from sfumato_networks.t5_encoder import T5Config, T5Encoder, distance_buckets
 
@@ -134,4 +135,5 @@ def test_text_encoders_train_under_bfloat16_autocast() -> None:
         loss = clip(clip_ids(), END).pooled.float().square().mean() + t5(t5_ids()).float().square().mean()
     loss.backward()
     for parameter in (*clip.parameters(), *t5.parameters()):
-        assert parameter.grad is not None and parameter.grad.isfinite().all()
+        assert parameter.grad is not None
+        assert parameter.grad.isfinite().all()

@@ -1,8 +1,8 @@
 """Diffusers' `FluxTransformer2DModel` tensors in the layout of the original checkpoints. Imports no torch.
 
-Three things differ besides the names: diffusers keeps the projections q, k, v (and in single blocks the MLP's first
-layer) apart where the original has them stacked in one matrix, and it has the two halves of the last modulation the
-other way round (scale before shift).
+Three things differ besides the names: diffusers keeps the projections q, k, v (and in single blocks the MLP's
+first layer) apart where the original has them stacked in one matrix, and it has the two halves of the last
+modulation the other way round (scale before shift).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def sources(names: Iterable[str]) -> dict[str, Source]:
 
 
 def original_shapes(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """Shapes under the original names of tensors with diffusers' names and shapes; for detection from a header."""
+    """Shapes under the original names, from those under diffusers' names; for detection from a header."""
     return {
         name: (sum(shapes[part][0] for part in source.names), *shapes[source.names[0]][1:])
         for name, source in sources(shapes).items()
@@ -95,7 +95,7 @@ def original_shapes(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
 
 
 def original_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under their original names. Stacked ones are copies; all others are the very tensors given."""
+    """The tensors under their original names. Stacked ones are copies, all others the tensors given."""
     return {name: _build(source, tensors) for name, source in sources(tensors).items()}
 
 

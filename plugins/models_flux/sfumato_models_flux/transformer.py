@@ -1,9 +1,10 @@
 """The Flux transformer in the layout of the original checkpoints.
 
-Flux.1 (Black Forest Labs, 2024) is a rectified-flow transformer: double blocks give image and text weights of their
-own and let them attend to each other, as in MMDiT (Esser et al. 2024, arXiv:2403.03206); single blocks treat both as
-one sequence and run attention beside the MLP, as in ViT-22B (Dehghani et al. 2023, arXiv:2302.05442). Positions enter
-by rotation of queries and keys (RoPE, Su et al. 2021, arXiv:2104.09864), one share of each head for every axis.
+Flux.1 (Black Forest Labs, 2024) is a rectified-flow transformer: double blocks give image and text weights of
+their own and let them attend to each other, as in MMDiT (Esser et al. 2024, arXiv:2403.03206); single blocks
+treat both as one sequence and run attention beside the MLP, as in ViT-22B (Dehghani et al. 2023,
+arXiv:2302.05442). Positions enter by rotation of queries and keys (RoPE, Su et al. 2021, arXiv:2104.09864),
+one share of each head for every axis.
 
 Shapes below: b pictures, n image tokens, m text tokens, h heads, d features of a head, D = h·d.
 """
@@ -14,14 +15,14 @@ import math
 
 import torch
 import torch.nn.functional as F
-from sfumato_networks.attention import attention
 from torch import Tensor, nn
 
 from sfumato_models_flux.config import TIME_FEATURES, FluxConfig
+from sfumato_networks.attention import attention
 
 
 def pack(latents: Tensor) -> Tensor:
-    """[b, c, H, W] -> tokens [b, H/2·W/2, 4c]: each 2x2 patch a token, its features in the order (c, row, column)."""
+    """[b, c, H, W] -> [b, H/2·W/2, 4c]: each 2x2 patch a token, its features in the order c, row, column."""
     return F.pixel_unshuffle(latents, 2).flatten(2).transpose(1, 2)
 
 
@@ -38,7 +39,7 @@ def image_positions(height: int, width: int, device: torch.device | str | None =
 
 
 def rotary_table(positions: Tensor, axes: tuple[int, ...], theta: int = 10_000) -> Tensor:
-    """Rotations e^(i·p·ω) of the pairs of a head, complex64 [n, d/2], for integer positions [n, len(axes)]."""
+    """Rotations e^(i·p·ω) of the pairs of a head, complex64 [n, d/2], for positions p [n, len(axes)]."""
     angles = []
     for position, size in zip(positions.unbind(-1), axes, strict=True):
         omega = theta ** -(torch.arange(0, size, 2, dtype=torch.float64, device="cpu") / size)
@@ -63,7 +64,7 @@ def sinusoids(t: Tensor) -> Tensor:
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """adaLN (Peebles & Xie 2022, arXiv:2212.09748): normed x, scaled and shifted by what the vector asks for."""
+    """adaLN (Peebles & Xie 2022, arXiv:2212.09748): x is normed, then scaled and shifted as asked."""
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:], eps=1e-6), 1 + scale)
 
 
@@ -101,7 +102,7 @@ class RMSNorm(nn.Module):
 
 
 class QKNorm(nn.Module):
-    """RMS norm of queries and keys, head by head; it keeps their products in bounds (Dehghani et al. 2023)."""
+    """RMS norm of queries and keys, head by head, keeps their products in bounds (Dehghani et al. 2023)."""
 
     def __init__(self, head_size: int) -> None:
         super().__init__()
@@ -138,7 +139,9 @@ def rotary_attention(q: Tensor, k: Tensor, v: Tensor, rotary: Tensor) -> Tensor:
 
 
 def mlp(hidden_size: int, mlp_size: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(hidden_size, mlp_size), nn.GELU(approximate="tanh"), nn.Linear(mlp_size, hidden_size))
+    return nn.Sequential(
+        nn.Linear(hidden_size, mlp_size), nn.GELU(approximate="tanh"), nn.Linear(mlp_size, hidden_size)
+    )
 
 
 class DoubleBlock(nn.Module):
@@ -172,7 +175,7 @@ class DoubleBlock(nn.Module):
 
 
 class SingleBlock(nn.Module):
-    """Attention and MLP side by side on the joint sequence; ``linear1`` opens both, ``linear2`` closes both."""
+    """Attention and MLP side by side on the joint sequence: ``linear1`` opens both, ``linear2`` closes."""
 
     def __init__(self, config: FluxConfig) -> None:
         super().__init__()
@@ -188,15 +191,18 @@ class SingleBlock(nn.Module):
         shift, scale, gate = self.modulation(vector)
         qkv, hidden = self.linear1(modulate(x, shift, scale)).split(self.sizes, dim=-1)
         q, k, v = split_heads(qkv, self.head_size)
-        out = rotary_attention(*self.norm(q, k), v, rotary)
-        return torch.addcmul(x, gate, self.linear2(torch.cat((out, F.gelu(hidden, approximate="tanh")), dim=-1)))
+        q, k = self.norm(q, k)
+        out = rotary_attention(q, k, v, rotary)
+        hidden = F.gelu(hidden, approximate="tanh")
+        return torch.addcmul(x, gate, self.linear2(torch.cat((out, hidden), dim=-1)))
 
 
 class FinalLayer(nn.Module):
     def __init__(self, config: FluxConfig) -> None:
         super().__init__()
-        self.linear = nn.Linear(config.hidden_size, config.in_channels)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(config.hidden_size, 2 * config.hidden_size))
+        D = config.hidden_size
+        self.linear = nn.Linear(D, config.in_channels)
+        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(D, 2 * D))
 
     def forward(self, x: Tensor, vector: Tensor) -> Tensor:
         shift, scale = self.adaLN_modulation(vector)[:, None, :].chunk(2, dim=-1)
@@ -233,10 +239,10 @@ class FluxTransformer(nn.Module):
         """Velocity [b, n, in_channels].
 
         ``image_tokens`` [b, n, in_channels] (see `pack`); ``timesteps`` [b], 0 clean to 1 noise; ``context``
-        [b, m, context_size], the T5 states; ``vector`` [b, vector_size], the pooled CLIP state; ``image_ids`` [n, 3]
-        and ``text_ids`` [m, 3], positions (see `image_positions`; zeros for text); ``guidance`` [b], the distilled
-        guidance scale, needed if and only if the config says guidance (ValueError otherwise); ``rotary``, what
-        `rotary` made of the same positions, to spare making it at every step.
+        [b, m, context_size], the T5 states; ``vector`` [b, vector_size], the pooled CLIP state; ``image_ids``
+        [n, 3] and ``text_ids`` [m, 3], positions (see `image_positions`; zeros for text); ``guidance`` [b],
+        the distilled guidance scale, needed if and only if the config says guidance (ValueError otherwise);
+        ``rotary``, what `rotary` made of the same positions, to spare making it at every step.
         """
         if (guidance is None) != (self.guidance_in is None):
             raise ValueError("guidance must be given to a guidance-distilled model, and to no other")

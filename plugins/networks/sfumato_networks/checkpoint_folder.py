@@ -1,4 +1,4 @@
-"""The header of a checkpoint, be it one file, shards under an index, or a diffusers folder. Imports no torch."""
+"""The header of a checkpoint: one file, shards under an index, or a diffusers folder. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from sfumato.errors import CheckpointError
 from sfumato.models import CheckpointHeader, TensorInfo
-
 from sfumato_networks.safetensors_header import read_header, unreadable
 
 INDEX_SUFFIX = ".safetensors.index.json"
@@ -64,7 +63,7 @@ def read_diffusers_folder(folder: Path) -> CheckpointHeader:
 
 
 def find_weights(folder: Path) -> Path | None:
-    """The index or the one file that holds a folder's weights; the plain one where there are variants (fp16)."""
+    """The index or the file that holds a folder's weights; the plain one where there are variants (fp16)."""
     for suffix in (INDEX_SUFFIX, ".safetensors"):
         files = [file for file in folder.iterdir() if file.name.endswith(suffix)]
         if files:
@@ -92,7 +91,7 @@ def _read_shard(index: Path, file: str) -> CheckpointHeader:
 
 
 def _bad_index(index: Path, why: str) -> CheckpointError:
-    return CheckpointError(f"'{index}' is not a usable index of shards.", why=why, hint="Download the folder again.")
+    return CheckpointError(f"'{index}' is not a usable index.", why=why, hint="Download the folder again.")
 
 
 def _subfolders(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""CLIP's text encoder (Radford et al. 2021, arXiv:2103.00020) under the tensor names of transformers' CLIPTextModel."""
+"""CLIP's text encoder (Radford et al. 2021, arXiv:2103.00020), named as transformers' CLIPTextModel."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sfumato_networks.shapes import count_blocks
 class ClipTextConfig:
     """Sizes of a CLIP text encoder; the defaults are those of CLIP ViT-L/14.
 
-    ``activation`` is "quick_gelu" (OpenAI's models) or "gelu" (OpenCLIP's); ``projection_size`` 0 means that the
-    file has no text projection. Neither ``head_size`` nor ``activation`` can be seen in the weights.
+    ``activation`` is "quick_gelu" (OpenAI's models) or "gelu" (OpenCLIP's); ``projection_size`` 0 means that
+    the file has no text projection. Neither ``head_size`` nor ``activation`` can be seen in the weights.
     """
 
     vocab_size: int = 49408
@@ -52,9 +52,9 @@ class ClipTextConfig:
 class ClipTextOutput:
     """What the encoder made of token ids [b, n].
 
-    ``hidden_states``: layers + 1 tensors [b, n, hidden], the embeddings first, none of them normed, so that the
-    state before the last ("clip skip 2") is ``hidden_states[-2]``. ``last``: the last of them, normed. ``pooled``:
-    the row of ``last`` at the end token [b, hidden], projected where the model has a projection.
+    ``hidden_states``: layers + 1 tensors [b, n, hidden], the embeddings first, none of them normed, so that
+    the state before the last ("clip skip 2") is ``hidden_states[-2]``. ``last``: the last of them, normed.
+    ``pooled``: the row of ``last`` at the end token [b, hidden], projected where the model has a projection.
     """
 
     hidden_states: tuple[Tensor, ...]
@@ -142,9 +142,9 @@ class ClipText(nn.Module):
         super().__init__()
         self.config = config
         self.text_model = TextModel(config)
-        self.text_projection = (
-            nn.Linear(config.hidden_size, config.projection_size, bias=False) if config.projection_size else None
-        )
+        self.text_projection = None
+        if config.projection_size:
+            self.text_projection = nn.Linear(config.hidden_size, config.projection_size, bias=False)
 
     def forward(self, token_ids: Tensor, end_token: int) -> ClipTextOutput:
         """Encode token ids [b, n], each row holding ``end_token``, whose first place is the pooled one."""

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from sfumato.errors import CheckpointError
-from sfumato.models import CheckpointHeader, TensorInfo
 from torch import Tensor
 
+from sfumato.errors import CheckpointError
+from sfumato.models import CheckpointHeader, TensorInfo
 from sfumato_networks.checkpoint_folder import read_checkpoint
 from sfumato_networks.safetensors_header import unreadable
 
@@ -37,13 +37,13 @@ DTYPES = {
     "U64": torch.uint64,
 }
 
-# Python names the flag from 3.13 on. Without it Linux counts a private mapping as memory promised, and refuses to map a
-# checkpoint larger than the machine's memory although none of it will be written to.
+# Python names the flag from 3.13 on. Without it Linux counts a private mapping as memory promised, and
+# refuses to map a checkpoint larger than the machine's memory although none of it will be written to.
 _LINUX_MAP_NORESERVE = 0x4000
 
 
 class MappedTensors(Mapping[str, Tensor]):
-    """The tensors of a checkpoint by name, each made when asked for, its storage the mapped pages of the file.
+    """The tensors of a checkpoint by name, each made when asked for; their storage is the mapped file.
 
     Pages are private: who writes to a tensor writes to a copy of that page, never to the file.
 
@@ -88,7 +88,7 @@ def _tensor(pages: mmap.mmap, info: TensorInfo, file: Path) -> Tensor:
     if info.size_bytes == 0:
         return torch.empty(info.shape, dtype=dtype)
     if info.end > len(pages):
-        raise CheckpointError(f"'{file}' has been cut short while it was in use.", hint="Load the model again.")
+        raise CheckpointError(f"'{file}' was cut short while in use.", hint="Load the model again.")
     flat = torch.frombuffer(pages, dtype=torch.uint8, count=info.size_bytes, offset=info.start)
     if info.start % dtype.itemsize:
         flat = flat.clone()  # rare: writers pad the header so that tensors lie at multiples of 8

@@ -1,8 +1,9 @@
 """The header of a safetensors file, read with every bound checked. Imports no torch: detection uses it.
 
-The format: 8 bytes little-endian, the length of the header; the header, a JSON object of tensor names with type, shape
-and byte range, and perhaps a map of texts under ``__metadata__``; then the tensors' bytes without gaps. Files come from
-strangers: whatever is wrong with one ends in a `CheckpointError` that says what and what to do.
+The format: 8 bytes little-endian, the length of the header; the header, a JSON object of tensor names with
+type, shape and byte range, and perhaps a map of texts under ``__metadata__``; then the tensors' bytes without
+gaps. Files come from strangers: whatever is wrong with one ends in a `CheckpointError` that says what, and
+what to do.
 """
 
 from __future__ import annotations
@@ -45,12 +46,16 @@ ITEM_BYTES = {
 DOWNLOAD_AGAIN = "Download the file again."
 
 _PICKLE = "It is a pickle checkpoint (.ckpt, .pt, .bin), and opening one runs whatever program it holds."
-_NO_PICKLE = "Sfumato never does that: get the model as safetensors, or convert it in a place that may be harmed."
+_NO_PICKLE = "Sfumato never does that: get the model as safetensors, or convert it to that elsewhere."
 _OTHER_FILES = (  # first bytes, what such a file is, what to do
     (b"PK\x03\x04", _PICKLE, _NO_PICKLE),
     (b"\x80", _PICKLE, _NO_PICKLE),
     (b"GGUF", "It is a GGUF file.", "Give it the ending .gguf."),
-    (b"version ", "It is a Git LFS pointer, some lines of text in place of the file.", "Fetch it with 'git lfs pull'."),
+    (
+        b"version ",
+        "It is a Git LFS pointer: some text in place of the file.",
+        "Run 'git lfs pull' beside it.",
+    ),
     (b"<", "It is a web page, which the download got in place of the file.", DOWNLOAD_AGAIN),
 )
 
@@ -91,7 +96,7 @@ def _header_length(path: Path, start: bytes, size: int) -> int:
         raise _damaged(path, f"It has {size} bytes, fewer than the 8 that any safetensors file begins with.")
     (length,) = struct.unpack("<Q", start[:8])
     if length > MAX_HEADER_BYTES:
-        raise _damaged(path, f"Its header claims {length:,} bytes; no more than {MAX_HEADER_BYTES:,} are allowed.")
+        raise _damaged(path, f"Its header claims {length:,} bytes; {MAX_HEADER_BYTES:,} are the limit.")
     if 8 + length > size:
         raise _damaged(path, f"Its header claims {length:,} bytes, but the file has only {size:,}.")
     if start[8:] != b"{":
@@ -156,7 +161,7 @@ class _Parser:
             )
         wanted, given = self.bytes_of(name, dtype, shape), end - start
         if wanted != given:
-            self.fail(f"Tensor {name!r} of type {dtype} and shape {shape} takes {wanted:,} bytes, not {given:,}.")
+            self.fail(f"Tensor {name!r}, {dtype} of shape {shape}, takes {wanted:,} bytes, not {given:,}.")
         return TensorInfo(dtype, tuple(shape), self.data_start + start, self.data_start + end)
 
     def bytes_of(self, name: str, dtype: str, shape: list[int]) -> int:
@@ -168,7 +173,7 @@ class _Parser:
         return count * ITEM_BYTES[dtype]
 
     def check_cover(self, tensors: dict[str, TensorInfo]) -> None:
-        """The tensors' bytes must follow each other without gap or overlap, from the header to the end of the file."""
+        """The tensors' bytes must fill the file from header to end, with no gap and no overlap."""
         spans = sorted((info.start, info.end, name) for name, info in tensors.items())
         spans.insert(0, (0, self.data_start, "the header"))
         for (_, end, before), (start, _, name) in pairwise(spans):
@@ -189,7 +194,7 @@ class _Parser:
 def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
-        name.encode()  # half a surrogate pair, which JSON can spell, cannot be printed: a UnicodeError, so ValueError
+        name.encode()  # half a surrogate pair, which JSON can spell, is a UnicodeError, so a ValueError
         if isinstance(value, str):
             value.encode()
         if name in members:

@@ -1,4 +1,4 @@
-"""Reading the size of a network off the names and shapes of its tensors. Imports no torch: detection uses it."""
+"""Reading the size of a network off the names of its tensors. Imports no torch: detection uses it."""
 
 from __future__ import annotations
 

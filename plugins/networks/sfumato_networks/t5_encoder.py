@@ -1,8 +1,8 @@
-"""The encoder of T5 v1.1 (Raffel et al. 2020, arXiv:1910.10683) under the tensor names of transformers' T5EncoderModel.
+"""The encoder of T5 v1.1 (Raffel et al. 2020, arXiv:1910.10683), named as transformers' T5EncoderModel.
 
-Version 1.1 has a gated GELU (Shazeer 2020, arXiv:2002.05202) in place of the ReLU. Layers have no biases, norms no
-mean; attention is not divided by √d; positions enter as a learned bias on the scores, one per distance and head,
-which the first block owns and all blocks use.
+Version 1.1 has a gated GELU (Shazeer 2020, arXiv:2002.05202) in place of the ReLU. Layers have no biases,
+norms no mean; attention is not divided by √d; positions enter as a learned bias on the scores, one per
+distance and head, which the first block owns and all blocks use.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -88,8 +89,11 @@ class SelfAttention(nn.Module):
             self.relative_attention_bias = nn.Embedding(config.buckets, config.heads)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        q, k, v = (projection(x).unflatten(-1, (-1, self.head_size)).transpose(1, 2) for projection in (self.q, self.k, self.v))
+        q, k, v = (self._heads(projection(x)) for projection in (self.q, self.k, self.v))
         return self.o(attention(q, k, v, bias=bias.to(v.dtype), scale=1.0).transpose(1, 2).flatten(2))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (-1, self.head_size)).transpose(1, 2)
 
 
 class GatedGelu(nn.Module):
@@ -149,7 +153,8 @@ class Encoder(nn.Module):
 
     def distance_bias(self, n: int, device: torch.device) -> Tensor:
         """The learned bias on the scores by distance, [1, heads, n, n]."""
-        table = self.block[0].layer[0].SelfAttention.relative_attention_bias
+        owner: Any = self.block[0]
+        table = owner.layer[0].SelfAttention.relative_attention_bias
         return table(distance_buckets(n, self.buckets, device)).permute(2, 0, 1)[None]
 
 
@@ -163,7 +168,8 @@ class T5Encoder(nn.Module):
     def forward(self, token_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """States [b, n, width] of token ids [b, n].
 
-        ``attention_mask`` [b, n] is true or 1 where a token counts; each row needs one such. Without it padding
-        counts as text does, which is how Flux was trained.
+        ``attention_mask`` [b, n] is true or 1 where a token counts; each row needs one such. Without it
+        padding counts as text does, which is how Flux was trained.
         """
-        return self.encoder(self.shared(token_ids), None if attention_mask is None else ~attention_mask.bool())
+        hidden_keys = None if attention_mask is None else ~attention_mask.bool()
+        return self.encoder(self.shared(token_ids), hidden_keys)

@@ -1,4 +1,4 @@
-"""Text to token ids as the text encoders were trained on it, through the `tokenizers` library (imported on use)."""
+"""Text to token ids as the text encoders were trained on it, by the library `tokenizers` (imported late)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import CheckpointError, MissingPart
-
 from sfumato_networks.checkpoint_folder import read_json
 from sfumato_networks.safetensors_header import unreadable
 
@@ -15,16 +14,16 @@ if TYPE_CHECKING:
     import tokenizers
 
 CLIP_START, CLIP_END = "<|startoftext|>", "<|endoftext|>"
-# CLIP splits text into words, contractions, single digits and runs of other signs before it merges (Radford 2021).
-CLIP_WORDS = rf"\Q{CLIP_START}\E|\Q{CLIP_END}\E|'s|'t|'re|'ve|'m|'ll|'d|[\p{{L}}]+|[\p{{N}}]|[^\s\p{{L}}\p{{N}}]+"
+# Before it merges letters, CLIP splits text into words, contractions, single digits and runs of other signs.
+CLIP_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 @dataclass(frozen=True)
 class Tokenizer:
     """A tokenizer and the ids around a text: ``start`` + text + ``end``, filled up with ``pad``.
 
-    ``start`` is None where texts have no start token (T5). ``max_length`` counts start and end; it is None where the
-    tokenizer's files name none.
+    ``start`` is None where texts have no start token (T5). ``max_length`` counts start and end; it is None
+    where the tokenizer's files name none.
     """
 
     _tokenizer: tokenizers.Tokenizer
@@ -41,7 +40,9 @@ class Tokenizer:
             MissingPart: it has neither.
             CheckpointError: a file in it is damaged or cannot be read.
         """
-        settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+        settings = (
+            read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+        )
         if (folder / "tokenizer.json").exists():
             return cls.from_file(folder / "tokenizer.json", settings)
         if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
@@ -66,25 +67,32 @@ class Tokenizer:
         import tokenizers
 
         try:
-            return cls._from_library(tokenizers.Tokenizer.from_str(text), settings or {}, where)
+            tokenizer = tokenizers.Tokenizer.from_str(text)
         except Exception as error:  # the library raises bare Exception
             raise _damaged(where, error) from error
+        return cls._from_library(tokenizer, settings or {}, where)
 
     @classmethod
-    def _from_library(cls, tokenizer: tokenizers.Tokenizer, settings: dict[str, Any], where: Path | str) -> Tokenizer:
+    def _from_library(
+        cls, tokenizer: tokenizers.Tokenizer, settings: dict[str, Any], where: Path | str
+    ) -> Tokenizer:
         padding, truncation = tokenizer.padding, tokenizer.truncation
         tokenizer.no_padding()
         tokenizer.no_truncation()
         around = tokenizer.encode("").ids  # what it puts around any text
         if len(around) not in (1, 2):
-            raise CheckpointError(f"The tokenizer in '{where}' has no end token.", hint="Get the model's own one.")
+            raise CheckpointError(
+                f"The tokenizer in '{where}' has no end token.", hint="Get the model's own one."
+            )
         max_length = settings.get("model_max_length") or (truncation or {}).get("max_length")
         return cls(
             tokenizer,
             start=around[0] if len(around) == 2 else None,
             end=around[-1],
             pad=_pad_id(tokenizer, settings, padding or {}, default=around[-1]),
-            max_length=int(max_length) if max_length and max_length < 1e9 else None,  # 1e30 stands for no limit
+            max_length=int(max_length)
+            if max_length and max_length < 1e9
+            else None,  # 1e30 stands for no limit
         )
 
     def encode(self, text: str) -> list[int]:
@@ -97,7 +105,9 @@ class Tokenizer:
         return int(self._tokenizer.get_vocab_size())
 
 
-def _pad_id(tokenizer: tokenizers.Tokenizer, settings: dict[str, Any], padding: dict[str, Any], default: int) -> int:
+def _pad_id(
+    tokenizer: tokenizers.Tokenizer, settings: dict[str, Any], padding: dict[str, Any], default: int
+) -> int:
     named = settings.get("pad_token")
     token = named.get("content") if isinstance(named, dict) else named
     for candidate in (token, padding.get("pad_token"), "<pad>"):
@@ -110,29 +120,28 @@ def _clip_tokenizer(folder: Path) -> tokenizers.Tokenizer:
     """CLIP's byte-pair encoding: lower case, words of `CLIP_WORDS`, ends of words marked </w>."""
     from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
+    vocabulary, merges = str(folder / "vocab.json"), str(folder / "merges.txt")
     try:
-        merges_path = folder / "merges.txt"
-        bpe = models.BPE.from_file(
-            str(folder / "vocab.json"), str(merges_path), end_of_word_suffix="</w>", unk_token=CLIP_END
-        )
-        tokenizer = Tokenizer(bpe)
-        special = [AddedToken(token, special=True, normalized=True) for token in (CLIP_START, CLIP_END)]
-        tokenizer.add_special_tokens(special)
-        start, end = tokenizer.token_to_id(CLIP_START), tokenizer.token_to_id(CLIP_END)
-        tokenizer.post_processor = processors.RobertaProcessing(
-            (CLIP_END, end), (CLIP_START, start), trim_offsets=False, add_prefix_space=False
-        )
+        bpe = models.BPE.from_file(vocabulary, merges, end_of_word_suffix="</w>", unk_token=CLIP_END)
     except Exception as error:  # the library raises bare Exception
         raise _damaged(folder, error) from error
+    tokenizer = Tokenizer(bpe)
+    start, end = tokenizer.token_to_id(CLIP_START), tokenizer.token_to_id(CLIP_END)
+    if start is None or end is None:
+        raise _damaged(folder, f"Its vocabulary lacks {CLIP_START} or {CLIP_END}")
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
     )
     words = pre_tokenizers.Split(Regex(CLIP_WORDS), behavior="removed", invert=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [words, pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in (CLIP_START, CLIP_END)])
+    tokenizer.post_processor = processors.RobertaProcessing((CLIP_END, end), (CLIP_START, start))
     return tokenizer
 
 
-def _damaged(where: Path | str, error: Exception) -> CheckpointError:
+def _damaged(where: Path | str, error: Exception | str) -> CheckpointError:
     return CheckpointError(
         f"The tokenizer in '{where}' is damaged.", why=f"{error}.", hint="Get the tokenizer's files again."
     )

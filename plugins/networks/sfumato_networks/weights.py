@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 import torch
-from sfumato.errors import CheckpointError
 from torch import Tensor, nn
+
+from sfumato.errors import CheckpointError
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -34,13 +35,15 @@ def assign_weights(
     Args:
         module: A network in the checkpoint's layout, as a rule from `build_empty`.
         tensors: The checkpoint's; mapped ones stay mapped, so nothing is read or copied here.
-        prefix: What the names of this network's tensors begin with in the checkpoint; all others are left alone.
+        prefix: What the names of this network's tensors begin with in the checkpoint; all others are left
+        alone.
         dtype: The type to compute in. A tensor stored in another one is converted, which does copy it.
         ignored: Names (after the prefix) that a checkpoint may hold though the network has no use for them.
         where: The file, for messages.
 
     Raises:
-        CheckpointError: tensors are missing, unknown, of a wrong shape, or not made of floating-point numbers.
+        CheckpointError: tensors are missing, unknown, of a wrong shape, or not made of floating-point
+        numbers.
     """
     wanted = module.state_dict()
     stored = {name.removeprefix(prefix) for name in tensors if name.startswith(prefix)} - set(ignored)
@@ -59,7 +62,9 @@ def _check_names(missing: Collection[str], unknown: Collection[str], prefix: str
     if missing:
         reasons.append(f"{len(missing)} tensors are missing: {_first([prefix + name for name in missing])}.")
     if unknown:
-        reasons.append(f"{len(unknown)} tensors have no place in it: {_first([prefix + name for name in unknown])}.")
+        reasons.append(
+            f"{len(unknown)} tensors have no place in it: {_first([prefix + name for name in unknown])}."
+        )
     if reasons:
         raise CheckpointError(
             f"The weights in '{where}' do not fit the network.",
@@ -72,7 +77,7 @@ def _check(name: str, tensor: Tensor, expected: Tensor, where: str) -> None:
     if tensor.shape != expected.shape:
         raise CheckpointError(
             f"The weights in '{where}' do not fit the network.",
-            why=f"Tensor {name!r} has the shape {list(tensor.shape)} where {list(expected.shape)} is expected.",
+            why=f"Tensor {name!r} has the shape {list(tensor.shape)}, not {list(expected.shape)}.",
             hint="The file may be damaged, or quantised in a way not known here: get another one.",
         )
     if not tensor.is_floating_point():
