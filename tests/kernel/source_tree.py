@@ -134,7 +134,7 @@ def _packages() -> dict[str, list[str]]:
 
 
 def distributions_of(package: str) -> set[str]:
-    """Which distributions bring an import package; ours are known by their names (editable installs tell nothing)."""
+    """Which distributions bring an import package; ours go by their names, editable installs tell nothing."""
     if package == "sfumato":
         return {"sfumato-kernel"}
     if package.startswith("sfumato_"):

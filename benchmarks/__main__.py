@@ -1,0 +1,38 @@
+"""Runs all benchmarks, or those named: ``python -m benchmarks [--quick] [NAME ...]``. Each gets a fresh process."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+QUICK = {
+    "import_time": ["--quick"],
+    "cold_start": ["--quick"],
+    "emoji_sampling": ["--quick"],
+    "sampling_overhead": ["--repeats", "2"],
+    "checkpoint_load": ["--quick"],
+}
+"""Every benchmark, cheapest first, with what makes it short enough to try out."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(QUICK)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="smallest settings: the numbers mean little")
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(QUICK))
+    if unknown:
+        parser.error(f"no benchmark named {', '.join(unknown)}; there are {', '.join(QUICK)}")
+    failed = []
+    for name in options.names or QUICK:
+        extra = QUICK[name] if options.quick else []
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *extra]).returncode:
+            failed.append(name)
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
