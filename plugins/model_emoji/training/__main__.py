@@ -52,6 +52,10 @@ def run_flux(plan: Plan) -> None:
     launch(plan.workers, train_flux.train, train_flux.Options(plan.folder, plan.minutes, plan.until))
 
 
+def run_sheet(plan: Plan) -> None:
+    train_flux.load_artist(plan.folder).write_sheet(plan.folder / "sheets" / "latest.png")
+
+
 def run_evaluate(plan: Plan) -> None:
     log.info("%s", json.dumps(evaluate.evaluate(plan.folder), indent=1))
 
@@ -66,6 +70,7 @@ STAGES: dict[str, Callable[[Plan], Any]] = {
     "autoencoder": run_autoencoder,
     "latents": run_latents,
     "flux": run_flux,
+    "sheet": run_sheet,
     "evaluate": run_evaluate,
     "export": run_export,
 }

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from . import concepts as vocabulary
 from .checkpoint import save_atomically
-from .data import Pictures, composite
-from .schedule import Clock, learning_rate_factor
+from .data import STYLES, Pictures, composite
+from .schedule import learning_rate_factor
 
 log = logging.getLogger(__name__)
 
 WIDTH = 48
 LEARNING_RATE = 2e-3
 BATCH = 96
+STEPS = 1600
 
 
 def layer(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
@@ -76,8 +77,8 @@ class Judge:
         return (scores > scores.gather(1, right[:, None])).sum(1)
 
 
-def train(pictures: Pictures, minutes: float, held_out_style: int | None) -> Judge:
-    """Train on all drawings of the kept concepts, one style left out, for a few minutes of one thread."""
+def train(pictures: Pictures, held_out_style: int) -> Judge:
+    """Train on all drawings of the kept concepts, one style left out: a few minutes of one thread."""
     kept = {
         i: n
         for n, i in enumerate(i for i, concept in enumerate(pictures.concepts) if vocabulary.kept(concept))
@@ -94,9 +95,8 @@ def train(pictures: Pictures, minutes: float, held_out_style: int | None) -> Jud
     torch.manual_seed(0)
     model = Classifier(len(kept))
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.05)
-    clock, step = Clock(minutes * 60), 0
-    while (fraction := clock.fraction) < 1:
-        optimiser.param_groups[0]["lr"] = LEARNING_RATE * learning_rate_factor(step, fraction, flat=0.2)
+    for step in range(STEPS):
+        optimiser.param_groups[0]["lr"] = LEARNING_RATE * learning_rate_factor(step, step / STEPS, flat=0.2)
         picked = torch.randint(len(rows), (BATCH,))
         with torch.autocast("cpu", torch.bfloat16):
             scores = model(augment(rgba[picked])).float()
@@ -104,17 +104,16 @@ def train(pictures: Pictures, minutes: float, held_out_style: int | None) -> Jud
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-        step += 1
-        if step % 100 == 0:
-            log.info("classifier: step %d, %.0f%% of the time, loss %.3f", step, 100 * fraction, loss.item())
+        if step % 100 == 99:
+            log.info("classifier: step %d of %d, loss %.3f", step + 1, STEPS, loss.item())
     return Judge(model.eval(), tuple(pictures.concepts[i].label for i in kept))
 
 
-def prepare(folder: Path, pictures: Pictures, minutes: float) -> Judge:
+def prepare(folder: Path, pictures: Pictures) -> Judge:
     """Train the judge into ``folder`` (once), or load it. Noto v1 is left out, to see how far it carries."""
     path = folder / "classifier.pt"
     if not path.exists():
-        judge = train(pictures, minutes, held_out_style=3)
+        judge = train(pictures, held_out_style=STYLES.index("blob"))
         save_atomically({"model": judge.model.state_dict(), "labels": list(judge.labels)}, path)
     content = torch.load(path, weights_only=True)
     model = Classifier(len(content["labels"]))

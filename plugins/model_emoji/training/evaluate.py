@@ -10,7 +10,6 @@ import json
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,48 +18,21 @@ from torch import Tensor
 
 from sfumato_networks.autoencoder import Autoencoder
 
-from . import classifier, data, latents, sheet, tokenizers
+from . import classifier, data
 from . import concepts as vocabulary
 from .captions import article
 from .classifier import Judge
 from .colours import HUES, colour_name, ruling_hue
 from .data import STYLES, Concept, Pictures
-from .latents import LatentSet, held_out_pair
-from .networks import EmojiModel, Prompts
+from .latents import held_out_pair
+from .sheet import Artist
+from .train_flux import load_artist
 
 log = logging.getLogger(__name__)
 
 Figures = dict[str, float]
 PLAIN_PROMPTS = 300
 COLOUR_PAIRS = 100
-BATCH = 50
-
-
-@dataclass(frozen=True)
-class Subjects:
-    """The model under test."""
-
-    model: EmojiModel
-    autoencoder: Autoencoder
-    prompts: Prompts
-    scaling: tuple[float, float]
-
-    def draw(self, texts: Sequence[str]) -> Tensor:
-        """Images ``[b, 3, 64, 64]`` in -1..1 of the texts, seed 0 each."""
-        parts = []
-        for start in range(0, len(texts), BATCH):
-            part = texts[start : start + BATCH]
-            parts.append(sheet.generate(self.model, self.autoencoder, self.prompts, part, self.scaling))
-        return torch.cat(parts)
-
-
-def load(folder: Path, data_set: LatentSet) -> Subjects:
-    """The running average of the last checkpoint."""
-    prompts = Prompts(*tokenizers.load(folder))
-    model = prompts.make_model()
-    model.load_state_dict(torch.load(folder / "flux_state.pt", weights_only=True)["average"])
-    model.eval().requires_grad_(False)
-    return Subjects(model, latents.load_autoencoder(folder), prompts, (data_set.scale, data_set.shift))
 
 
 def retrieval(judge: Judge, images: Tensor, labels: list[str]) -> Figures:
@@ -111,10 +83,10 @@ def colour_pairs(concepts: Sequence[Concept], unseen: bool, rng: random.Random) 
     return rng.sample(pairs, min(COLOUR_PAIRS, len(pairs)))
 
 
-def composition(subjects: Subjects, judge: Judge, pairs: Sequence[tuple[Concept, str]]) -> Figures:
+def composition(artist: Artist, judge: Judge, pairs: Sequence[tuple[Concept, str]]) -> Figures:
     """How often the object is right (top 5), the colour is right, and both are."""
     names = [f"{colour} {vocabulary.names(concept)[0]}" for concept, colour in pairs]
-    images = subjects.draw([f"{article(name)} {name}" for name in names])
+    images = artist.draw([f"{article(name)} {name}" for name in names])
     objects = judge.ranks(images, [concept.label for concept, _ in pairs]) < 5
     colours = torch.tensor(
         [shown_colour(image) == colour for image, (_, colour) in zip(images, pairs, strict=True)]
@@ -126,31 +98,31 @@ def composition(subjects: Subjects, judge: Judge, pairs: Sequence[tuple[Concept,
 
 
 def drawn_from_prompts(
-    subjects: Subjects, judge: Judge, concepts: Sequence[Concept], style: str | None
+    artist: Artist, judge: Judge, concepts: Sequence[Concept], style: str | None
 ) -> Figures:
     """Retrieval of pictures drawn for the plain names of the concepts."""
     names = [vocabulary.names(concept)[0] for concept in concepts]
     prefix = f"{style} emoji of " if style else ""
-    images = subjects.draw([f"{prefix}{article(name)} {name}" for name in names])
+    images = artist.draw([f"{prefix}{article(name)} {name}" for name in names])
     return retrieval(judge, images, [concept.label for concept in concepts])
 
 
-def evaluate(folder: Path, classifier_minutes: float = 4.0) -> dict[str, object]:
+def evaluate(folder: Path) -> dict[str, object]:
     """Measure everything and write ``evaluation.json`` into the folder."""
-    pictures, data_set = data.load(folder), latents.load(folder)
-    judge = classifier.prepare(folder, pictures, classifier_minutes)
-    subjects = load(folder, data_set)
+    pictures = data.load(folder)
+    judge = classifier.prepare(folder, pictures)
+    artist = load_artist(folder)
     rng = random.Random(1)
     kept = [concept for concept in pictures.concepts if vocabulary.kept(concept)]
     asked = rng.sample(kept, min(PLAIN_PROMPTS, len(kept)))
     common = [concept for concept in kept if vocabulary.weight(concept.label) > 1]
     figures: dict[str, object] = {"names": len(kept), "chance_top1": round(1 / len(kept), 4)}
     for style in ("flat", "noto", "blob"):
-        figures[style] = real_drawings(judge, pictures, subjects.autoencoder, STYLES.index(style))
-    figures["drawn"] = drawn_from_prompts(subjects, judge, asked, None)
-    figures["drawn_common"] = drawn_from_prompts(subjects, judge, common, None)
-    figures["drawn_noto"] = drawn_from_prompts(subjects, judge, asked[:100], "noto")
-    figures["colour_trained"] = composition(subjects, judge, colour_pairs(kept, False, rng))
-    figures["colour_held_out"] = composition(subjects, judge, colour_pairs(kept, True, rng))
+        figures[style] = real_drawings(judge, pictures, artist.autoencoder, STYLES.index(style))
+    figures["drawn"] = drawn_from_prompts(artist, judge, asked, None)
+    figures["drawn_common"] = drawn_from_prompts(artist, judge, common, None)
+    figures["drawn_noto"] = drawn_from_prompts(artist, judge, asked[:100], "noto")
+    figures["colour_trained"] = composition(artist, judge, colour_pairs(kept, False, rng))
+    figures["colour_held_out"] = composition(artist, judge, colour_pairs(kept, True, rng))
     (folder / "evaluation.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return figures

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sfumato_networks.autoencoder import Autoencoder
 
-from . import data, latents
-from .evaluate import load as load_model
+from . import data, latents, tokenizers
 from .latents import LatentSet
-from .networks import EmojiModel
+from .networks import EmojiModel, Prompts
+from .sheet import Artist
+from .train_autoencoder import CONFIG
+from .train_flux import load_artist
 
 FILE = "emoji_flux.safetensors"
 LATENT_RGB_FILE = "latent_rgb.json"
@@ -75,14 +78,36 @@ def export(folder: Path, target: Path) -> Path:
     """Write the files of the package from the last checkpoint in ``folder``; the path of the weights."""
     target.mkdir(parents=True, exist_ok=True)
     data_set = latents.load(folder)
-    subjects = load_model(folder, data_set)
+    artist = load_artist(folder)
     step = torch.load(folder / "flux_state.pt", weights_only=True)["step"]
     measured = folder / "evaluation.json"
     evaluation = json.loads(measured.read_text(encoding="utf-8")) if measured.exists() else {}
     path = target / FILE
-    save_file(tensors(subjects.model, subjects.autoencoder), path, metadata(data_set, step, evaluation))
+    save_file(tensors(artist.model, artist.autoencoder), path, metadata(data_set, step, evaluation))
+    path.chmod(0o644)  # the writer leaves it private
     for name in ("tokenizer_clip.json", "tokenizer_t5.json"):
         shutil.copyfile(folder / name, target / name)
     projection = json.dumps(latent_rgb(data_set, folder), indent=1)
     (target / LATENT_RGB_FILE).write_text(projection + "\n", encoding="utf-8")
     return path
+
+
+def load_exported(target: Path) -> Artist:
+    """The shipped files, ready to draw: what a test or an evaluation of the package uses."""
+    stored = load_file(target / FILE)
+    with safe_open(target / FILE, "pt") as opened:
+        texts = opened.metadata()
+    prompts = Prompts(*tokenizers.load(target))
+    model, autoencoder = prompts.make_model(), Autoencoder(CONFIG)
+    parts = [
+        *((getattr(model, name), prefix) for name, prefix in PREFIXES.items()),
+        (autoencoder, VAE_PREFIX),
+    ]
+    for part, prefix in parts:
+        own = {
+            name.removeprefix(prefix): weights for name, weights in stored.items() if name.startswith(prefix)
+        }
+        part.load_state_dict(own)
+    model.eval().requires_grad_(False)
+    scale, shift = (float(texts[f"sfumato.latent_{name}"]) for name in ("scale", "shift"))
+    return Artist(model, autoencoder.eval().requires_grad_(False), prompts, scale, shift)

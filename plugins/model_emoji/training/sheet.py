@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -65,7 +66,7 @@ def to_pictures(images: Tensor) -> list[Image.Image]:
     return [Image.fromarray(array) for array in pixels.numpy()]
 
 
-def draw(pictures: Sequence[Image.Image], texts: Sequence[str], columns: int = 8) -> Image.Image:
+def arrange(pictures: Sequence[Image.Image], texts: Sequence[str], columns: int = 8) -> Image.Image:
     """The pictures in rows with their prompts."""
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (columns * (TILE + GAP), rows * (TILE + TEXT_HEIGHT + GAP)), "white")
@@ -78,24 +79,27 @@ def draw(pictures: Sequence[Image.Image], texts: Sequence[str], columns: int = 8
     return sheet
 
 
-@torch.no_grad()
-def generate(
-    model: EmojiModel,
-    autoencoder: Autoencoder,
-    prompts: Prompts,
-    texts: Sequence[str],
-    scaling: tuple[float, float],
-    seed: int = 0,
-) -> Tensor:
-    """Images ``[b, 3, 64, 64]`` in -1..1 of texts, all from one seed; ``scaling``: latent scale and shift."""
-    scale, shift = scaling
-    latents = sample(model, prompts, texts, [seed] * len(texts))
-    return autoencoder.decode(latents / scale + shift).clamp(-1, 1)
+@dataclass(frozen=True)
+class Artist:
+    """Everything that draws pictures from texts; ``scale`` and ``shift`` are those of the latents."""
 
+    model: EmojiModel
+    autoencoder: Autoencoder
+    prompts: Prompts
+    scale: float
+    shift: float
 
-def write_sheet(
-    path: Path, model: EmojiModel, autoencoder: Autoencoder, prompts: Prompts, scaling: tuple[float, float]
-) -> None:
-    """The 32 standard prompts, seed 0, uncurated."""
-    images = generate(model, autoencoder, prompts, SHEET_PROMPTS, scaling)
-    draw(to_pictures(images), SHEET_PROMPTS).save(path)
+    @torch.no_grad()
+    def draw(self, texts: Sequence[str], seed: int = 0, batch: int = 50) -> Tensor:
+        """Images ``[b, 3, 64, 64]`` in -1..1 of the texts, all from one seed."""
+        parts = []
+        for start in range(0, len(texts), batch):
+            part = texts[start : start + batch]
+            latents = sample(self.model, self.prompts, part, [seed] * len(part))
+            parts.append(self.autoencoder.decode(latents / self.scale + self.shift).float().clamp(-1, 1))
+        return torch.cat(parts)
+
+    def write_sheet(self, path: Path) -> None:
+        """The 32 standard prompts, seed 0, uncurated."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrange(to_pictures(self.draw(SHEET_PROMPTS)), SHEET_PROMPTS).save(path)

@@ -17,7 +17,7 @@ from torch import Tensor
 from sfumato_models_flux.transformer import pack
 
 from . import latents as pictures_encoded
-from . import sheet, tokenizers
+from . import tokenizers
 from .captions import training_caption
 from .checkpoint import load_checkpoint, save_checkpoint
 from .concepts import weight
@@ -26,6 +26,7 @@ from .networks import EmojiModel, Prompts
 from .optimisers import update_average
 from .parallel import Workers
 from .schedule import Clock, describe_rate, learning_rate_factor
+from .sheet import Artist
 
 log = logging.getLogger(__name__)
 
@@ -133,11 +134,19 @@ def save(run: Run, clock: Clock, options: Options) -> None:
 
 def write_sheet(run: Run, options: Options) -> None:
     """A sample sheet of the running average, named after the step."""
-    path = options.folder / "sheets" / f"step{run.step:07d}.png"
-    path.parent.mkdir(exist_ok=True)
     autoencoder = pictures_encoded.load_autoencoder(options.folder)
+    artist = Artist(run.average, autoencoder, run.prompts, run.data.scale, run.data.shift)
     with torch.autocast("cpu", torch.bfloat16):
-        sheet.write_sheet(path, run.average, autoencoder, run.prompts, (run.data.scale, run.data.shift))
+        artist.write_sheet(options.folder / "sheets" / f"step{run.step:07d}.png")
+
+
+def load_artist(folder: Path) -> Artist:
+    """The running average of the last checkpoint, ready to draw."""
+    data, prompts = pictures_encoded.load(folder), Prompts(*tokenizers.load(folder))
+    model = prompts.make_model()
+    model.load_state_dict(torch.load(folder / "flux_state.pt", weights_only=True)["average"])
+    model.eval().requires_grad_(False)
+    return Artist(model, pictures_encoded.load_autoencoder(folder), prompts, data.scale, data.shift)
 
 
 def take_step(run: Run, clean: Tensor, texts: Sequence[str], learning_rate: float) -> float:
