@@ -291,6 +291,15 @@ def allowed(field: FieldInfo) -> str:
     return _words(schema, schema.get("$defs", {}))
 
 
+def as_text(value: Any) -> str:
+    """A value as it is written in options and environment variables."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple, set, frozenset)) else str(value)
+
+
 def _words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if "$ref" in schema:
         return _words(definitions[schema["$ref"].rpartition("/")[2]], definitions)

@@ -1,0 +1,139 @@
+"""The `sfumato` command: global options, the command groups, and how errors end it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from sfumato.cli import doctor, generate, models, output, plugins, samplers, settings
+from sfumato.cli.session import Session
+from sfumato.errors import SfumatoError
+
+if TYPE_CHECKING:
+    from sfumato.studio import Studio
+
+
+class SfumatoGroup(TyperGroup):
+    """Fills the session from the global options, and builds `generate` when it is called for.
+
+    The options of `generate` depend on the installed model families, which help on the whole need not load.
+    """
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        session: Session = ctx.obj
+        session.use(ctx.params)
+        if name == generate.NAME:
+            command = generate.build_command(session.studio())
+        return name, command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader has seen enough ('| head'): no error
+            raise typer.Exit(0) from None
+
+
+def build_app(studio: Studio | None = None) -> typer.Typer:
+    """The whole command line.
+
+    Args:
+        studio: When given, `generate` has its options at once, as documentation needs it.
+    """
+    app = typer.Typer(
+        cls=SfumatoGroup,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(global_options)
+    generate.add_to(app, studio)
+    for module in (samplers, models, plugins, settings, doctor):
+        module.add_to(app)
+    return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from sfumato import __version__
+
+        print(f"sfumato {__version__}")
+        raise typer.Exit
+
+
+def global_options(
+    config: Annotated[
+        Path | None,
+        typer.Option(help="The settings file to use; or name it by SFUMATO_CONFIG.", metavar="FILE"),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting for this run, such as engine.device=cpu."),
+    ] = None,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, show_default=False, help="Tell more; twice tells everything."
+        ),
+    ] = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Sfumato: a studio for diffusion image generation."""
+    if verbose:
+        level = logging.DEBUG if verbose > 1 else logging.INFO
+        logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: The words after the program's name; by default those of this process.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 bad input, 130 cancelled.
+    """
+    _write_any_text()
+    session = Session()
+    try:
+        typer.main.get_command(build_app()).main(
+            args=None if args is None else list(args), prog_name="sfumato", obj=session
+        )
+    except SystemExit as exit_request:
+        code = exit_request.code if isinstance(exit_request.code, int) else int(exit_request.code is not None)
+    except SfumatoError as error:
+        output.report_error(error)
+        code = error.exit_code
+    except Exception as error:
+        output.report_bug(error, with_traceback=session.verbose > 0)
+        code = 1
+    return _closed_quietly(code)
+
+
+def _write_any_text() -> None:
+    """File names and prompts may hold what the terminal's encoding cannot: escape it rather than fail."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _closed_quietly(code: int) -> int:
+    """Flush stdout; when its reader is gone, keep the interpreter from complaining about it at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno != errno.EPIPE:
+            return code or 1
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

@@ -1,0 +1,97 @@
+"""Carrying out requests: each saved picture is printed at once, and Ctrl-C ends the work in two steps."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sfumato.cli.output import print_json, say
+from sfumato.cli.progress import progress_display
+from sfumato.errors import Cancelled
+from sfumato.events import CancelToken, Event, ImageSaved
+
+if TYPE_CHECKING:
+    from sfumato.records import ImageRecord
+    from sfumato.request import GenerationRequest
+    from sfumato.studio import Studio
+
+JSON_FIELDS = ("path", "seed", "width", "height", "infotext")
+
+
+class PicturePrinter:
+    """Prints the path, or a JSON object, of every picture as soon as it is saved.
+
+    A reader that closes the pipe ends the printing, not the work: the pictures were asked for.
+    """
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.count = 0
+        self._as_json = as_json
+        self._closed = False
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, ImageSaved):
+            return
+        self.count += 1
+        if not self._closed:
+            try:
+                self._print(event.image)
+            except BrokenPipeError:
+                self._closed = True
+
+    def _print(self, image: ImageRecord) -> None:
+        if self._as_json:
+            print_json(image.model_dump(mode="json", include=set(JSON_FIELDS)))
+        else:
+            print(image.path, flush=True)
+
+
+def generate_all(
+    studio: Studio, requests: Sequence[GenerationRequest], *, output_folder: Path | None, as_json: bool
+) -> None:
+    """Carry out the requests one after another.
+
+    Raises:
+        Cancelled: the user pressed Ctrl-C; the message counts the pictures that were kept.
+        SfumatoError: a request could not be done; the pictures made before are kept.
+    """
+    printer = PicturePrinter(as_json=as_json)
+    cancel = CancelToken()
+    try:
+        with progress_display() as progress, cancel_on_interrupt(cancel, say):
+
+            def on_event(event: Event) -> None:
+                printer(event)
+                progress(event)
+
+            for request in requests:
+                cancel.check()
+                studio.generate(request, output_folder=output_folder, on_event=on_event, cancel=cancel)
+            cancel.check()
+    except Cancelled as cancelled:
+        plural = "picture was" if printer.count == 1 else "pictures were"
+        raise Cancelled("Cancelled.", hint=f"{printer.count} finished {plural} kept.") from cancelled
+
+
+@contextmanager
+def cancel_on_interrupt(cancel: CancelToken, tell: Callable[[str], None]) -> Iterator[None]:
+    """Within this, the first Ctrl-C cancels between steps, the second one raises `KeyboardInterrupt`."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may handle signals
+        return
+
+    def handle(_number: int, _frame: Any) -> None:
+        if cancel.cancelled:
+            raise KeyboardInterrupt
+        cancel.cancel()
+        tell("Stopping after this step; press Ctrl-C again to stop at once.")
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

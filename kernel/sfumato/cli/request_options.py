@@ -1,0 +1,166 @@
+"""Command-line options made from schemas: those of a request, and the knobs of every model family.
+
+One option a field; title, description, bounds and group come from the pydantic field. The options are
+described as parameters of a function, which is typer's public way of declaring them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from sfumato.errors import BadInput
+from sfumato.request import GenerationRequest, RequestDefaults
+from sfumato.settings_sources import parse_json
+
+OPTION_NAMES = {"negative_prompt": "negative", "sampler_options": "sampler_option"}
+"""Fields whose option is not called like the field; A1111 and ComfyUI users know these."""
+
+NOT_OPTIONS = ("prompt", "model_options")
+"""The prompt is the argument; model options have one option each, by family."""
+
+
+@dataclass(frozen=True)
+class OptionField:
+    """A field of a schema as a command-line option.
+
+    Attributes:
+        parameter: The name under which typer hands the value over.
+        family: The model family whose knob it is; empty for fields of the request.
+        field: The field's name in its schema.
+    """
+
+    parameter: str
+    family: str
+    field: str
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.parameter.replace("_", "-")
+
+
+def request_options() -> dict[OptionField, inspect.Parameter]:
+    """The options of `GenerationRequest`."""
+    options = {}
+    for name, field in GenerationRequest.model_fields.items():
+        if name not in NOT_OPTIONS:
+            option = OptionField(OPTION_NAMES.get(name, name), "", name)
+            default = "the model's own" if name in RequestDefaults.model_fields else _default_text(field)
+            options[option] = _parameter(option, field, default, _group(field))
+    return options
+
+
+def family_options(family: str, label: str, schema: type[BaseModel]) -> dict[OptionField, inspect.Parameter]:
+    """The knobs of a model family as ``--<family>-<field>``, in a help panel of their own."""
+    options = {}
+    for name, field in schema.model_fields.items():
+        option = OptionField(f"{family}_{name}", family, name)
+        options[option] = _parameter(option, field, _default_text(field), f"{label} options")
+    return options
+
+
+def _group(field: FieldInfo) -> str | None:
+    extra = field.json_schema_extra
+    return str(extra["group"]) if isinstance(extra, dict) and "group" in extra else None
+
+
+def _default_text(field: FieldInfo) -> str | bool:
+    """The default as help shows it. The option itself defaults to None: only what is given is passed on."""
+    default = field.get_default(call_default_factory=True)
+    return False if default is None or default in ("", {}, (), []) else str(default)
+
+
+def _parameter(
+    option: OptionField, field: FieldInfo, default: str | bool, panel: str | None
+) -> inspect.Parameter:
+    kind = _option_type(field.annotation)
+    names = [option.flag, f"--no-{option.flag[2:]}"] if kind is bool else [option.flag]
+    low, high = _bounds(field, whole=kind is int)
+    declared = typer.Option(
+        "/".join(names),
+        help=field.description,
+        show_default=default,
+        min=low,
+        max=high,
+        rich_help_panel=panel,
+        metavar=_metavar(kind),
+    )
+    return inspect.Parameter(
+        option.parameter,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[kind | None, declared],
+    )
+
+
+def _option_type(annotation: Any) -> Any:
+    """What typer parses: a plain type or a choice; a mapping is repeated NAME=VALUE; all else is text."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        return _option_type(members[0]) if len(members) == 1 else str
+    if get_origin(annotation) is dict:
+        return list[str]
+    plain = annotation in (bool, int, float) or get_origin(annotation) is Literal
+    return annotation if plain else str
+
+
+def _metavar(kind: Any) -> str | None:
+    """What stands for the value in help; None leaves choices and switches to typer."""
+    if kind == list[str]:
+        return "NAME=VALUE"
+    return {int: "N", float: "NUMBER", str: "TEXT"}.get(kind)
+
+
+def _bounds(field: FieldInfo, *, whole: bool) -> tuple[float | None, float | None]:
+    """Inclusive bounds. Open ones have no such form for fractions: the schema checks those later."""
+    low = high = None
+    for constraint in field.metadata:
+        low = getattr(constraint, "ge", low)
+        high = getattr(constraint, "le", high)
+        if whole:
+            low = constraint.gt + 1 if hasattr(constraint, "gt") else low
+            high = constraint.lt - 1 if hasattr(constraint, "lt") else high
+    return low, high
+
+
+@dataclass(frozen=True)
+class ChosenFields:
+    """What the user gave: fields of the request, and the knobs of model families by family."""
+
+    request: dict[str, Any]
+    families: dict[str, dict[str, Any]]
+
+
+def chosen_fields(
+    options: Mapping[OptionField, inspect.Parameter], values: Mapping[str, Any]
+) -> ChosenFields:
+    """Sort typer's values back into the schemas they came from; what was not given is left out.
+
+    Raises:
+        BadInput: a sampler option is not NAME=VALUE.
+    """
+    chosen = ChosenFields({}, {})
+    for option in options:
+        value = values.get(option.parameter)
+        if value is None or value == []:
+            continue
+        if isinstance(value, list):
+            value = dict(_pair(option, item) for item in value)
+        target = chosen.families.setdefault(option.family, {}) if option.family else chosen.request
+        target[option.field] = value
+    return chosen
+
+
+def _pair(option: OptionField, text: str) -> tuple[str, Any]:
+    """'eta=0.5' is ("eta", 0.5); text that is no number and no true or false stays text."""
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip():
+        raise BadInput(f"'{text}' is not an option with a value.", hint=f"Write {option.flag} eta=0.5")
+    return name.strip(), parse_json(value)
