@@ -1,1 +1,1 @@
-"""Sfumato beside its peers, in the same run on the same weights. Never a test: nothing here passes or fails."""
+"""Sfumato beside its peers, in the same run on the same weights. No tests: nothing here passes or fails."""

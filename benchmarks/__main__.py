@@ -1,4 +1,4 @@
-"""Runs all benchmarks, or those named: ``python -m benchmarks [--quick] [NAME ...]``. Each gets a fresh process."""
+"""Runs benchmarks, each in a fresh process: ``python -m benchmarks [--quick] [NAME ...]``, all by default."""
 
 from __future__ import annotations
 
