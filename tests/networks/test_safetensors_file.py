@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,20 @@ def test_a_diffusers_folder_reads_as_one_with_the_parts_before_the_names(tmp_pat
 def test_a_folder_that_is_no_model_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"model_index\.json"):
         MappedTensors(tmp_path)
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="an administrator may read anything"
+)
+@pytest.mark.parametrize("closed", ["", "vae", "vae/model.safetensors"])
+def test_an_unreadable_folder_or_file_is_a_clear_error(tmp_path: Path, closed: str) -> None:
+    folder = tmp_path / "model"
+    (folder / "vae").mkdir(parents=True)
+    (folder / "model_index.json").write_text("{}")
+    save_file({"x": torch.ones(2)}, folder / "vae" / "model.safetensors")
+    (folder / closed).chmod(0)
+    try:
+        with pytest.raises(CheckpointError, match="cannot be read"):
+            read_diffusers_folder(folder)
+    finally:
+        (folder / closed).chmod(0o700)

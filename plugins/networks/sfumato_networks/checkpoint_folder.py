@@ -49,9 +49,16 @@ def read_diffusers_folder(folder: Path) -> CheckpointHeader:
     Raises:
         CheckpointError: the folder is no diffusers folder, cannot be read, or a file in it is damaged.
     """
+    try:
+        return _read_parts(folder)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+
+
+def _read_parts(folder: Path) -> CheckpointHeader:
     tensors: dict[str, TensorInfo] = {}
     configs = {"": read_json(folder / "model_index.json")}
-    for part in _subfolders(folder):
+    for part in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         weights = find_weights(part)
         if weights is not None:
             header = read_checkpoint(weights)
@@ -92,10 +99,3 @@ def _read_shard(index: Path, file: str) -> CheckpointHeader:
 
 def _bad_index(index: Path, why: str) -> CheckpointError:
     return CheckpointError(f"'{index}' is not a usable index.", why=why, hint="Download the folder again.")
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except OSError as error:
-        raise unreadable(folder, error) from error

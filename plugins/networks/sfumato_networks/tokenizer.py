@@ -40,13 +40,15 @@ class Tokenizer:
             MissingPart: it has neither.
             CheckpointError: a file in it is damaged or cannot be read.
         """
-        settings = (
-            read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-        )
-        if (folder / "tokenizer.json").exists():
-            return cls.from_file(folder / "tokenizer.json", settings)
-        if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
-            return cls._from_library(_clip_tokenizer(folder), settings, folder)
+        settings_file, whole = folder / "tokenizer_config.json", folder / "tokenizer.json"
+        try:
+            settings = read_json(settings_file) if settings_file.exists() else {}
+            if whole.exists():
+                return cls.from_file(whole, settings)
+            if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
+                return cls._from_library(_clip_tokenizer(folder), settings, folder)
+        except OSError as error:
+            raise unreadable(folder, error) from error
         raise MissingPart(
             f"'{folder}' holds no tokenizer.",
             why="It has neither a tokenizer.json, nor a vocab.json with merges.txt.",
