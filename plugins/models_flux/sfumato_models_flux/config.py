@@ -39,10 +39,10 @@ class FluxConfig:
 
     @classmethod
     def from_shapes(cls, shapes: Mapping[str, Shape], *, axes: tuple[int, ...] | None = None) -> FluxConfig:
-        """The sizes that tensors with these BFL names and shapes have; KeyError names a tensor that is not there.
+        """The sizes that tensors with these names and shapes have; KeyError names one that is not there.
 
-        ``axes`` leaves no trace in the weights: unless given, the split of Flux.1 in proportion to the head size is
-        assumed. Raises ValueError where that is impossible.
+        ``axes`` leaves no trace in the weights: unless given, the split of Flux.1 in proportion to the head
+        size is assumed. Raises ValueError where that is impossible.
         """
         hidden_size, in_channels = shapes["img_in.weight"]
         head_size = next((shape[0] for name, shape in shapes.items() if name.endswith("query_norm.scale")), 0)
@@ -67,7 +67,7 @@ class FluxConfig:
 
 
 def default_axes(head_size: int) -> tuple[int, int, int]:
-    """How a head is shared out among (index, row, column): 1/8, 7/16, 7/16, as in Flux.1 (128: 16, 56, 56)."""
+    """How a head is shared out among index, row, column: 1/8, 7/16, 7/16, as in Flux.1 (16, 56, 56)."""
     axes = (head_size // 8, 7 * head_size // 16, 7 * head_size // 16)
     if sum(axes) != head_size or any(axis % 2 for axis in axes):
         raise ValueError(

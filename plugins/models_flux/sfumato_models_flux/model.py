@@ -1,0 +1,173 @@
+"""A loaded Flux model: what the engine drives."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sfumato.models import LatentFormat, ModelInfo, WeightedText
+from sfumato.noise_schedule import NoiseSchedule, dynamic_shift, flow_schedule
+from sfumato_models_flux.latent_space import PATCH, LatentScaling
+from sfumato_models_flux.options import FluxOptions
+from sfumato_models_flux.prompts import FluxConditioning, PromptEncoder
+from sfumato_models_flux.transformer import FluxTransformer, image_positions, pack, unpack
+from sfumato_networks.autoencoder import Autoencoder
+
+KEPT_SIZES = 8
+"""Picture sizes whose rotary tables are kept (0.5 MB each at 1024x1024)."""
+T5_LENGTHS = {"schnell": 256}
+T5_LENGTH = 512
+
+
+class FluxModel:
+    """Flux.1 and its likes; fulfils `sfumato.models.LoadedModel`.
+
+    Wherever options are taken, either a mapping is given, which is completed by the model's own preferences
+    and checked once, or a `FluxOptions`, which is taken as it is.
+    """
+
+    def __init__(
+        self,
+        info: ModelInfo,
+        transformer: FluxTransformer,
+        autoencoder: Autoencoder,
+        prompts: PromptEncoder,
+        latent_format: LatentFormat,
+        scaling: LatentScaling,
+    ) -> None:
+        self.info = info
+        self.transformer = transformer
+        self.autoencoder = autoencoder
+        self.prompts = prompts
+        self.latent_format = latent_format
+        self.scaling = scaling
+        self.device = str(transformer.img_in.weight.device)
+        self._rotary: OrderedDict[tuple[int, int, int], Tensor] = OrderedDict()
+        self._checked: tuple[Mapping[str, Any], FluxOptions] | None = None
+        self._stacked: tuple[list[FluxConditioning], tuple[Tensor, Tensor]] | None = None
+
+    def noise_schedule(
+        self, width: int, height: int, options: Mapping[str, Any] | FluxOptions
+    ) -> NoiseSchedule:
+        """Flow levels under the shift that the options ask for, or that the variant was trained with."""
+        chosen = self._options(options)
+        if chosen.shift is not None:
+            return flow_schedule(chosen.shift)
+        if self.info.variant == "schnell":
+            return flow_schedule(1.0)
+        shift = dynamic_shift(
+            self._tokens(width, height), base_shift=chosen.base_shift, max_shift=chosen.max_shift
+        )
+        return flow_schedule(shift)
+
+    @torch.no_grad()
+    def condition(self, text: WeightedText, options: Mapping[str, Any] | FluxOptions) -> FluxConditioning:
+        """Encode one prompt; see `PromptEncoder` for what attention weights do."""
+        encoded = self.prompts.encode(text, self._t5_length(self._options(options)))
+        dtype = self.transformer.img_in.weight.dtype
+        return FluxConditioning(encoded.context.to(dtype), encoded.vector.to(dtype))
+
+    @torch.no_grad()
+    def denoise(
+        self,
+        x: Tensor,
+        sigma: float,
+        conditioning: Sequence[FluxConditioning],
+        options: Mapping[str, Any] | FluxOptions,
+    ) -> Tensor:
+        """``x0 = x - sigma * v`` for latents x [b, c, h, w] at sigma in 0..1, one conditioning a picture."""
+        b, _, h, w = x.shape
+        context, vector = self._stack(conditioning)
+        dtype, device = context.dtype, x.device
+        guidance = None
+        if self.transformer.guidance_in is not None:
+            guidance = torch.full((b,), self._options(options).guidance, device=device)
+        image_ids, text_ids = torch.empty(0, 3, device=device), torch.empty(0, 3, device=device)
+        velocity = self.transformer(
+            pack(x).to(dtype),
+            torch.full((b,), sigma, device=device),
+            context,
+            vector,
+            image_ids,
+            text_ids,
+            guidance,
+            rotary=self._rotary_table(h, w, context.shape[1]),
+        )
+        return x - sigma * unpack(velocity, h, w).to(x.dtype)
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents [b, c, h, w] to pixels [b, 3, H, W] in 0..1, float32."""
+        raw = self.scaling.to_autoencoder(latents.float()).to(self._autoencoder_dtype)
+        return self.autoencoder.decode(raw).float().mul(0.5).add(0.5).clamp(0, 1)
+
+    @torch.no_grad()
+    def encode(self, pixels: Tensor) -> Tensor:
+        """Pixels [b, 3, H, W] in 0..1 to latents [b, c, h, w], float32."""
+        raw = self.autoencoder.encode((pixels * 2 - 1).to(self._autoencoder_dtype))
+        return self.scaling.to_model(raw.float())
+
+    def working_memory(
+        self, width: int, height: int, batch_size: int, options: Mapping[str, Any] | FluxOptions
+    ) -> int:
+        """Bytes at the peak of sampling or decoding, whichever is more."""
+        config = self.transformer.config
+        dtype = self.transformer.img_in.weight.dtype
+        tokens = self._tokens(width, height) + self._t5_length(self._options(options))
+        # At its peak a single block holds the stream, its projections and two copies for the MLP; queries and
+        # keys are rotated in float32.
+        a_token = dtype.itemsize * (8 * config.hidden_size + 3 * config.mlp_size) + 16 * config.hidden_size
+        # At full size the decoder holds four maps of the next level's width.
+        sizes = self.autoencoder.config
+        channels = sizes.base_channels * sizes.channel_multipliers[min(1, len(sizes.channel_multipliers) - 1)]
+        a_pixel = 4 * channels * self._autoencoder_dtype.itemsize
+        return batch_size * max(tokens * a_token, width * height * a_pixel)
+
+    def _options(self, options: Mapping[str, Any] | FluxOptions) -> FluxOptions:
+        if isinstance(options, FluxOptions):
+            return options
+        if self._checked is None or self._checked[0] is not options:
+            self._checked = (options, FluxOptions.model_validate({**self.info.options, **options}))
+        return self._checked[1]
+
+    def _t5_length(self, options: FluxOptions) -> int:
+        if options.t5_length is not None:
+            return options.t5_length
+        trained = T5_LENGTHS.get(self.info.variant, T5_LENGTH)
+        return min(trained, self.prompts.t5_tokenizer.max_length or trained)
+
+    def _tokens(self, width: int, height: int) -> int:
+        side = self.latent_format.pixels_per_latent * PATCH
+        return (width // side) * (height // side)
+
+    def _rotary_table(self, h: int, w: int, m: int) -> Tensor:
+        table = self._rotary.get((h, w, m))
+        if table is None:
+            text_ids = torch.zeros(m, 3, dtype=torch.int64, device=self.device)
+            table = self.transformer.rotary(image_positions(h, w, self.device), text_ids)
+            self._rotary[h, w, m] = table
+            while len(self._rotary) > KEPT_SIZES:
+                self._rotary.popitem(last=False)
+        return table
+
+    def _stack(self, conditioning: Sequence[FluxConditioning]) -> tuple[Tensor, Tensor]:
+        """Contexts and vectors of a batch, each as one tensor; kept for the next step of the same batch."""
+        if len(conditioning) == 1:
+            return conditioning[0].context, conditioning[0].vector
+        if self._stacked is not None and _same(self._stacked[0], conditioning):
+            return self._stacked[1]
+        tensors = torch.cat([c.context for c in conditioning]), torch.cat([c.vector for c in conditioning])
+        self._stacked = (list(conditioning), tensors)
+        return tensors
+
+    @property
+    def _autoencoder_dtype(self) -> torch.dtype:
+        return self.autoencoder.decoder.conv_in.weight.dtype
+
+
+def _same(kept: Sequence[object], given: Sequence[object]) -> bool:
+    return len(kept) == len(given) and all(a is b for a, b in zip(kept, given, strict=True))

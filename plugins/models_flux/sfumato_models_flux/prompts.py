@@ -1,0 +1,93 @@
+"""Prompts to conditioning: T5's states for the context, CLIP's pooled state for the vector."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sfumato.models import WeightedText
+from sfumato_networks.clip_text import ClipText
+from sfumato_networks.t5_encoder import T5Encoder
+from sfumato_networks.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+
+_STEADY = 2.0
+"""Means are restored only where the weights changed them by no more than this factor."""
+
+
+@dataclass(frozen=True)
+class FluxConditioning:
+    """One encoded prompt: ``context`` [1, m, context_size] and ``vector`` [1, vector_size]."""
+
+    context: Tensor
+    vector: Tensor
+
+
+@dataclass(frozen=True)
+class PromptEncoder:
+    """The text side of a Flux model.
+
+    Attention weights act on T5 alone, in the way AUTOMATIC1111 calls "original": each token's state is
+    multiplied by its weight, then all are rescaled so that their mean is what it was. The mean of T5's states
+    is near zero, where that could blow up or change sign: it is left out if it would change them twofold.
+    Weights of 1 leave every bit as it was. CLIP, of which Flux sees the pooled state only, reads the plain text.
+
+    Pieces of different weight are tokenised one by one, as AUTOMATIC1111 and Forge do.
+    """
+
+    clip: ClipText
+    clip_tokenizer: Tokenizer
+    t5: T5Encoder
+    t5_tokenizer: Tokenizer
+
+    def encode(self, text: WeightedText, t5_length: int) -> FluxConditioning:
+        """Run both encoders on one prompt, T5 on ``t5_length`` tokens."""
+        return FluxConditioning(
+            self._context(text, t5_length), self._vector("".join(piece for piece, _ in text))
+        )
+
+    def _vector(self, text: str) -> Tensor:
+        tokenizer = self.clip_tokenizer
+        limit = min(self.clip.config.positions, tokenizer.max_length or self.clip.config.positions)
+        ids = _fitting(tokenizer.encode(text), limit - 2, "CLIP")
+        # What follows the end token cannot reach the pooled state, so that no padding is needed.
+        row = [tokenizer.start if tokenizer.start is not None else tokenizer.end, *ids, tokenizer.end]
+        device = self.clip.text_model.embeddings.token_embedding.weight.device
+        return self.clip(torch.tensor([row], device=device), tokenizer.end).pooled
+
+    def _context(self, text: WeightedText, length: int) -> Tensor:
+        tokenizer = self.t5_tokenizer
+        pieces = [(tokenizer.encode(piece), weight) for piece, weight in text]
+        ids = _fitting([token for tokens, _ in pieces for token in tokens], length - 1, "T5")
+        weights = [weight for tokens, weight in pieces for _ in tokens][: len(ids)]
+        row = [*ids, tokenizer.end] + [tokenizer.pad] * (length - len(ids) - 1)
+        states: Tensor = self.t5(torch.tensor([row], device=self.t5.shared.weight.device))
+        return weigh(states, weights + [1.0] * (length - len(weights)))
+
+
+def weigh(states: Tensor, weights: list[float]) -> Tensor:
+    """States [1, m, c] multiplied by one weight a token, their mean restored where that is safe."""
+    if all(weight == 1.0 for weight in weights):
+        return states
+    factors = torch.tensor(weights, dtype=torch.float32, device=states.device)
+    weighted = states.float() * factors[None, :, None]
+    before, after = float(states.float().mean()), float(weighted.mean())
+    restore = before / after if after else 0.0
+    if not 1 / _STEADY <= restore <= _STEADY:
+        restore = 1.0
+    return (weighted * restore).to(states.dtype)
+
+
+def _fitting(ids: list[int], limit: int, encoder: str) -> list[int]:
+    if len(ids) > limit:
+        log.warning(
+            "the prompt has %d tokens for %s, of which the last %d are cut",
+            len(ids),
+            encoder,
+            len(ids) - limit,
+        )
+    return ids[:limit]

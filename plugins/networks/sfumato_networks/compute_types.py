@@ -1,0 +1,57 @@
+"""Which number type a part computes in, given what it is stored in and where it runs."""
+
+from __future__ import annotations
+
+import torch
+
+from sfumato.errors import BadInput
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+LARGE = 1_000_000_000
+"""Weights of which a second, larger copy is too much to make unasked."""
+
+
+def compute_type(wanted: str, *, stored: str, parameters: int, device: str) -> torch.dtype:
+    """The type to compute in.
+
+    On a CPU weights stored as bfloat16 stay so where the processor computes in it: they need no copy. All
+    else becomes float32, or bfloat16 where that would be too large. On other devices the stored type stays;
+    float8 and unknown types become bfloat16.
+
+    Args:
+        wanted: "auto" or a name in `DTYPES`, which is then taken.
+        stored: The stored type as the file format spells it ("BF16").
+        parameters: Number of weights.
+        device: A torch device name.
+
+    Raises:
+        BadInput: float16 on a CPU, or an unknown type.
+    """
+    on_cpu = torch.device(device).type == "cpu"
+    if wanted != "auto":
+        return _checked(wanted, on_cpu)
+    if on_cpu:
+        stays = stored == "BF16" and cpu_computes_bfloat16()
+        return torch.bfloat16 if stays or parameters > LARGE else torch.float32
+    return {"F32": torch.float32, "F16": torch.float16}.get(stored, torch.bfloat16)
+
+
+def cpu_computes_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16; without that it is slower than float32."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def _checked(wanted: str, on_cpu: bool) -> torch.dtype:
+    if wanted not in DTYPES:
+        raise BadInput(
+            f"There is no compute type '{wanted}'.", hint=f"Choose one of: auto, {', '.join(DTYPES)}."
+        )
+    if wanted == "float16" and on_cpu:
+        raise BadInput(
+            "float16 is not computed on a CPU.",
+            why="Processors have no fast path for it: it is hundreds of times slower than bfloat16.",
+            hint="Choose auto, bfloat16 or float32.",
+        )
+    return DTYPES[wanted]

@@ -1,0 +1,108 @@
+"""Shared parts made into networks, their weights mapped from the file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from sfumato.errors import CheckpointError
+from sfumato_networks.autoencoder import Autoencoder, AutoencoderConfig
+from sfumato_networks.clip_text import ClipText, ClipTextConfig
+from sfumato_networks.parts import Part
+from sfumato_networks.t5_encoder import T5Config, T5Encoder
+from sfumato_networks.weights import assign_weights, build_empty
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M", bound=nn.Module)
+C = TypeVar("C")
+
+CLIP_HEAD_SIZE = 64
+UNUSED = ("text_model.embeddings.position_ids", "encoder.embed_tokens.weight", "logit_scale", "spiece_model")
+"""Tensors that some files carry and no network needs; all other surplus ones are worth a warning."""
+
+
+def load_autoencoder(
+    part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str
+) -> Autoencoder:
+    """The autoencoder of a part; raises `CheckpointError` when tensors are missing or of a wrong shape."""
+    config = _sizes(part, lambda: AutoencoderConfig.from_shapes(part.shapes))
+    network = build_empty(lambda: Autoencoder(config))
+    return load_network(network, part.tensors(opened), dtype, device, where=_where(part))
+
+
+def load_t5_encoder(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str) -> T5Encoder:
+    """The T5 encoder of a part; raises `CheckpointError` when tensors are missing or of a wrong shape."""
+    config = _sizes(part, lambda: T5Config.from_shapes(part.shapes))
+    network = build_empty(lambda: T5Encoder(config))
+    return load_network(network, part.tensors(opened), dtype, device, where=_where(part))
+
+
+def load_clip_text(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str) -> ClipText:
+    """The CLIP text encoder of a part, without its projection.
+
+    The size of a head and the activation leave no trace in the weights: config.json or the metadata
+    (`sfumato.clip_head_size`, `sfumato.clip_activation`) tell them, otherwise they are CLIP-L's. Raises
+    `CheckpointError` when tensors are missing or of a wrong shape.
+    """
+    shapes = {name: shape for name, shape in part.shapes.items() if name.startswith("text_model.")}
+    config = _sizes(part, lambda: _clip_config(part, shapes))
+    network = build_empty(lambda: ClipText(config))
+    tensors = {
+        name: tensor for name, tensor in part.tensors(opened).items() if name.startswith("text_model.")
+    }
+    return load_network(network, tensors, dtype, device, where=_where(part))
+
+
+def load_network(
+    network: M, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: str, *, where: str
+) -> M:
+    """Give a network without weights its tensors, on its device; those it has no use for are warned of.
+
+    Nothing is copied on a CPU when the stored type is `dtype`.
+    """
+    wanted = network.state_dict().keys()
+    surplus = [name for name in tensors if name not in wanted and not name.endswith(UNUSED)]
+    if surplus:
+        log.warning("%d tensors of '%s' are not used, the first is %s", len(surplus), where, min(surplus))
+    used = {name: tensor.to(device) for name, tensor in tensors.items() if name in wanted}
+    assign_weights(network, used, dtype=dtype, where=where)
+    return network
+
+
+def _clip_config(part: Part, shapes: Mapping[str, tuple[int, ...]]) -> ClipTextConfig:
+    heads = part.config.get("num_attention_heads")
+    width = part.width
+    stated = part.header.metadata.get("sfumato.clip_head_size")
+    head_size = width // int(heads) if heads else int(stated or CLIP_HEAD_SIZE)
+    if head_size < 1 or width % head_size:
+        raise ValueError(f"its {width} features cannot be shared among heads of {head_size}")
+    activation = part.config.get("hidden_act") or part.header.metadata.get(
+        "sfumato.clip_activation", "quick_gelu"
+    )
+    return ClipTextConfig.from_shapes(shapes, head_size=head_size, activation=str(activation))
+
+
+def _sizes(part: Part, read: Callable[[], C]) -> C:
+    try:
+        return read()
+    except KeyError as error:
+        raise _unfit(part, f"It lacks {error.args[0]}.") from error
+    except (ValueError, IndexError, ZeroDivisionError, TypeError) as error:
+        raise _unfit(part, f"Its sizes do not fit together: {error}.") from error
+
+
+def _unfit(part: Part, why: str) -> CheckpointError:
+    return CheckpointError(
+        f"The {part.kind.replace('_', ' ')} in '{_where(part)}' cannot be used.",
+        why=why,
+        hint="Get the file again.",
+    )
+
+
+def _where(part: Part) -> str:
+    return part.header.path.name
