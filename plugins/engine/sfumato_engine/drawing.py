@@ -1,0 +1,143 @@
+"""The batches of a request: noise, sampling, decoding, saving."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from datetime import date
+
+import torch
+from torch import Tensor
+
+from sfumato.errors import SfumatoError
+from sfumato.events import ImageSaved, PhaseStarted, Warned
+from sfumato.models import LoadedModel
+from sfumato.records import GenerationResult, ImageRecord
+from sfumato.tasks import TaskContext
+from sfumato_engine import file_names
+from sfumato_engine.background import in_background
+from sfumato_engine.device import device_label
+from sfumato_engine.guidance import is_small
+from sfumato_engine.memory import memory_errors_explained
+from sfumato_engine.noise import ImageNoise
+from sfumato_engine.png import PARAMETERS, STORY, encode_png
+from sfumato_engine.preparation import Prepared, prepare
+from sfumato_engine.preview import previews
+from sfumato_engine.progress import Progress
+from sfumato_engine.provenance import Provenance, trace
+from sfumato_engine.resolution import ResolvedRequest
+from sfumato_engine.saving import PictureFolder
+
+
+def draw(resolved: ResolvedRequest, context: TaskContext, started: float) -> GenerationResult:
+    """Draw and save all pictures of a request, batch by batch.
+
+    Args:
+        started: When the request came, by `time.monotonic`.
+    """
+    drawing = Drawing(resolved, context)
+    with torch.inference_mode(), memory_errors_explained(resolved):
+        drawing.run(prepare(resolved, context))
+    return GenerationResult(
+        images=tuple(drawing.images),
+        seconds=time.monotonic() - started,
+        sampling_seconds=drawing.sampling_seconds,
+        warnings=resolved.warnings,
+    )
+
+
+class Drawing:
+    """One request being drawn.
+
+    Attributes:
+        images: The pictures saved so far.
+        sampling_seconds: Wall time spent in samplers so far.
+    """
+
+    def __init__(self, resolved: ResolvedRequest, context: TaskContext) -> None:
+        self.images: list[ImageRecord] = []
+        self.sampling_seconds = 0.0
+        self._resolved = resolved
+        self._context = context
+        self._folder = PictureFolder(context.output_folder)
+        for warning in resolved.warnings:
+            context.events.emit(Warned(message=warning))
+
+    def run(self, prepared: Prepared) -> None:
+        """All batches; raises `Cancelled` between steps, with the pictures of earlier batches saved."""
+        request, library = self._resolved.request, self._context.library
+        device = device_label(prepared.model.device)
+        story = in_background(lambda: trace(self._resolved, library, device))
+        progress = self._progress(prepared)
+        for batch in range(request.count):
+            first = batch * request.batch_size
+            seeds = [self._resolved.seed(first + position) for position in range(request.batch_size)]
+            progress.start_batch(batch)
+            latents = self._sample(prepared, seeds, progress)
+            self._phase("decoding")
+            for seed, pixels in zip(seeds, decoded(prepared.model, latents), strict=True):
+                self._save(pixels, seed, story)
+
+    def _progress(self, prepared: Prepared) -> Progress:
+        return Progress(
+            self._context.events,
+            prepared.sampling.steps,
+            self._resolved.request.count,
+            preview=lambda denoised: previews(denoised, prepared.model.latent_format),
+            preview_every=self._context.settings.engine.preview_every,
+        )
+
+    def _sample(self, prepared: Prepared, seeds: Sequence[int], progress: Progress) -> Tensor:
+        self._phase("sampling")
+        noise = ImageNoise(seeds, prepared.latent_shape, prepared.model.device)
+        started = time.monotonic()
+        latents = prepared.sampling.from_noise(noise, progress.step, self._context.cancel)
+        check_finite(latents)
+        self.sampling_seconds += time.monotonic() - started
+        return latents
+
+    def _save(self, pixels: Tensor, seed: int, story: Future[Provenance]) -> None:
+        provenance = story.result()
+        request = self._resolved.request
+        values = {"seed": seed, "model": self._resolved.info.name, "date": date.today().isoformat()}
+        values |= {"width": request.width, "height": request.height, "prompt": request.prompt}
+        name = file_names.render(self._context.settings.engine.file_name, values)
+        infotext = provenance.infotext(seed)
+        content = encode_png(pixels, {PARAMETERS: infotext, STORY: provenance.json(seed)})
+        width, height = self._resolved.size
+        record = ImageRecord(
+            path=self._folder.save(content, name),
+            seed=seed,
+            width=width,
+            height=height,
+            infotext=infotext,
+            request=request,
+        )
+        self.images.append(record)
+        self._context.events.emit(ImageSaved(image=record))
+
+    def _phase(self, phase: str) -> None:
+        self._context.events.emit(PhaseStarted(phase=phase))
+
+
+def decoded(model: LoadedModel, latents: Tensor) -> Iterator[Tensor]:
+    """The pictures of latents [b, c, h, w], each uint8 [H, W, 3] on the CPU.
+
+    Small ones are decoded together; large ones one by one, so that the first is saved early and the peak of
+    memory does not grow with the batch.
+    """
+    together = is_small(latents.shape[0] * latents.shape[2] * latents.shape[3])
+    for part in latents.split(len(latents) if together else 1):
+        pixels = model.decode(part).mul(255).round_().clamp_(0, 255).to(torch.uint8)
+        yield from pixels.permute(0, 2, 3, 1).contiguous().cpu()
+
+
+def check_finite(latents: Tensor) -> None:
+    """Raises `SfumatoError` when sampling ended in infinities or NaN, which would be a black picture."""
+    if not bool(torch.isfinite(latents).all()):
+        raise SfumatoError(
+            "The picture came out as no numbers (NaN).",
+            why="The compute type is too narrow for this model, or a prompt weight or scale is extreme.",
+            hint="Try: sfumato settings set engine.dtype float32",
+        )

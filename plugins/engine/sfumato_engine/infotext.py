@@ -1,0 +1,145 @@
+"""The `parameters` text of A1111 and Forge images: written and read in their grammar.
+
+The prompt, a part "Negative prompt: ..." when there is one, and a last line of ``key: value`` fields; a value
+with a comma, colon or line feed is a JSON string. The format is ambiguous where a prompt imitates it (a line
+that begins with "Negative prompt:"); the JSON chunk beside it in our own files is not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sfumato_engine.prompt_attention import parse_attention
+
+NEGATIVE = "Negative prompt:"
+LEAST_FIELDS = 3
+"""A last line with fewer fields than this is prompt text."""
+
+LEADING_KEYS = (
+    "Steps", "Sampler", "Schedule type", "CFG scale", "Distilled CFG Scale", "Image CFG scale", "Seed",
+    "Face restoration", "Size", "Model hash", "Model", "FP8 weight", "VAE hash", "VAE", "Variation seed",
+    "Variation seed strength", "Seed resize from", "Denoising strength", "Conditional mask weight",
+    "Clip skip", "ENSD", "Token merging ratio", "Token merging ratio hr", "Init image hash", "RNG", "Tiling",
+)  # fmt: skip
+TRAILING_KEYS = ("Version", "User", "Diffusion in Low Bits", "Module 1", "Module 2", "Module 3")
+
+READING_DEFAULTS: Mapping[str, Any] = {
+    "Clip skip": "1",
+    "Hires resize-1": 0,
+    "Hires resize-2": 0,
+    "Hires sampler": "Use same sampler",
+    "Hires schedule type": "Use same scheduler",
+    "Hires checkpoint": "Use same checkpoint",
+    "Hires prompt": "",
+    "Hires negative prompt": "",
+    "Mask mode": "Inpaint masked",
+    "Masked content": "original",
+    "Inpaint area": "Whole picture",
+    "Masked area padding": 32,
+    "RNG": "GPU",
+    "Schedule type": "Automatic",
+    "Schedule max sigma": 0,
+    "Schedule min sigma": 0,
+    "Schedule rho": 0,
+    "VAE Encoder": "Full",
+    "VAE Decoder": "Full",
+    "FP8 weight": "Disable",
+    "Refiner switch by sampling steps": False,
+}
+"""What A1111 assumes for fields that a text does not hold."""
+
+_FIELD = re.compile(
+    r"""
+    \s* (?P<key> \w [\w\ /-]+ ) : \s*
+    (?P<value> "(?: [^\\"] | \\. )+" | [^,]* )
+    (?: , | $ )
+    """,
+    re.VERBOSE,
+)
+_SIZE = re.compile(r"(\d+)x(\d+)")
+
+
+@dataclass(frozen=True)
+class Infotext:
+    """A text taken apart; field values are the strings as written, quotes resolved."""
+
+    prompt: str = ""
+    negative_prompt: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+def write(prompt: str, negative_prompt: str, fields: Mapping[str, Any]) -> str:
+    """The text for these prompts and fields, keys in the usual order; fields that are None are left out."""
+    parts = [prompt]
+    if negative_prompt:
+        parts.append(f"{NEGATIVE} {negative_prompt}")
+    known = {key: value for key, value in fields.items() if value is not None}
+    parts.append(", ".join(_written(key, known[key]) for key in _in_order(known)))
+    return "\n".join(parts).strip()
+
+
+def _written(key: str, value: Any) -> str:
+    return key if str(value) == key else f"{key}: {quoted(str(value))}"
+
+
+def _in_order(fields: Mapping[str, Any]) -> list[str]:
+    """Known leading keys, then the others as they came, then those that close the line."""
+    middle = [key for key in fields if key not in LEADING_KEYS and key not in TRAILING_KEYS]
+    return [
+        *(key for key in LEADING_KEYS if key in fields),
+        *middle,
+        *(key for key in TRAILING_KEYS if key in fields),
+    ]
+
+
+def quoted(value: str) -> str:
+    """The value as it may stand in a field: as it is, or as a JSON string if it holds , : or LF."""
+    return json.dumps(value, ensure_ascii=False) if re.search("[,:\n]", value) else value
+
+
+def unquoted(value: str) -> str:
+    """The inverse of `quoted`; text that only looks quoted stays as it is."""
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value
+    try:
+        return str(json.loads(value))
+    except ValueError:
+        return value
+
+
+def read(text: str) -> Infotext:
+    """Take a text apart. Nothing is an error: text without fields is a prompt."""
+    *lines, last = text.strip().split("\n")
+    found = list(_FIELD.finditer(last))
+    if len(found) < LEAST_FIELDS:
+        lines, found = [*lines, last], []
+    prompt: list[str] = []
+    negative: list[str] = []
+    reading = prompt
+    for line in map(str.strip, lines):
+        if line.startswith(NEGATIVE):
+            reading, line = negative, line.removeprefix(NEGATIVE).strip()
+        reading.append(line)
+    fields = {match["key"]: unquoted(match["value"]) for match in found}
+    return Infotext("\n".join(prompt), "\n".join(negative), fields)
+
+
+def read_parameters(text: str) -> dict[str, Any]:
+    """The flat dictionary that A1111 makes of a text: prompts and fields, sizes split in two, gaps filled."""
+    infotext = read(text)
+    parameters: dict[str, Any] = {"Prompt": infotext.prompt, "Negative prompt": infotext.negative_prompt}
+    for key, value in infotext.fields.items():
+        size = _SIZE.fullmatch(value)
+        parameters.update({f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: value})
+    if "Emphasis" not in parameters and _weighted(infotext):
+        parameters["Emphasis"] = "Original"
+    return {**READING_DEFAULTS, **parameters}
+
+
+def _weighted(infotext: Infotext) -> bool:
+    pieces = parse_attention(infotext.prompt) + parse_attention(infotext.negative_prompt)
+    return any(weight != 1.0 for _, weight in pieces)

@@ -1,0 +1,139 @@
+"""Memory: an estimate that refuses what cannot fit, and errors that say what to lower."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import torch
+
+from sfumato.errors import BadInput, OutOfMemory
+from sfumato.models import LoadedModel
+from sfumato_engine.resolution import ResolvedRequest
+
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux states the limits of a container, which `psutil` does not know."""
+
+LOWER = "Lower the width and height or the batch size"
+
+
+@dataclass(frozen=True)
+class DeviceMemory:
+    """Bytes of the memory that a device computes in."""
+
+    available: int
+    total: int
+
+
+def device_memory(device: str) -> DeviceMemory:
+    """What the device has; for a CPU the machine's memory or the container's, whichever is less."""
+    if torch.device(device).type == "cuda":
+        return DeviceMemory(*torch.cuda.mem_get_info(device))
+    machine = psutil.virtual_memory()
+    container = container_memory()
+    if container is None:
+        return DeviceMemory(machine.available, machine.total)
+    return DeviceMemory(min(machine.available, container.available), min(machine.total, container.total))
+
+
+def container_memory(folder: Path = CGROUP) -> DeviceMemory | None:
+    """The limit of the container that we run in; None without one."""
+    try:
+        limit, used, statistics = (
+            (folder / name).read_text() for name in ("memory.max", "memory.current", "memory.stat")
+        )
+    except OSError:
+        return None
+    if not limit.strip().isdigit():
+        return None
+    counters = dict(line.split() for line in statistics.splitlines())
+    in_use = int(used) - int(
+        counters.get("inactive_file", 0)
+    )  # what files left in the cache can be taken back
+    return DeviceMemory(int(limit) - in_use, int(limit))
+
+
+def check_memory(model: LoadedModel, resolved: ResolvedRequest, passes: int) -> None:
+    """Refuse what the device cannot hold, before anything is allocated.
+
+    Args:
+        passes: Model evaluations done side by side for one picture (2 for CFG in one batch).
+
+    Raises:
+        BadInput: it could never fit this device.
+        OutOfMemory: it does not fit now.
+    """
+
+    def need(width: int, height: int, batch_size: int) -> int:
+        return model.working_memory(width, height, batch_size * passes, resolved.model_options)
+
+    width, height = resolved.size
+    batch_size = resolved.request.batch_size
+    memory = device_memory(model.device)
+    needed = need(width, height, batch_size)
+    if needed <= memory.available:
+        return
+    asked = f"{batch_size} x {width}x{height} pixels"
+    estimate = f"It needs about {in_words(needed)}"
+    hint = what_fits(need, (width, height, batch_size), model.latent_format.size_multiple, memory.available)
+    if needed > memory.total:
+        why = f"{estimate}, and the device ({model.device}) has {in_words(memory.total)}."
+        raise BadInput(f"{asked} is more than this device can draw.", why=why, hint=hint)
+    why = f"{estimate}, and {in_words(memory.available)} are free on {model.device}."
+    raise OutOfMemory(f"There is not enough memory for {asked}.", why=why, hint=hint)
+
+
+def what_fits(
+    need: Callable[[int, int, int], int], asked: tuple[int, int, int], multiple: int, available: int
+) -> str:
+    """Advice: the largest batch that fits at this size, or the largest size of these proportions.
+
+    Args:
+        need: Bytes for width, height, batch size.
+        asked: Width, height, batch size that do not fit.
+        multiple: What both sides must be a multiple of.
+        available: Bytes.
+    """
+    width, height, batch_size = asked
+    for fewer in range(batch_size - 1, 0, -1):
+        if need(width, height, fewer) <= available:
+            return f"Batch size {fewer} would fit; make more pictures with --count."
+    for percent in range(95, 0, -1):
+        smaller_width, smaller_height = (
+            max(side * percent // 100 // multiple, 1) * multiple for side in (width, height)
+        )
+        if need(smaller_width, smaller_height, 1) <= available:
+            return f"{smaller_width}x{smaller_height} with batch size 1 would fit."
+    return f"{LOWER}, or close other programs."
+
+
+def in_words(size: int) -> str:
+    """Bytes as people read them: "3.2 GB"."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
+
+
+@contextmanager
+def memory_errors_explained(resolved: ResolvedRequest) -> Iterator[None]:
+    """Turns every kind of memory shortage into `OutOfMemory`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _is_shortage(error):
+            raise
+        width, height = resolved.size
+        raise OutOfMemory(
+            f"The memory ran out at {resolved.request.batch_size} x {width}x{height} pixels.",
+            why=next(iter(str(error).splitlines()), ""),
+            hint=f"{LOWER}, or close other programs; finished pictures were kept.",
+        ) from error
+
+
+def _is_shortage(error: BaseException) -> bool:
+    """Whether torch or Python ran out of memory; on a CPU torch says so only in words."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    text = str(error).lower()
+    return any(words in text for words in ("not enough memory", "can't allocate memory", "out of memory"))

@@ -1,0 +1,31 @@
+"""What the engine offers: the task 'generate', its settings, its health checks."""
+
+from __future__ import annotations
+
+from sfumato.checks import CheckInfo
+from sfumato.hookspecs import hookimpl
+from sfumato.registry import Registrar
+from sfumato.settings import SettingsSectionInfo
+from sfumato.tasks import TaskInfo
+
+SFUMATO_API = "1.0"
+
+
+@hookimpl
+def register_tasks(tasks: Registrar[TaskInfo]) -> None:
+    tasks.add(
+        "generate",
+        "sfumato_engine.generate:generate",
+        label="Generate",
+        summary="Pictures from a prompt.",
+    )
+
+
+@hookimpl
+def register_settings(sections: Registrar[SettingsSectionInfo]) -> None:
+    sections.add("engine", "sfumato_engine.settings:EngineSettings", label="Engine")
+
+
+@hookimpl
+def register_checks(checks: Registrar[CheckInfo]) -> None:
+    checks.add("torch", "sfumato_engine.checks:check_torch", label="Tensor library and device")

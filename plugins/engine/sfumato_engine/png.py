@@ -1,0 +1,44 @@
+"""PNG files that carry their story in text chunks."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PARAMETERS = "parameters"
+"""Chunk of the A1111 infotext."""
+STORY = "sfumato"
+"""Chunk of the JSON with the full resolved request and versions."""
+
+COMPRESSION = 4
+"""Of 1-9: half the time of the library's default of 6 for files about 2 % larger."""
+
+
+def encode_png(pixels: Tensor, texts: dict[str, str], *, compression: int = COMPRESSION) -> bytes:
+    """A PNG file in memory.
+
+    Args:
+        pixels: uint8 on the CPU, [h, w, 3].
+        texts: Chunks by keyword: tEXt, or iTXt where the text is not Latin-1.
+        compression: 1 (quick) to 9 (small).
+    """
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    chunks = PngInfo()
+    for keyword, text in texts.items():
+        chunks.add_text(keyword, writable(text))
+    file = io.BytesIO()
+    Image.fromarray(pixels.numpy()).save(file, "PNG", pnginfo=chunks, compress_level=compression)
+    return file.getvalue()
+
+
+def writable(text: str) -> str:
+    """The text without what no chunk can hold.
+
+    NUL ends a field, and lone surrogates (undecodable bytes, as file names may have) are no characters.
+    """
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

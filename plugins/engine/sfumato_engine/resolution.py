@@ -1,0 +1,197 @@
+"""A request made definite: open fields filled, names turned into registry entries, options checked.
+
+No tensor library is imported here, so that a misspelt name is answered at once.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sfumato.errors import BadInput, UnknownName
+from sfumato.models import ModelFamily, ModelInfo
+from sfumato.registries import Registries
+from sfumato.registry import Entry, Registry
+from sfumato.request import RANDOM_SEED, SEED_LIMIT, GenerationRequest
+from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
+from sfumato.tasks import TaskContext
+
+
+@dataclass(frozen=True)
+class ResolvedRequest:
+    """Everything a request means, decided.
+
+    Attributes:
+        request: With every field filled and names in their permanent form.
+        info: The model.
+        family: The model's family.
+        sampler: Registry entry of the sampler.
+        scheduler: Registry entry of the scheduler.
+        sampler_options: Complete and checked; likewise the next two.
+    """
+
+    request: GenerationRequest
+    info: ModelInfo
+    family: ModelFamily
+    sampler: Entry[SamplerInfo]
+    scheduler: Entry[SchedulerInfo]
+    sampler_options: dict[str, Any]
+    scheduler_options: dict[str, Any]
+    model_options: dict[str, Any]
+
+    @property
+    def steps(self) -> int:
+        return self.request.steps or self.info.defaults.steps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        defaults = self.info.defaults
+        return self.request.width or defaults.width, self.request.height or defaults.height
+
+    @property
+    def cfg_scale(self) -> float:
+        scale = self.request.cfg_scale
+        return self.info.defaults.cfg_scale if scale is None else scale
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user asked for that will have no effect."""
+        if self.request.negative_prompt and self.cfg_scale == 1:
+            return ("The negative prompt has no effect at CFG scale 1.",)
+        return ()
+
+    def seed(self, index: int) -> int:
+        """The seed of picture number `index` of the request, from 0."""
+        return (self.request.seed + index) % SEED_LIMIT
+
+
+def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest:
+    """Decide everything that a request leaves open.
+
+    Raises:
+        UnknownName: no such model, sampler, scheduler or option; the nearest names are offered.
+        BadInput: a value out of range, or a sampler that is not right for the model.
+    """
+    registries = context.registries
+    info = context.library.find(request.model)
+    family: ModelFamily = registries.model_families.get(info.family).load()()
+    filled = request.filled_from(info.defaults)
+    sampler = registries.samplers.get(filled.sampler or info.defaults.sampler)
+    scheduler = _scheduler(request, info, sampler, registries)
+    _check_predictions(sampler, info, registries.samplers)
+    _check_predictions(scheduler, info, registries.schedulers)
+    _check_option_names(filled.sampler_options, sampler.info, scheduler.info)
+    sampler_options = checked_options(sampler.info.options, filled.sampler_options)
+    scheduler_options = checked_options(scheduler.info.options, filled.sampler_options)
+    model_options = family_options(family.options, {**info.options, **filled.model_options})
+    definite = {
+        "model": request.model or info.name,
+        "seed": random.randrange(SEED_LIMIT) if filled.seed == RANDOM_SEED else filled.seed,
+        "sampler": sampler.info.name,
+        "scheduler": scheduler.info.name,
+        "sampler_options": {**scheduler_options, **sampler_options},
+        "model_options": model_options,
+    }
+    return ResolvedRequest(
+        request=filled.model_copy(update=definite),
+        info=info,
+        family=family,
+        sampler=sampler,
+        scheduler=scheduler,
+        sampler_options=sampler_options,
+        scheduler_options=scheduler_options,
+        model_options=model_options,
+    )
+
+
+def _scheduler(
+    request: GenerationRequest, info: ModelInfo, sampler: Entry[SamplerInfo], registries: Registries
+) -> Entry[SchedulerInfo]:
+    """The one asked for; else, for a sampler picked by the user, the one it prefers; else the model's.
+
+    Flow models keep their own: it carries the time shift for the picture's size, which others would lose.
+    """
+    if request.scheduler:
+        return registries.schedulers.get(request.scheduler)
+    preferred = sampler.info.preferred_scheduler
+    if request.sampler and preferred in registries.schedulers and info.prediction != "flow":
+        return registries.schedulers.get(preferred)
+    return registries.schedulers.get(info.defaults.scheduler)
+
+
+def _check_predictions(entry: Entry[Any], info: ModelInfo, registry: Registry[Any]) -> None:
+    if info.prediction in entry.info.predictions:
+        return
+    fitting = [other.info.name for other in registry if info.prediction in other.info.predictions]
+    raise BadInput(
+        f"The {registry.kind} '{entry.info.label}' is not right for '{info.name}'.",
+        why=f"The model predicts '{info.prediction}'; the {registry.kind} is made for "
+        f"{', '.join(entry.info.predictions)}.",
+        hint=f"Choose one of: {', '.join(fitting)}.",
+    )
+
+
+def _check_option_names(values: Mapping[str, Any], sampler: SamplerInfo, scheduler: SchedulerInfo) -> None:
+    known = [option.name for option in (*sampler.options, *scheduler.options)]
+    for name in values:
+        if name not in known:
+            whose = f"They belong to the sampler '{sampler.label}' and the scheduler '{scheduler.label}'."
+            raise UnknownName("sampler option", name, known, hint=whose)
+
+
+def checked_options(options: Sequence[Option], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Every option's value: the given one, converted to the option's type and checked, or the default.
+
+    Raises:
+        BadInput: a value of the wrong type, out of bounds, or not among the choices.
+    """
+    return {option.name: _checked(option, values.get(option.name, option.default)) for option in options}
+
+
+def _checked(option: Option, value: Any) -> float | int | bool | str:
+    kind = type(option.default)
+    try:
+        converted = _flag(value) if kind is bool else kind(value)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"The option '{option.name}' needs a {kind.__name__}, not '{value}'.") from error
+    if option.choices and converted not in option.choices:
+        raise UnknownName(f"{option.name} choice", str(converted), option.choices)
+    low = option.minimum if option.minimum is not None else float("-inf")
+    high = option.maximum if option.maximum is not None else float("inf")
+    if isinstance(converted, (int, float)) and not low <= converted <= high:
+        raise BadInput(f"The option '{option.name}' is {converted}.", why=f"It goes from {low} to {high}.")
+    return converted
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    spelling = str(value).strip().lower()
+    if spelling not in ("true", "false", "1", "0"):
+        raise ValueError(value)
+    return spelling in ("true", "1")
+
+
+def family_options(schema: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A family's options, checked and complete.
+
+    Raises:
+        UnknownName: the family has no such option.
+        BadInput: a value it cannot have.
+    """
+    for name in values:
+        if name not in schema.model_fields:
+            raise UnknownName("model option", name, schema.model_fields)
+    try:
+        return schema.model_validate(values).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise BadInput(
+            f"The model option '{name}' cannot be '{first['input']}'.", why=f"{first['msg']}."
+        ) from error

@@ -1,0 +1,101 @@
+"""Pictures on disk: whole or not at all, numbered, and never one over another."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sfumato.errors import SfumatoError
+
+_NUMBER = re.compile(r"\.?(\d{5,})[-.]")
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class PictureFolder:
+    """A folder that receives pictures as ``00001-<name>.png``, ``00002-...``.
+
+    A number is claimed by creating its hidden part file exclusively, so that several processes may save into
+    the same folder; the part file becomes the picture once it is complete and on disk.
+
+    Args:
+        path: Made when it does not exist.
+
+    Raises:
+        SfumatoError: the folder cannot be made or written to.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _explained(path):
+            path.mkdir(parents=True, exist_ok=True)
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, "You may not write there")
+
+    def save(self, content: bytes, name: str) -> Path:
+        """Write a picture under the next free number.
+
+        Args:
+            content: The whole file.
+            name: Follows the number in the file name; safe characters only, may be empty.
+
+        Raises:
+            SfumatoError: the disk is full or the folder not writable; nothing is left behind then.
+        """
+        with _explained(self.path):
+            number, part = self._claim()
+            final = self.path / f"{'-'.join(filter(None, (f'{number:05d}', name)))}.png"
+            try:
+                _write_through(part, content)
+                os.replace(part, final)
+            finally:
+                part.unlink(missing_ok=True)
+            return final
+
+    def _claim(self) -> tuple[int, Path]:
+        """A number that no picture has, and its new, empty part file."""
+        while True:
+            number = max(self._numbers(), default=0) + 1
+            part = self.path / f".{number:05d}.part"
+            try:
+                part.touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            # Whoever published this number since we looked did so while holding the claim that is now ours.
+            if any(entry.startswith((f"{number:05d}-", f"{number:05d}.")) for entry in os.listdir(self.path)):
+                part.unlink()
+                continue
+            return number, part
+
+    def _numbers(self) -> Iterator[int]:
+        for entry in os.listdir(self.path):
+            found = _NUMBER.match(entry)
+            if found:
+                yield int(found[1])
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    """Write and wait until the disk has it: after the rename, a power cut must not leave an empty picture."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Turns the system's errors into ones for people."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in _NO_SPACE
+        raise SfumatoError(
+            f"The picture could not be saved in '{folder}'.",
+            why="The disk is full." if full else f"{error.strerror or error}.",
+            hint="Make room, or name another folder with --out; pictures saved before are complete."
+            if full
+            else "Name another folder with --out.",
+        ) from error

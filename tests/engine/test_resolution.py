@@ -1,0 +1,102 @@
+"""Requests made definite, and refused where they cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sfumato.errors import BadInput, UnknownName
+from sfumato.request import SEED_LIMIT, GenerationRequest
+from sfumato_engine.resolution import ResolvedRequest, checked_options, resolve
+from tests.engine.conftest import Workbench
+
+
+def resolved(workbench: Workbench, **fields: Any) -> ResolvedRequest:
+    return resolve(GenerationRequest(**fields), workbench.context)
+
+
+def test_open_fields_take_the_models_defaults(workbench: Workbench) -> None:
+    request = resolved(workbench).request
+    assert (request.model, request.sampler, request.scheduler, request.steps) == ("gauss", "euler", "flow", 4)
+    assert (request.width, request.height, request.cfg_scale) == (32, 32, 2.0)
+
+
+def test_labels_and_aliases_become_permanent_names(workbench: Workbench) -> None:
+    request = resolved(workbench, sampler="Euler A", scheduler="KARRAS").request
+    assert (request.sampler, request.scheduler) == ("euler_ancestral", "karras")
+
+
+def test_an_open_seed_is_drawn_once(workbench: Workbench) -> None:
+    first, second = resolved(workbench), resolved(workbench)
+    assert 0 <= first.request.seed < SEED_LIMIT
+    assert first.request.seed != second.request.seed
+
+
+def test_seeds_count_up_and_stay_seeds(workbench: Workbench) -> None:
+    last = resolved(workbench, seed=SEED_LIMIT - 1)
+    assert [last.seed(index) for index in range(2)] == [SEED_LIMIT - 1, 0]
+
+
+def test_a_misspelt_sampler_offers_the_nearest(workbench: Workbench) -> None:
+    with pytest.raises(UnknownName, match="Euler a"):
+        resolved(workbench, sampler="eulera")
+
+
+def test_a_misspelt_scheduler_and_model_are_answered_too(workbench: Workbench) -> None:
+    with pytest.raises(UnknownName, match="Karras"):
+        resolved(workbench, scheduler="karas")
+    with pytest.raises(UnknownName, match="gauss"):
+        resolved(workbench, model="gaus")
+
+
+def test_a_scheduler_for_other_models_is_refused_with_those_that_fit(workbench: Workbench) -> None:
+    registrar = workbench.registries.schedulers.registrar("test")
+    registrar.add("leading", "nowhere:leading", label="Leading", predictions=("eps",))
+    registrar.commit()
+    with pytest.raises(BadInput, match=r"predicts 'flow'.*Choose one of: .*karras"):
+        resolved(workbench, scheduler="leading")
+
+
+def test_flow_models_keep_their_own_scheduler_whatever_the_sampler_prefers(workbench: Workbench) -> None:
+    assert resolved(workbench, sampler="dpmpp_2m").request.scheduler == "flow"
+
+
+def test_sampler_options_are_completed_and_split(workbench: Workbench) -> None:
+    request = resolved(
+        workbench, sampler="euler_a", scheduler="karras", sampler_options={"eta": "0.5", "rho": 5}
+    )
+    assert request.sampler_options["eta"] == 0.5
+    assert request.scheduler_options == {"rho": 5.0}
+    assert request.request.sampler_options == {"eta": 0.5, "s_noise": 1.0, "rho": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"etta": 1}, "eta"), ({"eta": -1}, "It goes from 0"), ({"eta": "much"}, "needs a float")],
+)
+def test_sampler_options_that_cannot_be_are_refused(
+    workbench: Workbench, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        resolved(workbench, sampler="euler_a", sampler_options=options)
+
+
+def test_choices_and_switches_are_checked(workbench: Workbench) -> None:
+    options = workbench.registries.samplers.get("dpmpp_2m_sde").info.options
+    assert checked_options(options, {"solver_type": "heun"})["solver_type"] == "heun"
+    with pytest.raises(UnknownName, match="midpoint"):
+        checked_options(options, {"solver_type": "midpiont"})
+
+
+def test_model_options_are_checked_by_the_family(workbench: Workbench) -> None:
+    assert resolved(workbench, model_options={"length": "4"}).model_options["length"] == 4
+    with pytest.raises(UnknownName, match="guidance"):
+        resolved(workbench, model_options={"guidanse": 2})
+    with pytest.raises(BadInput, match="'length' cannot be '0'"):
+        resolved(workbench, model_options={"length": 0})
+
+
+def test_a_negative_prompt_without_effect_is_told(workbench: Workbench) -> None:
+    assert resolved(workbench, negative_prompt="blue", cfg_scale=1).warnings
+    assert not resolved(workbench, negative_prompt="blue").warnings

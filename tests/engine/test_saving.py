@@ -1,0 +1,104 @@
+"""Pictures on disk: whole, numbered, never one over another."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sfumato.errors import SfumatoError
+from sfumato_engine.file_names import LONGEST_NAME, render
+from sfumato_engine.saving import PictureFolder
+from sfumato_engine.settings import EngineSettings
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_pictures_are_numbered_from_one_in_a_folder_made_for_them(tmp_path: Path) -> None:
+    folder = PictureFolder(tmp_path / "a" / "b")
+    assert folder.save(b"one", "5").name == "00001-5.png"
+    assert folder.save(b"two", "5").name == "00002-5.png"
+    assert folder.save(b"three", "").name == "00003.png"
+    assert (tmp_path / "a" / "b" / "00002-5.png").read_bytes() == b"two"
+
+
+def test_numbers_go_on_after_what_lies_there(tmp_path: Path) -> None:
+    for name in ("00041-7.jpg", "100000-x.png", "12-short.png", "notes.txt"):
+        (tmp_path / name).write_text("mine")
+    assert PictureFolder(tmp_path).save(b"", "1").name == "100001-1.png"
+
+
+def save_ten(folder: str) -> None:
+    pictures = PictureFolder(Path(folder))
+    for seed in range(10):
+        pictures.save(str(seed).encode() * 10, str(seed))
+
+
+def test_processes_saving_into_one_folder_never_share_a_number(tmp_path: Path) -> None:
+    workers = [
+        multiprocessing.get_context("fork").Process(target=save_ten, args=(str(tmp_path),)) for _ in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    numbers = [name.partition("-")[0] for name in names(tmp_path)]
+    assert numbers == [f"{number:05d}" for number in range(1, 41)]
+    assert all(path.stat().st_size == 10 for path in tmp_path.iterdir())
+
+
+@pytest.fixture
+def small_files_only() -> object:
+    """The system refuses to let any file grow past 4 kB, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("small_files_only")
+def test_a_full_disk_is_told_and_leaves_no_half_written_picture(tmp_path: Path) -> None:
+    folder = PictureFolder(tmp_path)
+    folder.save(b"x" * 4096, "fits")
+    with pytest.raises(SfumatoError, match="disk is full"):
+        folder.save(b"x" * 4097, "does not")
+    assert names(tmp_path) == ["00001-fits.png"]
+
+
+def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(SfumatoError, match="--out"):
+        PictureFolder(tmp_path / "out" / "deeper")
+
+
+VALUES = {
+    "seed": 7,
+    "model": "gauss",
+    "width": 64,
+    "height": 32,
+    "date": "2026-01-02",
+    "prompt": "a red/apple",
+}
+
+
+def test_names_follow_the_pattern() -> None:
+    assert render("{seed}-{model}-{prompt}", VALUES) == "7-gauss-a-red-apple"
+
+
+@given(st.text())
+def test_no_prompt_escapes_the_folder_or_hides_the_file(prompt: str) -> None:
+    name = render("{prompt}", {**VALUES, "prompt": prompt})
+    assert len(name) <= LONGEST_NAME
+    assert not name.startswith((".", "-"))
+    assert not set(name) & set('/\\:*?"<>|\0\n ')
+
+
+def test_unknown_placeholders_are_refused_when_the_setting_is_made() -> None:
+    with pytest.raises(ValueError, match=r"unknown placeholder \{sed\}"):
+        EngineSettings(file_name="{sed}")
