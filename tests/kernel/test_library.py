@@ -1,0 +1,94 @@
+"""Models are found by name or path, known by their header, and a bad file is named without harming the others."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from pathlib import Path
+
+import pytest
+from sfumato.errors import BadInput, CheckpointError, UnknownName
+
+from tests.tiny_models import TinyFlux, library_of, write_all_in_one, write_transformer
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A model folder with one good checkpoint."""
+    (tmp_path / "checkpoints").mkdir()
+    write_all_in_one(TinyFlux(), tmp_path / "checkpoints" / "tiny.safetensors")
+    return tmp_path
+
+
+def write_text(path: Path, text: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text)
+    return path
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny.safetensors"])
+def test_a_model_is_found_by_file_name_with_or_without_ending(root: Path, name: str) -> None:
+    assert library_of(root).find(name).path.name == "tiny.safetensors"
+
+
+def test_a_model_outside_the_folders_is_found_by_path(root: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.safetensors"
+    write_transformer(TinyFlux(guidance=True), elsewhere)
+    assert library_of(root).find(str(elsewhere)).variant == "dev"
+
+
+@pytest.mark.parametrize("folder", ["checkpoints", "Stable-diffusion", "diffusion_models", "unet"])
+def test_folders_of_other_programs_are_searched_too(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder / "deep").mkdir(parents=True)
+    write_transformer(TinyFlux(), tmp_path / folder / "deep" / "mine.safetensors")
+    assert [model.name for model in library_of(tmp_path).models()] == ["mine"]
+
+
+def test_an_unknown_name_offers_the_nearest_model(root: Path) -> None:
+    with pytest.raises(UnknownName, match="Did you mean tiny"):
+        library_of(root).find("tinny")
+
+
+def test_a_damaged_file_is_a_problem_and_not_a_crash(root: Path) -> None:
+    damaged = write_text(root / "checkpoints" / "bad.safetensors", struct.pack("<Q", 10**6) + b"{")
+    library = library_of(root)
+    assert [model.name for model in library.models()] == ["tiny"]
+    assert list(library.problems) == [damaged]
+    assert "bad.safetensors" in str(library.problems[damaged])
+
+
+def test_a_pickle_is_refused_and_never_opened(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return exec, (f"open({str(tmp_path / 'exploded')!r}, 'w')",)
+
+    checkpoint = write_text(tmp_path / "model.ckpt", pickle.dumps(Bomb()))
+    disguised = write_text(tmp_path / "model.safetensors", pickle.dumps(Bomb()))
+    for path in (checkpoint, disguised):
+        with pytest.raises(CheckpointError, match=r"(?i)pickle"):
+            library_of(tmp_path).find(str(path))
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_weights_of_no_known_family_say_so(tmp_path: Path) -> None:
+    header = json.dumps({"x": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}).encode()
+    path = write_text(tmp_path / "odd.safetensors", struct.pack("<Q", len(header)) + header + b"\0")
+    with pytest.raises(CheckpointError, match="not a model that Sfumato knows"):
+        library_of(tmp_path).find(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("notes.txt", "not a weights file"), ("folder", "has no model_index.json"), ("nothing", "no model named")],
+)
+def test_what_is_no_model_is_refused_by_name(tmp_path: Path, name: str, words: str) -> None:
+    write_text(tmp_path / "notes.txt", b"hello")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BadInput, match=words):
+        library_of(tmp_path).find(str(tmp_path / name))
+
+
+def test_without_any_model_the_way_forward_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--model PATH"):
+        library_of(tmp_path).find(None)
