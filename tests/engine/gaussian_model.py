@@ -1,7 +1,7 @@
 """A real, exact and tiny model: pictures are Gaussian around a colour that the prompt names.
 
-For data N(m, s^2) and a flow model's ``x = (1 - sigma) x0 + sigma noise`` the clean estimate has a closed form,
-so the engine can be tested end to end without weights.
+For data N(m, s^2) and a flow model's ``x = (1 - sigma) x0 + sigma noise`` the clean estimate has a closed
+form, so the engine can be tested end to end without weights.
 """
 
 from __future__ import annotations

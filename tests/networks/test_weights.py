@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,15 @@ def weights(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
 
 def test_an_empty_network_has_no_memory() -> None:
     assert all(parameter.is_meta for parameter in build_empty(network).parameters())
+
+
+def test_building_an_empty_network_leaves_torchs_compiler_alone() -> None:
+    program = (
+        "import sys; from torch import nn; from sfumato_networks.weights import build_empty\n"
+        "build_empty(lambda: nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 4), nn.Conv2d(4, 4, 3)))\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_assigned_weights_are_the_pages_of_the_file(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from sfumato.errors import CheckpointError
 
@@ -15,9 +16,21 @@ M = TypeVar("M", bound=nn.Module)
 _SHOWN = 3
 
 
+class _WithoutRandomStart(TorchFunctionMode):
+    """Leaves out `torch.nn.init`: without memory it does nothing but import torch's compiler, over a second."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return func(*args, **kwargs)
+
+
 def build_empty(build: Callable[[], M]) -> M:
     """The network that ``build`` makes, without memory for its weights: `assign_weights` brings them."""
-    with torch.device("meta"):
+    with torch.device("meta"), _WithoutRandomStart():
         return build()
 
 
