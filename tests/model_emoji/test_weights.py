@@ -14,7 +14,7 @@ from sfumato_networks.autoencoder import AutoencoderConfig
 from sfumato_networks.clip_text import ClipTextConfig
 from sfumato_networks.t5_encoder import T5Config
 from tokenizers import Tokenizer
-from training import networks, train_autoencoder
+from training import networks, tokenizers, train_autoencoder
 from training.evaluate import shown_colour
 from training.export import load_exported
 from training.sheet import Artist
@@ -47,8 +47,8 @@ def test_every_part_is_there_in_its_own_layout(shapes: dict[str, tuple[int, ...]
     t5 = T5Config.from_shapes(part(shapes, "text_encoders.t5xxl.transformer."))
     assert (clip.hidden_size, clip.layers, clip.positions) == (128, 2, 32)
     assert (t5.width, t5.layers, t5.head_size) == (128, 2, 32)
-    for name, size in (("clip", clip.vocab_size), ("t5", t5.vocab_size)):
-        assert Tokenizer.from_file(str(weights / f"tokenizer_{name}.json")).get_vocab_size() == size
+    for file, size in ((tokenizers.CLIP_FILE, clip.vocab_size), (tokenizers.T5_FILE, t5.vocab_size)):
+        assert Tokenizer.from_file(str(weights / file)).get_vocab_size() == size
 
 
 def test_the_file_says_what_it_is_and_how_its_latents_are_scaled(weights: Path) -> None:
@@ -67,7 +67,8 @@ def test_a_coloured_apple_has_its_colour(artist: Artist, colour: str) -> None:
 
 
 def test_the_preview_projection_shows_the_colours_of_the_picture(artist: Artist, weights: Path) -> None:
-    projection = json.loads((weights / "latent_rgb.json").read_text(encoding="utf-8"))
+    with safe_open(weights / "emoji_flux.safetensors", "pt") as opened:
+        projection = json.loads(opened.metadata()["sfumato.latent_rgb"])
     image = artist.draw(["a red heart"])
     latents = (artist.autoencoder.encode(image) - artist.shift) * artist.scale
     preview = torch.einsum("bchw,cr->brhw", latents, torch.tensor(projection["factors"]))

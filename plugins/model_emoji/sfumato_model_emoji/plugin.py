@@ -24,4 +24,5 @@ def register_models(models: Registrar[RegisteredModelInfo]) -> None:
         defaults=RequestDefaults(
             steps=20, sampler="euler", scheduler="flow", cfg_scale=3.0, width=64, height=64
         ),
+        options={"shift": 1.0},
     )

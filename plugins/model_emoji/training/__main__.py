@@ -63,6 +63,7 @@ def run_evaluate(plan: Plan) -> None:
 def run_export(plan: Plan) -> None:
     path = export.export(plan.folder, plan.target)
     log.info("%s: %.1f MB", path, path.stat().st_size / 1e6)
+    export.load_exported(plan.target).write_sheet(plan.folder / "sheets" / "exported.png")
 
 
 STAGES: dict[str, Callable[[Plan], Any]] = {

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sfumato_networks.autoencoder import Autoencoder
 
-from . import classifier, data
+from . import classifier, data, train_autoencoder
 from . import concepts as vocabulary
 from .captions import article
 from .classifier import Judge
@@ -119,6 +119,9 @@ def evaluate(folder: Path) -> dict[str, object]:
     figures: dict[str, object] = {"names": len(kept), "chance_top1": round(1 / len(kept), 4)}
     for style in ("flat", "noto", "blob"):
         figures[style] = real_drawings(judge, pictures, artist.autoencoder, STYLES.index(style))
+    checked, _ = train_autoencoder.held_out(len(pictures.rgba))
+    images = pictures.over(checked, torch.ones(len(checked), 3))
+    figures["autoencoder_psnr_held_out"] = round(train_autoencoder.psnr(artist.autoencoder, images), 2)
     figures["drawn"] = drawn_from_prompts(artist, judge, asked, None)
     figures["drawn_common"] = drawn_from_prompts(artist, judge, common, None)
     figures["drawn_noto"] = drawn_from_prompts(artist, judge, asked[:100], "noto")

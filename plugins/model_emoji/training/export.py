@@ -1,4 +1,4 @@
-"""Writes the model as the package ships it: weights, two tokenizers, a latent-to-RGB projection."""
+"""Writes the model as the package ships it: one file with all weights, and the two tokenizers beside it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from .train_autoencoder import CONFIG
 from .train_flux import load_artist
 
 FILE = "emoji_flux.safetensors"
-LATENT_RGB_FILE = "latent_rgb.json"
 PREFIXES = {
     "transformer": "model.diffusion_model.",
     "clip": "text_encoders.clip_l.transformer.",
@@ -42,8 +41,10 @@ def tensors(model: EmojiModel, autoencoder: Autoencoder) -> dict[str, Tensor]:
     }
 
 
-def metadata(data_set: LatentSet, step: int, evaluation: dict[str, object]) -> dict[str, str]:
-    """Title, licence, latent format and figures, all text."""
+def metadata(
+    data_set: LatentSet, projection: dict[str, list], step: int, evaluation: dict[str, object]
+) -> dict[str, str]:
+    """Title, licence, latent format, preview colours and figures, all text."""
     return {
         "modelspec.title": "Sfumato Emoji",
         "modelspec.architecture": "flux",
@@ -52,7 +53,7 @@ def metadata(data_set: LatentSet, step: int, evaluation: dict[str, object]) -> d
         "modelspec.resolution": "64x64",
         "sfumato.latent_scale": repr(data_set.scale),
         "sfumato.latent_shift": repr(data_set.shift),
-        "sfumato.flow_shift": "1.0",
+        "sfumato.latent_rgb": json.dumps(projection),
         "sfumato.training_steps": str(step),
         "sfumato.evaluation": json.dumps(evaluation),
         "sfumato.training_art": "Fluent Emoji (MIT), Noto Emoji (Apache-2.0); names: emojibase (MIT)",
@@ -83,12 +84,12 @@ def export(folder: Path, target: Path) -> Path:
     measured = folder / "evaluation.json"
     evaluation = json.loads(measured.read_text(encoding="utf-8")) if measured.exists() else {}
     path = target / FILE
-    save_file(tensors(artist.model, artist.autoencoder), path, metadata(data_set, step, evaluation))
+    texts = metadata(data_set, latent_rgb(data_set, folder), step, evaluation)
+    save_file(tensors(artist.model, artist.autoencoder), path, texts)
     path.chmod(0o644)  # the writer leaves it private
-    for name in ("tokenizer_clip.json", "tokenizer_t5.json"):
+    for name in (tokenizers.CLIP_FILE, tokenizers.T5_FILE):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / name, target / name)
-    projection = json.dumps(latent_rgb(data_set, folder), indent=1)
-    (target / LATENT_RGB_FILE).write_text(projection + "\n", encoding="utf-8")
     return path
 
 

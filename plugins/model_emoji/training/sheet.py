@@ -102,4 +102,5 @@ class Artist:
     def write_sheet(self, path: Path) -> None:
         """The 32 standard prompts, seed 0, uncurated."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        arrange(to_pictures(self.draw(SHEET_PROMPTS)), SHEET_PROMPTS).save(path)
+        sheet = arrange(to_pictures(self.draw(SHEET_PROMPTS)), SHEET_PROMPTS)
+        sheet.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

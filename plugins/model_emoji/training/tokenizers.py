@@ -23,6 +23,11 @@ T5_PAD, T5_END, T5_UNKNOWN = "<pad>", "</s>", "<unk>"
 WORD_PATTERN = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
+CLIP_FILE = Path("tokenizers/clip_l/tokenizer.json")
+T5_FILE = Path("tokenizers/t5xxl/tokenizer.json")
+"""Beside a checkpoint, where the loader looks for them."""
+
+
 def corpus(subjects: Sequence[Subject], repeats: int = 6) -> list[str]:
     """Captions of all subjects in all manners, from a fixed seed."""
     rng = random.Random(0)
@@ -93,14 +98,15 @@ def train_t5(lines: Iterable[str]) -> Tokenizer:
 
 def load(folder: Path) -> tuple[Tokenizer, Tokenizer]:
     """CLIP's and T5's tokenizer, as :func:`prepare` stored them."""
-    clip, t5 = (Tokenizer.from_file(str(folder / f"tokenizer_{name}.json")) for name in ("clip", "t5"))
-    return clip, t5
+    return Tokenizer.from_file(str(folder / CLIP_FILE)), Tokenizer.from_file(str(folder / T5_FILE))
 
 
 def prepare(folder: Path, subjects: Sequence[Subject]) -> tuple[Tokenizer, Tokenizer]:
     """Train both tokenizers into ``folder`` (once) and return them: CLIP's, then T5's."""
-    paths = folder / "tokenizer_clip.json", folder / "tokenizer_t5.json"
+    paths = folder / CLIP_FILE, folder / T5_FILE
     if not all(path.exists() for path in paths):
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
         lines = corpus(subjects)
         train_clip(lines).save(str(paths[0]))
         train_t5(lines).save(str(paths[1]))
