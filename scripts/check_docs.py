@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
+from bundled_studio import ROOT, bundled_studio
 from command_tree import Command, command_tree
 
-ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)[^)]*\)|<img[^>]*\ssrc=\"([^\"]+)\"")
 CODE = re.compile(r"^(?:```|~~~)[^\n]*\n(.*?)^(?:```|~~~)|^(?: {4}|\t)([^\n]+)|`([^`\n]+)`", re.S | re.M)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.M)
@@ -75,13 +75,15 @@ def wrong_make(words: list[str], targets: set[str]) -> Iterator[str]:
 
 
 def wrong_sfumato(words: list[str], tree: Command) -> Iterator[str]:
-    command, rest = tree, words[1:]
-    options = {name for parameter in command.parameters for name in parameter.names} | {"--help"}
+    command, rest = tree, iter(words[1:])
+    options = {"--help": False, **takes_value(tree)}
     for word in rest:
         if word.startswith("-") and not re.fullmatch(r"-|-?\d.*", word):
-            name = word.partition("=")[0]
+            name, given, _ = word.partition("=")
             if name not in options:
                 yield f"{' '.join(command.path)} {name}: there is no such option"
+            elif options[name] and not given:
+                next(rest, None)
         elif command.commands:
             child = command.find(word)
             if child is None:
@@ -89,7 +91,12 @@ def wrong_sfumato(words: list[str], tree: Command) -> Iterator[str]:
                     yield f"{' '.join(command.path)} {word}: there is no such command"
                 return
             command = child
-            options |= {name for parameter in command.parameters for name in parameter.names}
+            options |= takes_value(command)
+
+
+def takes_value(command: Command) -> dict[str, bool]:
+    """Every option of a command, and whether a word follows it."""
+    return {name: p.takes_value for p in command.parameters if not p.is_argument for name in p.names}
 
 
 def make_targets() -> set[str]:
@@ -97,7 +104,7 @@ def make_targets() -> set[str]:
 
 
 def main() -> int:
-    tree, targets = command_tree(), make_targets()
+    tree, targets = command_tree(bundled_studio()), make_targets()
     problems = []
     for page in pages():
         text = page.read_text("utf-8")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from enum import EnumType
+from typing import Any, get_args
 
 import typer.main
 
-from sfumato.cli import build_app
+from sfumato.cli.app import build_app
+from sfumato.studio import Studio
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class Command:
         return next((command for command in self.commands if command.path[-1] == name), None)
 
 
-def command_tree() -> Command:
-    """The whole command line, plugins' commands included."""
-    return _command(typer.main.get_command(build_app()), ("sfumato",))
+def command_tree(studio: Studio) -> Command:
+    """The whole command line as this studio's plugins make it."""
+    return _command(typer.main.get_command(build_app(studio)), ("sfumato",))
 
 
 def _command(command: Any, path: tuple[str, ...]) -> Command:
@@ -69,8 +71,16 @@ def _parameter(parameter: Any) -> Parameter:
         is_argument=is_argument,
         required=parameter.required,
         repeatable=parameter.multiple if not is_argument else parameter.nargs == -1,
-        takes_value=is_argument or not parameter.is_flag,
-        metavar=(parameter.metavar or parameter.name.upper()).strip("[]"),
+        takes_value=is_argument or not (parameter.is_flag or parameter.count),
+        metavar=_metavar(parameter),
         default="" if default in (None, False, (), []) else str(default),
         help=" ".join((parameter.help or "").split()),
     )
+
+
+def _metavar(parameter: Any) -> str:
+    """What stands for the value: the choices where there are some."""
+    kind = parameter.type_descriptor.annotation
+    choices = [member.value for member in kind] if isinstance(kind, EnumType) else get_args(kind)
+    texts = [choice for choice in choices if isinstance(choice, str)]
+    return "|".join(texts) or (parameter.metavar or parameter.name.upper()).strip("[]")

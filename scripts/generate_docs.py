@@ -6,41 +6,29 @@ import argparse
 import inspect
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import platformdirs
+from bundled_studio import ROOT, bundled_studio
 from command_tree import Command, Parameter, command_tree
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sfumato import hookspecs
-from sfumato.plugins import PluginManager, hook_names
+from sfumato.plugins import hook_names
 from sfumato.request import GenerationRequest, RequestDefaults
 from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
-from sfumato.settings import Settings, allowed
+from sfumato.settings import allowed
 from sfumato.studio import Studio
 
-ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "docs" / "reference"
 MARK = "<!-- Written by `make docs` from the code; edit that instead. -->\n\n"
-
-
-def bundled_studio() -> Studio:
-    """A studio with the plugins of this repository alone, and no settings of the person running this."""
-    bundled = {path.parent.name for path in (ROOT / "plugins").glob("*/pyproject.toml")}
-    manager = PluginManager()
-    manager.discover()
-    foreign = sorted({record.name for record in manager} - bundled)
-    nowhere = ROOT / "no-such-settings.toml"
-    return Studio(Settings.load(file=nowhere, environ={}, overrides={"plugins.disabled": ",".join(foreign)}))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table."""
     head = list(head)
     lines = [
-        " | ".join(cell.replace("|", "&#124;") for cell in row) for row in (head, ["---"] * len(head), *rows)
+        " | ".join(cell.replace("|", "\\|") for cell in row) for row in (head, ["---"] * len(head), *rows)
     ]
     return "".join(f"| {line} |\n" for line in lines)
 
@@ -131,14 +119,6 @@ def samplers_page(studio: Studio) -> str:
     return text + "".join(sampling_entry(entry.info) for entry in studio.registries.schedulers)
 
 
-def fields_table(model: type[BaseModel]) -> str:
-    rows = [
-        [code(name), allowed(field), default_of(field), field.description or ""]
-        for name, field in model.model_fields.items()
-    ]
-    return table(["Field", "Value", "Default", "What it does"], rows)
-
-
 def request_page(studio: Studio) -> str:
     groups: dict[str, list[str]] = {}
     for name, field in GenerationRequest.model_fields.items():
@@ -169,13 +149,19 @@ def request_page(studio: Studio) -> str:
 def model_options_page(studio: Studio) -> str:
     text = (
         "# Model options\n\n"
-        "The knobs of each model family, given as `--model-option NAME=VALUE`, or\n"
-        '`model_options={"name": value}` in Python.\n'
+        "The knobs of each model family: options of `sfumato generate`, or in Python\n"
+        "`model_options={...}` with the names of the fields.\n"
     )
     for entry in studio.registries.model_families:
         text += f"\n## {entry.info.label}\n\n"
         text += f"{entry.info.summary}\n\n" if entry.info.summary else ""
-        text += fields_table(entry.load().options)
+        rows = []
+        for name, field in entry.load().options.model_fields.items():
+            option = f"--{entry.info.name}-{name}".replace("_", "-")
+            rows.append(
+                [code(name), code(option), allowed(field), default_of(field), field.description or ""]
+            )
+        text += table(["Field", "Option", "Value", "Default", "What it does"], rows)
     return text
 
 
@@ -208,7 +194,7 @@ def command_line_page(studio: Studio) -> str:
         "Exit codes: 0 done, 1 failed, 2 bad input, 130 cancelled. Wherever there is `--json`, the output\n"
         "is made for scripts and stays stable.\n"
     )
-    for command in command_tree().walk():
+    for command in command_tree(studio).walk():
         name = " ".join(command.path)
         text += f"\n## {name}\n\n{command.help}\n\n```\n{usage(command)}\n```\n"
         if command.parameters:
