@@ -9,6 +9,8 @@ import pytest
 
 # Before anything imports torch or a hub client; subprocesses inherit it.
 os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"})
+# Tiny models gain nothing from threads, and on a busy machine threads waiting for each other cost minutes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
