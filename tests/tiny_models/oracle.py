@@ -1,9 +1,10 @@
-"""Diffusers' own pipeline with the weights of a tiny Flux."""
+"""Diffusers' own pipeline with the weights of a Flux of ours: the oracle for pictures."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import diffusers
 import torch
@@ -13,27 +14,63 @@ from torch import Tensor
 from sfumato_models_flux import diffusers_keys
 from sfumato_networks import diffusers_keys as autoencoder_keys
 
-from .flux import TinyFlux
-from .tokenizers import write_clip_tokenizer, write_t5_tokenizer
+from .tokenizers import END, START
+
+if TYPE_CHECKING:
+    from sfumato_models_flux.config import FluxConfig
+    from sfumato_networks.autoencoder import AutoencoderConfig
+    from sfumato_networks.clip_text import ClipTextConfig
+    from sfumato_networks.t5_encoder import T5Config
 
 
-def flux_pipeline(tiny: TinyFlux, folder: Path, *, dynamic_shift: bool, shift: float = 1.0) -> Any:
-    """`FluxPipeline` in float32; ``folder`` receives the tokenizers."""
-    return diffusers.FluxPipeline(
+class FluxSource(Protocol):
+    """Sizes and tensors of a Flux model, each part under the names of its usual checkpoint."""
+
+    @property
+    def transformer_config(self) -> FluxConfig: ...
+    @property
+    def autoencoder_config(self) -> AutoencoderConfig: ...
+    @property
+    def clip_config(self) -> ClipTextConfig: ...
+    @property
+    def t5_config(self) -> T5Config: ...
+    def transformer(self) -> dict[str, Tensor]: ...
+    def autoencoder(self) -> dict[str, Tensor]: ...
+    def clip(self) -> dict[str, Tensor]: ...
+    def t5(self) -> dict[str, Tensor]: ...
+
+
+def flux_pipeline(
+    source: FluxSource,
+    tokenizers: Path,
+    *,
+    shift: float | None = None,
+    scaling: tuple[float, float] = (0.3611, 0.1159),
+) -> Any:
+    """`FluxPipeline` in float32.
+
+    Args:
+        tokenizers: The folder with clip_l/ and t5xxl/.
+        shift: A static time shift; None for the one that grows with the picture.
+        scaling: Scale and shift of the latents.
+    """
+    pipeline = diffusers.FluxPipeline(
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(
-            shift=shift, use_dynamic_shifting=dynamic_shift, base_shift=0.5, max_shift=1.15
+            shift=shift or 3.0, use_dynamic_shifting=shift is None, base_shift=0.5, max_shift=1.15
         ),
-        vae=autoencoder(tiny),
-        text_encoder=clip(tiny),
-        tokenizer=clip_tokenizer(folder / "clip_l"),
-        text_encoder_2=t5(tiny),
-        tokenizer_2=t5_tokenizer(folder / "t5xxl"),
-        transformer=transformer(tiny),
+        vae=autoencoder(source, scaling),
+        text_encoder=clip(source),
+        tokenizer=clip_tokenizer(tokenizers / "clip_l"),
+        text_encoder_2=t5(source),
+        tokenizer_2=t5_tokenizer(tokenizers / "t5xxl"),
+        transformer=transformer(source),
     )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
 
 
-def transformer(tiny: TinyFlux) -> torch.nn.Module:
-    config = tiny.transformer_config
+def transformer(source: FluxSource) -> torch.nn.Module:
+    config = source.transformer_config
     model = diffusers.FluxTransformer2DModel(
         patch_size=1,
         in_channels=config.in_channels,
@@ -46,7 +83,7 @@ def transformer(tiny: TinyFlux) -> torch.nn.Module:
         guidance_embeds=config.guidance,
         axes_dims_rope=config.axes,
     )
-    return with_weights(model, split_for_diffusers(tiny.transformer(), model.state_dict()))
+    return with_weights(model, split_for_diffusers(source.transformer(), model.state_dict()))
 
 
 def split_for_diffusers(original: dict[str, Tensor], wanted: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -61,8 +98,8 @@ def split_for_diffusers(original: dict[str, Tensor], wanted: dict[str, Tensor]) 
     return tensors
 
 
-def autoencoder(tiny: TinyFlux) -> torch.nn.Module:
-    config = tiny.autoencoder_config
+def autoencoder(source: FluxSource, scaling: tuple[float, float]) -> torch.nn.Module:
+    config = source.autoencoder_config
     levels = len(config.channel_multipliers)
     model = diffusers.AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * levels,
@@ -73,16 +110,16 @@ def autoencoder(tiny: TinyFlux) -> torch.nn.Module:
         norm_num_groups=config.norm_groups,
         use_quant_conv=False,
         use_post_quant_conv=False,
-        scaling_factor=0.3611,
-        shift_factor=0.1159,
+        scaling_factor=scaling[0],
+        shift_factor=scaling[1],
     )
-    wanted, original = model.state_dict(), tiny.autoencoder()
+    wanted, original = model.state_dict(), source.autoencoder()
     names = autoencoder_keys.original_names(wanted)
     return with_weights(model, {name: original[names[name]].view(wanted[name].shape) for name in wanted})
 
 
-def clip(tiny: TinyFlux) -> torch.nn.Module:
-    config = tiny.clip_config
+def clip(source: FluxSource) -> torch.nn.Module:
+    config = source.clip_config
     model = transformers.CLIPTextModel(
         transformers.CLIPTextConfig(
             vocab_size=config.vocab_size,
@@ -98,12 +135,12 @@ def clip(tiny: TinyFlux) -> torch.nn.Module:
     names = {
         name: name if name.startswith("text_model.") else f"text_model.{name}" for name in model.state_dict()
     }
-    weights = tiny.clip()
+    weights = source.clip()
     return with_weights(model, {name: weights[ours] for name, ours in names.items() if ours in weights})
 
 
-def t5(tiny: TinyFlux) -> torch.nn.Module:
-    config = tiny.t5_config
+def t5(source: FluxSource) -> torch.nn.Module:
+    config = source.t5_config
     model = transformers.T5EncoderModel(
         transformers.T5Config(
             vocab_size=config.vocab_size,
@@ -115,7 +152,7 @@ def t5(tiny: TinyFlux) -> torch.nn.Module:
             feed_forward_proj="gated-gelu",
         )
     )
-    weights = tiny.t5()
+    weights = source.t5()
     return with_weights(model, {**weights, "encoder.embed_tokens.weight": weights["shared.weight"]})
 
 
@@ -126,12 +163,17 @@ def with_weights(model: torch.nn.Module, tensors: dict[str, Tensor]) -> torch.nn
 
 
 def clip_tokenizer(folder: Path) -> Any:
-    write_clip_tokenizer(folder)
-    return transformers.CLIPTokenizer.from_pretrained(folder)
+    if (folder / "vocab.json").exists():
+        return transformers.CLIPTokenizer.from_pretrained(folder)
+    return _from_json(folder / "tokenizer.json", bos_token=START, eos_token=END, unk_token=END, pad_token=END)
 
 
 def t5_tokenizer(folder: Path) -> Any:
-    write_t5_tokenizer(folder)
+    return _from_json(folder / "tokenizer.json", eos_token="</s>", unk_token="<unk>", pad_token="<pad>")
+
+
+def _from_json(file: Path, **tokens: str) -> Any:
+    length = (json.loads(file.read_text(encoding="utf-8"))["truncation"] or {}).get("max_length")
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"), eos_token="</s>", unk_token="<unk>", pad_token="<pad>"
+        tokenizer_file=str(file), model_max_length=length or 512, **tokens
     )

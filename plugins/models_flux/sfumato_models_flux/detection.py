@@ -126,7 +126,7 @@ def read_config(header: CheckpointHeader, stored: StoredTransformer) -> FluxConf
         config = FluxConfig.from_shapes(shapes, axes=_stored_axes(header))
     except KeyError as error:
         raise _lacks(header, [str(error.args[0])]) from error
-    except ValueError as error:
+    except (ValueError, IndexError, ZeroDivisionError) as error:
         raise CheckpointError(
             f"'{header.path.name}' has the tensors of Flux, but not its sizes.",
             why=f"{error}.",

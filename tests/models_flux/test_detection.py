@@ -1,0 +1,206 @@
+"""What a checkpoint is, from its header alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from sfumato.errors import CheckpointError
+from sfumato.models import CheckpointHeader, Placement, TensorInfo
+from sfumato_models_flux.config import FluxConfig, expected_shapes
+from sfumato_models_flux.detection import detect
+from sfumato_models_flux.family import FluxFamily
+
+from ..tiny_models.headers import header_of
+from ..tiny_models.library import library_of
+
+DEV = FluxConfig()
+SCHNELL = FluxConfig(guidance=False)
+TINY = FluxConfig(16, 64, 2, 1, 2, 32, 48, 4.0, (4, 14, 14), guidance=False)
+
+
+def header(config: FluxConfig, prefix: str = "", **fields) -> CheckpointHeader:
+    return header_of({prefix + name: shape for name, shape in expected_shapes(config).items()}, **fields)
+
+
+def changed(header: CheckpointHeader, name: str, **fields) -> CheckpointHeader:
+    return replace(header, tensors={**header.tensors, name: replace(header.tensors[name], **fields)})
+
+
+@pytest.mark.parametrize(
+    ("config", "variant", "label", "steps", "cfg_scale"),
+    [
+        (DEV, "dev", "Flux.1 dev", 20, 1.0),
+        (SCHNELL, "schnell", "Flux.1 schnell", 4, 1.0),
+        (replace(DEV, double_blocks=8), "dev", "Flux.1 dev (width 3072, 8 + 38 blocks)", 20, 1.0),
+        (TINY, "flux", "Flux (width 64, 1 + 2 blocks)", 20, 3.5),
+        (replace(TINY, guidance=True), "dev", "Flux.1 dev (width 64, 1 + 2 blocks)", 20, 1.0),
+    ],
+)
+def test_variants_and_their_defaults(config, variant, label, steps, cfg_scale) -> None:
+    info = detect(header(config))
+    assert (info.family, info.variant, info.label, info.prediction) == ("flux", variant, label, "flow")
+    assert (info.defaults.steps, info.defaults.cfg_scale) == (steps, cfg_scale)
+    assert (info.defaults.sampler, info.defaults.scheduler, info.defaults.width) == ("euler", "flow", 1024)
+
+
+def test_sizes_and_the_stored_type_are_told() -> None:
+    info = detect(header(DEV, dtype="F8_E4M3"))
+    sizes = {"hidden_size": 3072, "heads": 24, "double_blocks": 19, "single_blocks": 38, "context_size": 4096}
+    sizes |= {"vector_size": 768, "latent_channels": 16, "guidance": True, "axes": (16, 56, 56)}
+    assert info.sizes == {**info.sizes, **sizes}
+    (transformer,) = info.parts
+    assert (transformer.kind, transformer.dtype) == ("transformer", "F8_E4M3")
+    assert transformer.parameters == pytest.approx(11.9e9, rel=0.01)
+
+
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model.", "transformer/"])
+def test_a_transformer_is_found_behind_any_usual_prefix(prefix: str) -> None:
+    info = detect(header(TINY, prefix))
+    assert info.parts[0].prefix == prefix
+
+
+def test_parts_that_the_file_lacks_are_listed() -> None:
+    assert detect(header(TINY)).missing_parts == (
+        "autoencoder",
+        "clip_text",
+        "t5_encoder",
+        "clip_tokenizer",
+        "t5_tokenizer",
+    )
+
+
+def test_rotary_axes_may_stand_in_the_metadata() -> None:
+    info = detect(header(TINY, metadata={"sfumato.flux_axes": "[8, 12, 12]"}))
+    assert info.sizes["axes"] == (8, 12, 12)
+
+
+@pytest.mark.parametrize("axes", ["[8, 12]", "[8, 12, 14]", "16", "no", "[-4, 18, 18]"])
+def test_unusable_rotary_axes_are_an_error(axes: str) -> None:
+    with pytest.raises(CheckpointError, match=r"axes|heads"):
+        detect(header(TINY, metadata={"sfumato.flux_axes": axes}))
+
+
+@pytest.mark.parametrize("in_channels", [384, 128])
+def test_fill_and_control_models_are_named_but_not_loaded(in_channels: int, tmp_path) -> None:
+    info = detect(header(replace(DEV, in_channels=in_channels)))
+    assert info.variant in ("fill", "control")
+    with pytest.raises(CheckpointError, match="cannot draw from a prompt alone"):
+        FluxFamily().load(info, library_of(tmp_path), Placement())
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "distilled_guidance_layer.in_proj.weight",
+        "double_stream_modulation_img.lin.weight",
+        "txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.weight",
+        "controlnet_blocks.0.weight",
+    ],
+)
+def test_relatives_of_flux_are_left_to_other_families(foreign: str) -> None:
+    assert detect(header_of({**expected_shapes(TINY), foreign: (4, 4)})) is None
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {},
+        {"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)},
+        {"joint_blocks.0.x_block.attn.qkv.weight": (4608, 1536), "pos_embed": (1, 36864, 1536)},
+        {"lora_unet_input_blocks_1_1_proj_in.lora_down.weight": (8, 320)},
+    ],
+)
+def test_other_files_are_not_claimed(shapes) -> None:
+    assert detect(header_of(shapes)) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight",
+        "transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight",
+    ],
+)
+def test_a_lora_given_as_a_model_is_told_for_what_it_is(name: str) -> None:
+    with pytest.raises(CheckpointError, match="is a LoRA for Flux, not a model"):
+        detect(header_of({name: (8, 3072)}))
+
+
+def test_a_wrong_shape_names_tensor_expected_and_found() -> None:
+    name = "single_blocks.1.linear2.weight"
+    with pytest.raises(CheckpointError) as caught:
+        detect(changed(header(TINY), name, shape=(64, 300)))
+    assert name in caught.value.what
+    assert "[64, 320]" in caught.value.why
+    assert "[64, 300]" in caught.value.why
+
+
+@pytest.mark.parametrize("dtype", ["U8", "I32", "BOOL"])
+def test_a_wrong_type_names_tensor_expected_and_found(dtype: str) -> None:
+    name = "double_blocks.0.img_attn.qkv.weight"
+    with pytest.raises(CheckpointError) as caught:
+        detect(changed(header(TINY), name, dtype=dtype))
+    assert name in caught.value.what
+    assert dtype in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "name", ["img_in.weight", "vector_in.in_layer.weight", "single_blocks.1.linear1.bias", "txt_in.weight"]
+)
+def test_a_missing_tensor_is_named(name: str) -> None:
+    whole = header(TINY)
+    rest = {other: info for other, info in whole.tensors.items() if other != name}
+    with pytest.raises(CheckpointError, match=f"lacks {name}"):
+        detect(replace(whole, tensors=rest))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("img_in.weight", (64,)),
+        ("img_in.weight", ()),
+        ("txt_in.weight", (64,)),
+        ("double_blocks.0.img_mlp.0.weight", ()),
+        ("double_blocks.0.img_attn.norm.query_norm.scale", (0,)),
+        ("double_blocks.0.img_attn.norm.query_norm.scale", ()),
+        ("double_blocks.0.img_attn.norm.query_norm.scale", (24,)),
+        ("img_in.weight", (0, 0)),
+    ],
+)
+def test_nonsense_shapes_are_an_error_not_a_crash(name: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(CheckpointError):
+        detect(changed(header(TINY), name, shape=shape))
+
+
+def test_a_gap_in_the_numbers_of_blocks_is_a_missing_tensor() -> None:
+    shapes = {
+        name.replace("single_blocks.1.", "single_blocks.7."): s for name, s in expected_shapes(TINY).items()
+    }
+    with pytest.raises(CheckpointError, match=r"lacks single_blocks\.1\."):
+        detect(header_of(shapes))
+
+
+def test_scaled_float8_is_refused_rather_than_drawn_wrong() -> None:
+    shapes = {**expected_shapes(TINY), "double_blocks.0.img_attn.qkv.scale_weight": ()}
+    with pytest.raises(CheckpointError, match="scaled float8"):
+        detect(header_of(shapes, dtype="F8_E4M3"))
+
+
+def test_types_of_formats_to_come_are_let_through() -> None:
+    whole = header(TINY)
+    tensors = {
+        name: TensorInfo("Q4_K", info.shape, info.start, info.end) for name, info in whole.tensors.items()
+    }
+    assert detect(replace(whole, format="gguf", tensors=tensors)).parts[0].dtype == "Q4_K"
+
+
+def test_detection_imports_no_tensor_library() -> None:
+    code = (
+        "import sys, sfumato_models_flux.family; print(*{'torch', 'numpy', 'tokenizers'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout.split() == []
