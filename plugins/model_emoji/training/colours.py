@@ -84,7 +84,7 @@ def ruling_hue(rgba: NDArray[np.uint8]) -> float | None:
     colour, alpha = straight(rgba)
     hue, saturation, value = to_hsv(colour)
     vivid = alpha * (saturation > 0.3) * (value > 0.2)
-    if vivid.sum() < 0.35 * alpha.sum():
+    if vivid.sum() < max(1.0, 0.35 * alpha.sum()):
         return None
     histogram, _ = np.histogram(hue, bins=360 // BIN, range=(0, 360), weights=vivid * saturation)
     smooth = np.roll(histogram, -1) + histogram + np.roll(histogram, 1)
