@@ -68,8 +68,9 @@ def generate_all(
                 printer(event)
                 progress(event)
 
-            for request in requests:
+            for number, request in enumerate(requests, start=1):
                 cancel.check()
+                progress.subject = f"prompt {number} of {len(requests)}" if len(requests) > 1 else ""
                 studio.generate(request, output_folder=output_folder, on_event=on_event, cancel=cancel)
             cancel.check()
     except Cancelled as cancelled:

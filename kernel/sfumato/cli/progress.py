@@ -17,7 +17,10 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 def progress_display() -> LineProgress | BarProgress:
-    """What suits this stderr; use it as a context manager and call it with every event."""
+    """What suits this stderr; use it as a context manager and call it with every event.
+
+    Its `subject` ("prompt 2 of 5") may be changed while it shows.
+    """
     return BarProgress() if sys.stderr.isatty() else LineProgress()
 
 
@@ -25,6 +28,7 @@ class LineProgress(AbstractContextManager["LineProgress"]):
     """For logs and pipes: a line for each batch that is done, and every ten seconds within a long one."""
 
     def __init__(self) -> None:
+        self.subject = ""
         self._last_line = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
@@ -37,12 +41,13 @@ class LineProgress(AbstractContextManager["LineProgress"]):
             now = time.monotonic()
             if event.step == event.steps or now - self._last_line >= SECONDS_BETWEEN_LINES:
                 self._last_line = now
-                say(describe(event))
+                say(describe(event, self.subject))
 
 
-def describe(event: StepCompleted) -> str:
-    """'batch 1 of 2: step 20 of 20, 3.4 it/s, 6 s left'."""
-    parts = [f"batch {event.batch + 1} of {event.batches}: step {event.step} of {event.steps}"]
+def describe(event: StepCompleted, subject: str = "") -> str:
+    """'prompt 2 of 5: batch 1 of 2: step 20 of 20, 3.4 it/s, 6 s left'."""
+    counted = [f"batch {event.batch + 1} of {event.batches}", f"step {event.step} of {event.steps}"]
+    parts = [": ".join([subject, *counted] if subject else counted)]
     parts += [rate(event.steps_per_second)] if event.steps_per_second else []
     parts += [f"{time_left(event.seconds_left)} left"] if event.seconds_left is not None else []
     return ", ".join(parts)
@@ -70,6 +75,7 @@ class BarProgress(AbstractContextManager["BarProgress"]):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
+        self.subject = ""
         columns = (
             "[progress.description]{task.description}",
             BarColumn(),
@@ -100,7 +106,7 @@ class BarProgress(AbstractContextManager["BarProgress"]):
                 description="Sampling",
                 total=event.steps * event.batches,
                 completed=event.batch * event.steps + event.step,
-                detail=describe(event),
+                detail=describe(event, self.subject),
             )
 
     def _show(self, **fields: Any) -> None:

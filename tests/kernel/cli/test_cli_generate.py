@@ -156,6 +156,10 @@ def test_progress_and_warnings_stay_off_stdout(sfumato: Sfumato) -> None:
     assert len(outcome.lines) == 1
 
 
+def test_progress_counts_the_prompts(sfumato: Sfumato) -> None:
+    assert "prompt 2 of 2: batch 1 of 1" in sfumato("generate", "one", "two").err
+
+
 def test_the_first_interrupt_keeps_finished_pictures(sfumato: Sfumato) -> None:
     outcome = sfumato("generate", "interrupt", "apple", "--count", "3")
     assert outcome.code == 130

@@ -29,6 +29,10 @@ def test_a_step_is_told_with_batch_rate_and_time_left() -> None:
     assert describe(step(5, batch=1)) == "batch 2 of 2: step 5 of 20, 4.0 it/s, 10 s left"
 
 
+def test_the_subject_comes_first() -> None:
+    assert describe(step(5), "prompt 2 of 3").startswith("prompt 2 of 3: batch 1 of 2: step 5 of 20")
+
+
 def test_a_log_gets_a_line_a_batch(capsys: pytest.CaptureFixture[str]) -> None:
     with LineProgress() as progress:
         for number in range(1, 21):
