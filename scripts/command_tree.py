@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import EnumType
+from enum import StrEnum
 from typing import Any, get_args
 
 import typer.main
@@ -81,6 +81,6 @@ def _parameter(parameter: Any) -> Parameter:
 def _metavar(parameter: Any) -> str:
     """What stands for the value: the choices where there are some."""
     kind = parameter.type_descriptor.annotation
-    choices = [member.value for member in kind] if isinstance(kind, EnumType) else get_args(kind)
+    choices = list(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else get_args(kind)
     texts = [choice for choice in choices if isinstance(choice, str)]
     return "|".join(texts) or (parameter.metavar or parameter.name.upper()).strip("[]")
