@@ -11,7 +11,7 @@ from sfumato.noise_schedule import dynamic_shift
 from sfumato_models_flux.family import FluxFamily
 from sfumato_models_flux.model import KEPT_SIZES, FluxModel
 from sfumato_models_flux.options import FluxOptions
-from sfumato_models_flux.prompts import weigh
+from sfumato_models_flux.prompts import token_weights, weigh
 
 from ..tiny_models import TinyFlux, library_of, write_all_in_one, write_tokenizers
 
@@ -135,6 +135,12 @@ def test_a_weight_acts_on_its_own_tokens_and_not_on_clip(model: FluxModel) -> No
     assert torch.equal(plain.vector, strong.vector)
     ratio = strong.context / plain.context
     assert float((ratio[0, 3] / ratio[0, 0]).mean()) == pytest.approx(1.5, rel=1e-3)
+
+
+def test_a_token_has_the_weight_of_the_piece_it_ends_in() -> None:
+    text = [("a (", 1.0), ("", 5.0), ("red", 1.2), (") app", 1.0), ("le", 0.5)]
+    assert token_weights(text, [1, 3, 4, 6, 7, 11, 13]) == [1.0, 1.0, 1.2, 1.2, 1.0, 1.0, 0.5]
+    assert token_weights([("", 1.3)], [0]) == [1.3]
 
 
 def test_the_mean_of_the_states_is_kept_where_it_is_not_near_zero() -> None:

@@ -54,13 +54,14 @@ def flux_pipeline(
         shift: A static time shift; None for the one that grows with the picture.
         scaling: Scale and shift of the latents.
     """
+    words = clip_tokenizer(tokenizers / "clip_l")
     pipeline = diffusers.FluxPipeline(
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(
             shift=shift or 3.0, use_dynamic_shifting=shift is None, base_shift=0.5, max_shift=1.15
         ),
         vae=autoencoder(source, scaling),
-        text_encoder=clip(source),
-        tokenizer=clip_tokenizer(tokenizers / "clip_l"),
+        text_encoder=clip(source, words.bos_token_id, words.eos_token_id),
+        tokenizer=words,
         text_encoder_2=t5(source),
         tokenizer_2=t5_tokenizer(tokenizers / "t5xxl"),
         transformer=transformer(source),
@@ -108,6 +109,7 @@ def autoencoder(source: FluxSource, scaling: tuple[float, float]) -> torch.nn.Mo
         layers_per_block=config.blocks_per_level,
         latent_channels=config.latent_channels,
         norm_num_groups=config.norm_groups,
+        mid_block_add_attention=config.mid_attention,
         use_quant_conv=False,
         use_post_quant_conv=False,
         scaling_factor=scaling[0],
@@ -118,7 +120,7 @@ def autoencoder(source: FluxSource, scaling: tuple[float, float]) -> torch.nn.Mo
     return with_weights(model, {name: original[names[name]].view(wanted[name].shape) for name in wanted})
 
 
-def clip(source: FluxSource) -> torch.nn.Module:
+def clip(source: FluxSource, start: int, end: int) -> torch.nn.Module:
     config = source.clip_config
     model = transformers.CLIPTextModel(
         transformers.CLIPTextConfig(
@@ -128,8 +130,8 @@ def clip(source: FluxSource) -> torch.nn.Module:
             num_hidden_layers=config.layers,
             num_attention_heads=config.hidden_size // config.head_size,
             max_position_embeddings=config.positions,
-            bos_token_id=config.vocab_size - 2,
-            eos_token_id=config.vocab_size - 1,
+            bos_token_id=start,
+            eos_token_id=end,
         )
     )
     names = {

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -34,9 +37,10 @@ class PromptEncoder:
     Attention weights act on T5 alone, in the way AUTOMATIC1111 calls "original": each token's state is
     multiplied by its weight, then all are rescaled so that their mean is what it was. The mean of T5's states
     is near zero, where that could blow up or change sign: it is left out if it would change them twofold.
-    Weights of 1 leave every bit as it was. CLIP, of which Flux sees the pooled state only, reads the plain text.
+    Weights of 1 leave every bit as it was. CLIP, of which Flux sees the pooled state only, reads plain text.
 
-    Pieces of different weight are tokenised one by one, as AUTOMATIC1111 and Forge do.
+    The prompt is tokenised whole, so that weights never change which tokens it has; a token has the weight of
+    the piece it ends in.
     """
 
     clip: ClipText
@@ -61,12 +65,18 @@ class PromptEncoder:
 
     def _context(self, text: WeightedText, length: int) -> Tensor:
         tokenizer = self.t5_tokenizer
-        pieces = [(tokenizer.encode(piece), weight) for piece, weight in text]
-        ids = _fitting([token for tokens, _ in pieces for token in tokens], length - 1, "T5")
-        weights = [weight for tokens, weight in pieces for _ in tokens][: len(ids)]
+        tokens = tokenizer.encode_with_ends("".join(piece for piece, _ in text))
+        ids = _fitting([token for token, _ in tokens], length - 1, "T5")
+        weights = token_weights(text, [end for _, end in tokens[: len(ids)]])
         row = [*ids, tokenizer.end] + [tokenizer.pad] * (length - len(ids) - 1)
         states: Tensor = self.t5(torch.tensor([row], device=self.t5.shared.weight.device))
         return weigh(states, weights + [1.0] * (length - len(weights)))
+
+
+def token_weights(text: WeightedText, ends: Sequence[int]) -> list[float]:
+    """The weight of each token, given where in the whole text it ends."""
+    piece_ends = list(accumulate(len(piece) for piece, _ in text))
+    return [text[bisect_left(piece_ends, end)][1] for end in ends]
 
 
 def weigh(states: Tensor, weights: list[float]) -> Tensor:

@@ -101,6 +101,11 @@ class Tokenizer:
         """The ids of a text or a fragment of one, however long, without start, end and padding."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def encode_with_ends(self, text: str) -> list[tuple[int, int]]:
+        """The same ids, each with the number of the text's characters up to where its token ends."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return [(token, end) for token, (_, end) in zip(encoding.ids, encoding.offsets, strict=True)]
+
     @property
     def vocabulary_size(self) -> int:
         """How many ids there are: the text encoder needs as many rows at least."""
