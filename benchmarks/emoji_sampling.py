@@ -52,7 +52,7 @@ def our_pictures(studio: Studio, model: str, folder: Path, batch_size: int) -> D
             batch_size=batch_size,
             output_folder=folder,
         )
-        return [record.open() for record in result.images]
+        return [Image.open(record.path) for record in result.images]
 
     return draw
 

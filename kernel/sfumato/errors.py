@@ -1,7 +1,8 @@
 """Errors for people: what happened, why, and what to do next.
 
 Everything a user can cause or mend is raised as a `SfumatoError`; the command line prints it without a
-traceback and exits with its `exit_code`, an API turns it into a problem document. Any other exception is a bug.
+traceback and exits with its `exit_code`, an API turns it into a problem document. Any other exception is a
+bug.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class UnknownName(BadInput):
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         names = list(known)
         near = nearest_names(name, names)
-        offer = f"Did you mean {', '.join(near)}?" if near else f"Known: {', '.join(sorted(names)) or 'none'}."
+        offer = (
+            f"Did you mean {', '.join(near)}?" if near else f"Known: {', '.join(sorted(names)) or 'none'}."
+        )
         super().__init__(f"There is no {kind} named '{name}'.", hint=f"{offer} {hint}".strip())
         self.kind = kind
         self.name = name

@@ -41,7 +41,9 @@ class StepCompleted(Event):
     batches: int = 1
     steps_per_second: float = Field(default=0.0, description="Rate over the last steps.")
     seconds_left: float | None = Field(default=None, description="Estimate for the whole request.")
-    preview: tuple[bytes, ...] = Field(default=(), description="Small PNG of each picture so far, when wanted.")
+    preview: tuple[bytes, ...] = Field(
+        default=(), description="Small PNG of each picture so far, when wanted."
+    )
 
 
 class ImageSaved(Event):
@@ -62,7 +64,7 @@ Listener = Callable[[Event], None]
 
 
 class EventBus:
-    """Hands each event to every listener, in order of subscription; a failing listener is logged and skipped."""
+    """Hands each event to every listener, in order of subscription; a failing one is logged and skipped."""
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []

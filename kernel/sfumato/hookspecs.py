@@ -1,9 +1,9 @@
 """Every hook of the kernel. A plugin implements the ones it needs in its `plugin.py`.
 
-The verb tells the semantics: ``register_<things>(things)`` collects and returns nothing. Registration runs once,
-when the studio starts, in every process; it must be quick and import nothing heavy: give code as text
-(``"package.module:attribute"``), it is imported on use. A plugin that raises is quarantined with its traceback and
-none of its additions are kept; all other plugins go on. Plugins are called in name order.
+The verb tells the semantics: ``register_<things>(things)`` collects and returns nothing. Registration runs
+once, when the studio starts, in every process; it must be quick and import nothing heavy: give code as text
+(``"package.module:attribute"``), it is imported on use. A plugin that raises is quarantined with its
+traceback and none of its additions are kept; all other plugins go on. Plugins are called in name order.
 """
 
 from __future__ import annotations

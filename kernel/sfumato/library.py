@@ -1,7 +1,7 @@
 """The models that exist: brought by plugins, or lying in the user's model folders.
 
-Nothing here reads a weight: a model is known by its header, read by a registered weight format and understood by a
-registered model family.
+Nothing here reads a weight: a model is known by its header, read by a registered weight format and
+understood by a registered model family.
 """
 
 from __future__ import annotations
@@ -64,14 +64,16 @@ class ModelLibrary:
     def models(self) -> list[ModelInfo]:
         """Every model, the registered ones first; damaged files go to `problems`."""
         self.problems.clear()
-        found = []
+        found: list[ModelInfo] = []
         for entry in self._registries.models:
             self._collect(Path(entry.target), found, entry)
         for path in self._candidates():
             self._collect(path, found)
         return found
 
-    def _collect(self, path: Path, found: list[ModelInfo], entry: Entry[RegisteredModelInfo] | None = None) -> None:
+    def _collect(
+        self, path: Path, found: list[ModelInfo], entry: Entry[RegisteredModelInfo] | None = None
+    ) -> None:
         try:
             found.append(self._registered(entry) if entry else self.detect(path))
         except SfumatoError as error:
@@ -151,13 +153,18 @@ class ModelLibrary:
             raise BadInput(f"There is no file or folder '{path}'.", hint="Check the path.")
         for entry in self._registries.weight_formats:
             marker = entry.info.folder_marker
-            claimed = (path / marker).is_file() if path.is_dir() and marker else _suffix(path) in entry.info.suffixes
+            claimed = (
+                (path / marker).is_file()
+                if path.is_dir() and marker
+                else _suffix(path) in entry.info.suffixes
+            )
             if claimed:
                 return _instance(entry)
         if path.is_dir():
             markers = [e.info.folder_marker for e in self._registries.weight_formats if e.info.folder_marker]
             raise CheckpointError(
-                f"The folder '{path}' is not a model.", why=f"It has no {' or '.join(markers) or 'model index'}."
+                f"The folder '{path}' is not a model.",
+                why=f"It has no {' or '.join(markers) or 'model index'}.",
             )
         if _suffix(path) in PICKLE_SUFFIXES:
             raise CheckpointError(
@@ -166,7 +173,8 @@ class ModelLibrary:
                 hint="Get the model as .safetensors, or convert it with a tool you trust.",
             )
         raise CheckpointError(
-            f"'{path.name}' is not a weights file.", hint=f"Readable: {', '.join(self._suffixes()) or 'none'}."
+            f"'{path.name}' is not a weights file.",
+            hint=f"Readable: {', '.join(self._suffixes()) or 'none'}.",
         )
 
     def files(self, folder: str) -> list[Path]:

@@ -27,7 +27,7 @@ Layout = Literal["single_file", "diffusers_folder"]
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """A stored tensor: its type as the format spells it ("BF16", "F8_E4M3", "Q4_K"), shape, and bytes in the file.
+    """A stored tensor: its type as the format spells it ("BF16", "Q4_K"), shape, and bytes in the file.
 
     `file` names the shard or part that holds it when a model is a folder; None means the header's own path.
     """
@@ -47,8 +47,8 @@ class TensorInfo:
 class CheckpointHeader:
     """All that is known of a checkpoint without reading a weight.
 
-    For a diffusers folder the names are prefixed by the part ("transformer/…", "vae/…") and `configs` holds each
-    part's config.json.
+    For a diffusers folder the names are prefixed by the part ("transformer/…", "vae/…") and `configs` holds
+    each part's config.json.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class CheckpointHeader:
 
 @runtime_checkable
 class WeightFormat(Protocol):
-    """A file format for weights (safetensors, GGUF ...). Reading a header must not import a tensor library."""
+    """A file format for weights. Reading a header must not import a tensor library."""
 
     def read_header(self, path: Path) -> CheckpointHeader:
         """Raises `CheckpointError` when the file is damaged or unsafe."""
@@ -145,8 +145,8 @@ class LatentFormat:
         channels: Latent channels.
         pixels_per_latent: Pixels along each side behind one latent (8 for all current autoencoders).
         size_multiple: Width and height must be multiples of this many pixels.
-        rgb_factors: Linear projection to colours for previews: one (r, g, b) row a channel, in -1..1; may be empty.
-        rgb_bias: Added after the projection.
+        rgb_factors: Linear projection to colours for previews: one (r, g, b) row a channel, in -1..1; may be
+        empty. rgb_bias: Added after the projection.
     """
 
     channels: int
@@ -164,8 +164,8 @@ WeightedText = Sequence[tuple[str, float]]
 class LoadedModel(Protocol):
     """A model ready to draw; the engine knows nothing else of it. All tensors live on `device`.
 
-    `Conditioning` is whatever the family needs from a prompt (a dataclass of tensors); the engine only caches it and
-    hands it back, one a picture.
+    `Conditioning` is whatever the family needs from a prompt (a dataclass of tensors); the engine only
+    caches it and hands it back, one a picture.
     """
 
     info: ModelInfo
@@ -180,8 +180,10 @@ class LoadedModel(Protocol):
         """Run the text encoders on one prompt."""
         ...
 
-    def denoise(self, x: Tensor, sigma: float, conditioning: Sequence[Any], options: Mapping[str, Any]) -> Tensor:
-        """The clean estimate of latents ``x`` [b, c, h, w] at noise level `sigma`, one conditioning a picture."""
+    def denoise(
+        self, x: Tensor, sigma: float, conditioning: Sequence[Any], options: Mapping[str, Any]
+    ) -> Tensor:
+        """The clean estimate of latents ``x`` [b, c, h, w] at noise level `sigma`; one conditioning a picture."""
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -199,7 +201,7 @@ class LoadedModel(Protocol):
 
 @runtime_checkable
 class ModelFamily(Protocol):
-    """A family of models of one architecture. The module that holds it must import without a tensor library."""
+    """Models of one architecture. The module that holds it must import without a tensor library."""
 
     options: type[BaseModel]
     """The family's knobs; each field's title, description and bounds drive CLI, docs and forms."""
@@ -231,7 +233,7 @@ class ModelFamilyInfo(BaseModel):
 
 
 class RegisteredModelInfo(BaseModel):
-    """A model brought by a plugin, as opposed to one found in the model folders; the entry's target is its path."""
+    """A model brought by a plugin, not found in the model folders; the entry's target is its path."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,7 +1,8 @@
 """Finding, checking, loading and quarantining plugins.
 
-A plugin is a module named by an entry point of group `sfumato`. It is registered with pluggy, in name order. One that
-fails to import, asks for another kernel API, or raises in a hook becomes a quarantined record; the others go on.
+A plugin is a module named by an entry point of group `sfumato`. It is registered with pluggy, in name order.
+One that fails to import, asks for another kernel API, or raises in a hook becomes a quarantined record; the
+others go on.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ class PluginManager:
             other = self._records[name].distribution
             name = f"{name} ({record.distribution})"
             problem = f"Distribution '{other}' already brings a plugin named '{entry_point.name}'."
-            self._quarantine(replace(record, name=name), "name", BadInput(problem, hint="Uninstall one of them."))
+            self._quarantine(
+                replace(record, name=name), "name", BadInput(problem, hint="Uninstall one of them.")
+            )
         elif name in self._disabled:
             self._records[name] = replace(record, state=PluginState.DISABLED)
         else:
@@ -131,7 +134,9 @@ class PluginManager:
             self._quarantine(record, "registration", error)
         else:
             callers = self._pluggy.get_hookcallers(module) or []
-            self._records[record.name] = replace(record, hooks=tuple(sorted(caller.name for caller in callers)))
+            self._records[record.name] = replace(
+                record, hooks=tuple(sorted(caller.name for caller in callers))
+            )
 
     def _check_hook_names(self, plugin: str) -> None:
         """A misspelt hook would silently never be called."""
@@ -143,7 +148,7 @@ class PluginManager:
                 raise PluginError(f"There is no hook named '{caller.name}'.", hint=f"Did you mean {near}?")
 
     def fill(self, registries: Registries) -> None:
-        """Run all registration hooks, one plugin after another; each plugin's additions are kept whole or not at all."""
+        """Run all registration hooks, plugin by plugin; a plugin's additions are kept whole or not at all."""
         for record in list(self):
             if record.state is not PluginState.ACTIVE:
                 continue
@@ -153,9 +158,13 @@ class PluginManager:
                 for stage in record.hooks:
                     self._collect(record.name, stage, registries)
             except (Exception, SystemExit) as error:
-                registries.withdraw(record.name)
-                self._quarantine(record, stage, error)
+                self.quarantine(record.name, stage, error, registries)
             self._add_load_time(record.name, time.perf_counter() - start)
+
+    def quarantine(self, plugin: str, stage: str, error: BaseException, registries: Registries) -> None:
+        """Take a plugin out that failed at `stage`, with everything it contributed."""
+        registries.withdraw(plugin)
+        self._quarantine(self.get(plugin), stage, error)
 
     def _collect(self, plugin: str, hook: str, registries: Registries) -> None:
         registry = registries.for_hook(hook)
@@ -228,5 +237,6 @@ def _advice(record: PluginRecord, error: BaseException) -> str:
     if hint:
         return f"{hint} {disable}"
     if isinstance(error, ImportError) and record.distribution:
-        return f"Something it needs is missing; reinstall it: pip install --force-reinstall {record.distribution}. {disable}"
+        return f"Something it needs is missing; reinstall it: pip install --force-reinstall
+        {record.distribution}. {disable}"
     return f"Report the traceback to the plugin's author. {disable}"

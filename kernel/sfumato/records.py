@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sfumato.request import GenerationRequest
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class ImageRecord(BaseModel):
@@ -25,12 +21,6 @@ class ImageRecord(BaseModel):
     infotext: str = Field(description="The A1111 'parameters' text stored in the file.")
     request: GenerationRequest = Field(description="The request with every field resolved.")
 
-    def open(self) -> Image:
-        """Read the picture from disk (needs Pillow)."""
-        from PIL import Image
-
-        return Image.open(self.path)
-
 
 class GenerationResult(BaseModel):
     """The pictures of one request, and what making them took."""
@@ -38,6 +28,8 @@ class GenerationResult(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     images: tuple[ImageRecord, ...]
-    seconds: float = Field(ge=0, description="Wall time from request to last saved picture, loading included.")
+    seconds: float = Field(
+        ge=0, description="Wall time from request to last saved picture, loading included."
+    )
     sampling_seconds: float = Field(default=0.0, ge=0, description="Wall time inside the sampling loop.")
     warnings: tuple[str, ...] = ()

@@ -25,7 +25,9 @@ class Registries:
     model_families: Registry[ModelFamilyInfo] = field(
         default_factory=lambda: Registry("model family", ModelFamilyInfo)
     )
-    models: Registry[RegisteredModelInfo] = field(default_factory=lambda: Registry("model", RegisteredModelInfo))
+    models: Registry[RegisteredModelInfo] = field(
+        default_factory=lambda: Registry("model", RegisteredModelInfo)
+    )
     tasks: Registry[TaskInfo] = field(default_factory=lambda: Registry("task", TaskInfo))
     settings: Registry[SettingsSectionInfo] = field(
         default_factory=lambda: Registry("settings section", SettingsSectionInfo)

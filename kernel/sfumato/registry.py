@@ -40,17 +40,18 @@ class Entry(Generic[Info]):
         """Import and return the code behind this entry.
 
         Raises:
-            PluginError: the target does not import or does not exist.
+            PluginError: the target does not import or does not exist; the plugin's own exception is its
+            cause.
         """
         if not isinstance(self.target, str):
             return self.target
         module_name, _, attribute = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError) as error:
+        except (Exception, SystemExit) as error:  # a plugin's module may fail in any way while it is imported
             raise PluginError(
                 f"'{self.info.name}' from plugin '{self.plugin}' cannot be loaded.",
-                why=f"{self.target}: {error}.",
+                why=f"{self.target}: {type(error).__name__}: {error}.",
                 hint=f"Reinstall the plugin, or run 'sfumato plugins show {self.plugin}'.",
             ) from error
 
@@ -143,7 +144,9 @@ class Registrar(Generic[Info]):
             BadInput: the name is not lower_snake.
         """
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise BadInput(f"'{name}' is not a permanent name.", hint="Use lower_snake: letters, digits and _.")
+            raise BadInput(
+                f"'{name}' is not a permanent name.", hint="Use lower_snake: letters, digits and _."
+            )
         info = self._registry.describe(name, **fields)
         self._pending.append(Entry(info, target, self._plugin))
 

@@ -1,4 +1,4 @@
-"""What a user asks for: one schema behind the CLI options, the Python API, the docs tables and, later, the web form."""
+"""What a user asks for: one schema behind the CLI options, the Python API and the docs tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _group(name: str) -> dict[str, Any]:
 
 
 class GenerationRequest(BaseModel):
-    """A request for pictures. Fields left at None take the model's own defaults when the request is resolved."""
+    """A request for pictures. Fields left at None take the model's own defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,8 +43,8 @@ class GenerationRequest(BaseModel):
         ge=RANDOM_SEED,
         lt=SEED_LIMIT,
         title="Seed",
-        description="Picks the starting noise; -1 draws a new one. Image number i of a request uses seed + i.",
-        json_schema_extra=_group("Sampling"),
+        description="Picks the starting noise; -1 draws a new one. Image number i of a request uses seed +
+        i.", json_schema_extra=_group("Sampling"),
     )
     steps: int | None = Field(
         default=None,
@@ -71,8 +71,8 @@ class GenerationRequest(BaseModel):
         ge=0,
         le=100,
         title="CFG scale",
-        description="How strongly the prompt is followed against the negative prompt; 1 switches guidance off.",
-        json_schema_extra=_group("Sampling"),
+        description="How strongly the prompt is followed against the negative prompt; 1 switches guidance
+        off.", json_schema_extra=_group("Sampling"),
     )
     width: int | None = Field(
         default=None,

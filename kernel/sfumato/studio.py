@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sfumato.backends import Backends
-from sfumato.errors import BadInput, UnknownName
+from sfumato.errors import BadInput, PluginError, UnknownName
 from sfumato.events import CancelToken, EventBus, Listener
 from sfumato.file_hashes import FileHashes
 from sfumato.library import ModelLibrary
@@ -35,10 +35,18 @@ class Studio:
         self.plugins.discover()
         self.registries = Registries()
         self.plugins.fill(self.registries)
-        self.settings = kernel_settings.with_sections(
-            {entry.info.name: entry.load() for entry in self.registries.settings}
-        )
+        self.settings = kernel_settings.with_sections(self._settings_sections())
         self._backends = Backends()
+
+    def _settings_sections(self) -> dict[str, type[BaseModel]]:
+        """The sections that plugins offer; a plugin whose section cannot be had is quarantined."""
+        sections = {}
+        for entry in self.registries.settings:
+            try:
+                sections[entry.info.name] = entry.load()
+            except PluginError as error:
+                self.plugins.quarantine(entry.plugin, "settings", error, self.registries)
+        return sections
 
     @cached_property
     def library(self) -> ModelLibrary:
@@ -73,7 +81,12 @@ class Studio:
         """
         whole = build_request(request, fields)
         result: GenerationResult = self.run(
-            "generate", whole, backend=whole.backend, output_folder=output_folder, on_event=on_event, cancel=cancel
+            "generate",
+            whole,
+            backend=whole.backend,
+            output_folder=output_folder,
+            on_event=on_event,
+            cancel=cancel,
         )
         return result
 

@@ -36,6 +36,13 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_replaced_file_is_as_readable_as_any_other(tmp_path: Path) -> None:
+    ours, plain = tmp_path / "ours", tmp_path / "plain"
+    write_atomically(ours, b"")
+    plain.touch()
+    assert ours.stat().st_mode == plain.stat().st_mode
+
+
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs file size limits")
 def test_a_write_that_does_not_fit_keeps_the_old_file_and_leaves_no_other(tmp_path: Path) -> None:
     target = tmp_path / "settings.toml"

@@ -1,4 +1,4 @@
-"""Models are found by name or path, known by their header, and a bad file is named without harming the others."""
+"""Models are found by name or path and known by their header; a bad file is named, the others go on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from sfumato.errors import BadInput, CheckpointError, UnknownName
 
+from sfumato.errors import BadInput, CheckpointError, UnknownName
 from tests.tiny_models import TinyFlux, library_of, write_all_in_one, write_transformer
 
 
@@ -80,7 +80,11 @@ def test_weights_of_no_known_family_say_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("notes.txt", "not a weights file"), ("folder", "has no model_index.json"), ("nothing", "no model named")],
+    [
+        ("notes.txt", "not a weights file"),
+        ("folder", "has no model_index.json"),
+        ("nothing", "no model named"),
+    ],
 )
 def test_what_is_no_model_is_refused_by_name(tmp_path: Path, name: str, words: str) -> None:
     write_text(tmp_path / "notes.txt", b"hello")

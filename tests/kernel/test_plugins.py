@@ -101,7 +101,9 @@ def test_a_plugin_for_another_kernel_api_is_quarantined(
 
 def test_a_plugin_that_raises_in_a_hook_leaves_nothing_behind(install_plugin: InstallPlugin) -> None:
     source = GOOD.format(name="half", label="Half") + (
-        "\n    @hookimpl\n    def register_schedulers(schedulers):\n        raise ValueError('no schedule today')\n"
+        "\n    @hookimpl"
+        "\n    def register_schedulers(schedulers):"
+        "\n        raise ValueError('no schedule today')\n"
     )
     install_plugin("half", source)
     manager, registries = start()
@@ -129,7 +131,9 @@ def test_two_distributions_bringing_one_plugin_name_keeps_the_first(install_plug
 
 
 def test_a_misspelt_hook_is_quarantined_with_the_nearest_name(install_plugin: InstallPlugin) -> None:
-    install_plugin("typo", GOOD.format(name="typo", label="Typo").replace("register_samplers", "register_sampler"))
+    install_plugin(
+        "typo", GOOD.format(name="typo", label="Typo").replace("register_samplers", "register_sampler")
+    )
     assert "register_samplers" in quarantined(start()[0], "typo").problem
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sfumato.errors import BadInput, PluginError, UnknownName
@@ -62,8 +64,14 @@ def test_code_named_by_text_is_imported_on_use(samplers: Registry[SamplerInfo]) 
     assert samplers.get("euler_ancestral").load()([1]) == "[1]"
 
 
-@pytest.mark.parametrize("target", ["no_such_module:x", "json:no_such_function", "json"])
-def test_code_that_is_not_there_names_the_plugin(samplers: Registry[SamplerInfo], target: str) -> None:
+@pytest.mark.parametrize(
+    "target", ["no_such_module:x", "json:no_such_function", "json", "antigravity_ruins:x"]
+)
+def test_code_that_is_not_there_names_the_plugin(
+    samplers: Registry[SamplerInfo], target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "antigravity_ruins.py").write_text("undefined_name", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
     registrar = samplers.registrar("hollow")
     registrar.add("hollow", target, label="Hollow")
     registrar.commit()

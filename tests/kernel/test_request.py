@@ -10,7 +10,9 @@ from sfumato.studio import build_request
 
 
 def test_open_fields_take_the_models_defaults_and_given_ones_stay() -> None:
-    request = GenerationRequest(prompt="a pear", steps=7).filled_from(RequestDefaults(steps=20, width=64, height=32))
+    request = GenerationRequest(prompt="a pear", steps=7).filled_from(
+        RequestDefaults(steps=20, width=64, height=32)
+    )
     assert (request.steps, request.width, request.height, request.sampler) == (7, 64, 32, "euler")
 
 
