@@ -237,6 +237,6 @@ def _advice(record: PluginRecord, error: BaseException) -> str:
     if hint:
         return f"{hint} {disable}"
     if isinstance(error, ImportError) and record.distribution:
-        return f"Something it needs is missing; reinstall it: pip install --force-reinstall
-        {record.distribution}. {disable}"
+        reinstall = f"pip install --force-reinstall {record.distribution}"
+        return f"Something it needs is missing; reinstall it: {reinstall}. {disable}"
     return f"Report the traceback to the plugin's author. {disable}"

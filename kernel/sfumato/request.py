@@ -43,8 +43,8 @@ class GenerationRequest(BaseModel):
         ge=RANDOM_SEED,
         lt=SEED_LIMIT,
         title="Seed",
-        description="Picks the starting noise; -1 draws a new one. Image number i of a request uses seed +
-        i.", json_schema_extra=_group("Sampling"),
+        description="Picks the starting noise; -1 draws a new one. Image number i uses seed + i.",
+        json_schema_extra=_group("Sampling"),
     )
     steps: int | None = Field(
         default=None,
@@ -71,8 +71,8 @@ class GenerationRequest(BaseModel):
         ge=0,
         le=100,
         title="CFG scale",
-        description="How strongly the prompt is followed against the negative prompt; 1 switches guidance
-        off.", json_schema_extra=_group("Sampling"),
+        description="How strongly the prompt rules over the negative prompt; 1 switches guidance off.",
+        json_schema_extra=_group("Sampling"),
     )
     width: int | None = Field(
         default=None,
