@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sfumato_models_flux.config import TIME_FEATURES, FluxConfig
+from sfumato_networks.activations import GeluTanh, gelu_tanh
 from sfumato_networks.attention import attention
 
 
@@ -134,14 +135,13 @@ def split_heads(qkv: Tensor, head_size: int) -> tuple[Tensor, ...]:
 
 
 def rotary_attention(q: Tensor, k: Tensor, v: Tensor, rotary: Tensor) -> Tensor:
-    """Attention of rotated queries and keys, heads joined again: [b, n, D]."""
-    return attention(rotate(q, rotary), rotate(k, rotary), v).transpose(1, 2).flatten(2)
+    """Attention of rotated queries and keys, heads joined again: [b, n, D]; q may be the last n."""
+    q = rotate(q, rotary[-q.shape[2] :])
+    return attention(q, rotate(k, rotary), v).transpose(1, 2).flatten(2)
 
 
 def mlp(hidden_size: int, mlp_size: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(hidden_size, mlp_size), nn.GELU(approximate="tanh"), nn.Linear(mlp_size, hidden_size)
-    )
+    return nn.Sequential(nn.Linear(hidden_size, mlp_size), GeluTanh(), nn.Linear(mlp_size, hidden_size))
 
 
 class DoubleBlock(nn.Module):
@@ -187,14 +187,15 @@ class SingleBlock(nn.Module):
         self.norm = QKNorm(config.head_size)
         self.linear2 = nn.Linear(D + config.mlp_size, D)
 
-    def forward(self, x: Tensor, vector: Tensor, rotary: Tensor) -> Tensor:
+    def forward(self, x: Tensor, vector: Tensor, rotary: Tensor, start: int = 0) -> Tensor:
+        """The tokens from ``start`` on; the others are still attended to."""
         shift, scale, gate = self.modulation(vector)
         qkv, hidden = self.linear1(modulate(x, shift, scale)).split(self.sizes, dim=-1)
         q, k, v = split_heads(qkv, self.head_size)
-        q, k = self.norm(q, k)
+        q, k = self.norm(q[:, :, start:], k)
         out = rotary_attention(q, k, v, rotary)
-        hidden = F.gelu(hidden, approximate="tanh")
-        return torch.addcmul(x, gate, self.linear2(torch.cat((out, hidden), dim=-1)))
+        out = self.linear2(torch.cat((out, gelu_tanh(hidden[:, start:])), dim=-1))
+        return torch.addcmul(x[:, start:], gate, out)
 
 
 class FinalLayer(nn.Module):
@@ -256,10 +257,12 @@ class FluxTransformer(nn.Module):
         img, txt = self.img_in(image_tokens), self.txt_in(context)
         for block in self.double_blocks:
             img, txt = block(img, txt, condition, rotary)
-        x = torch.cat((txt, img), dim=1)
-        for block in self.single_blocks:
-            x = block(x, condition, rotary)
-        return self.final_layer(x[:, txt.shape[1] :], condition)
+        x, text_length = torch.cat((txt, img), dim=1), txt.shape[1]
+        last = len(self.single_blocks) - 1
+        for i, block in enumerate(self.single_blocks):
+            # After the last block nothing looks at the text.
+            x = block(x, condition, rotary, start=text_length if i == last else 0)
+        return self.final_layer(x[:, -img.shape[1] :], condition)
 
     def rotary(self, image_ids: Tensor, text_ids: Tensor) -> Tensor:
         """The rotary table [m + n, d/2] of positions [n, 3] and [m, 3]; the same for all steps of a size."""

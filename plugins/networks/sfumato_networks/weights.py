@@ -17,7 +17,7 @@ _SHOWN = 3
 
 
 class _WithoutRandomStart(TorchFunctionMode):
-    """Leaves out `torch.nn.init`: without memory it does nothing but import torch's compiler, over a second."""
+    """Leaves out `torch.nn.init`: without memory all it does is import torch's compiler, over a second."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
