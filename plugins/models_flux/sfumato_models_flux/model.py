@@ -121,10 +121,10 @@ class FluxModel:
         # At its peak a single block holds the stream, its projections and two copies for the MLP; queries and
         # keys are rotated in float32.
         a_token = dtype.itemsize * (8 * config.hidden_size + 3 * config.mlp_size) + 16 * config.hidden_size
-        # At full size the decoder holds four maps of the next level's width.
+        # At full size the decoder holds, with what convolutions need, five maps of the next level's width.
         sizes = self.autoencoder.config
         channels = sizes.base_channels * sizes.channel_multipliers[min(1, len(sizes.channel_multipliers) - 1)]
-        a_pixel = 4 * channels * self._autoencoder_dtype.itemsize
+        a_pixel = 5 * channels * self._autoencoder_dtype.itemsize
         return batch_size * max(tokens * a_token, width * height * a_pixel)
 
     def _options(self, options: Mapping[str, Any] | FluxOptions) -> FluxOptions:
