@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -87,7 +88,8 @@ def main() -> int:
         style="bold green",
         highlight=False,
     )
-    console.print('Next: .venv/bin/sfumato generate "a red apple"', highlight=False)
+    program = os.path.relpath(Path(sys.executable).with_name("sfumato"))
+    console.print(f'Next: {program} generate "a red apple"', highlight=False)
     return 0
 
 
