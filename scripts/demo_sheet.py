@@ -61,7 +61,8 @@ def compose(records: list[ImageRecord]) -> Image.Image:
     font = ImageFont.load_default(size=15)
     for number, record in enumerate(records):
         x, y = MARGIN + number % COLUMNS * cell[0], MARGIN + number // COLUMNS * cell[1]
-        sheet.paste(Image.open(record.path).convert("RGB").resize((TILE, TILE), Image.Resampling.BICUBIC), (x, y))
+        picture = Image.open(record.path).convert("RGB")
+        sheet.paste(picture.resize((TILE, TILE), Image.Resampling.BICUBIC), (x, y))
         text = (x + TILE / 2, y + TILE + CAPTION / 2)
         draw.text(text, record.request.prompt, fill="#333333", font=font, anchor="mm")
     return sheet
