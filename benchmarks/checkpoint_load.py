@@ -32,16 +32,19 @@ def write_checkpoint(folder: Path, config: FluxConfig) -> None:
     """A random checkpoint under the original names, and the config.json that diffusers wants beside it."""
     from safetensors.torch import save_file
 
-    from benchmarks.diffusers_pipeline import transformer_sizes
-
     pool = torch.randn(1 << 22, generator=torch.Generator().manual_seed(0)).mul_(0.02).bfloat16()
     tensors = {}
     for name, shape in expected_shapes(config).items():
         size = torch.Size(shape).numel()
         tensors[name] = pool.repeat(-(-size // pool.numel()))[:size].reshape(shape)
     save_file(tensors, folder / CHECKPOINT)
-    description = {"_class_name": "FluxTransformer2DModel", **transformer_sizes(config)}
-    (folder / PEER_CONFIG).write_text(json.dumps(description), "utf-8")
+    peer_sizes = {  # all else is as in diffusers' defaults: the widths are those of the released models
+        "_class_name": "FluxTransformer2DModel",
+        "num_layers": config.double_blocks,
+        "num_single_layers": config.single_blocks,
+        "guidance_embeds": config.guidance,
+    }
+    (folder / PEER_CONFIG).write_text(json.dumps(peer_sizes), "utf-8")
 
 
 def our_loader(folder: Path) -> Callable[[], nn.Module]:

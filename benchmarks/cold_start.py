@@ -65,9 +65,9 @@ def main() -> None:
 SAVE_PEER = """
 import sys
 from pathlib import Path
-from benchmarks.diffusers_pipeline import flux_pipeline
+from benchmarks.diffusers_pipeline import peer_pipeline
 
-flux_pipeline(Path(sys.argv[1])).save_pretrained(sys.argv[2])
+peer_pipeline(Path(sys.argv[1])).save_pretrained(sys.argv[2])
 """
 
 

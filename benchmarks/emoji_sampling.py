@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.diffusers_pipeline import flux_pipeline
+from benchmarks.diffusers_pipeline import peer_pipeline
 from benchmarks.timing import Report, Timing, take_turns, time_call
 from sfumato import Studio
 
@@ -102,7 +102,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
 
     studio = Studio()
-    pipeline = flux_pipeline(studio.library.find(options.model).path)
+    pipeline = peer_pipeline(studio.library.find(options.model).path)
     report = Report(
         "emoji_sampling",
         "The embedded model, prompt to picture",

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
 
 from sfumato.models import Placement
-from sfumato_models_flux.config import FluxConfig
 from sfumato_models_flux.family import FluxFamily
 from sfumato_models_flux.model import FluxModel
-from sfumato_networks.autoencoder import AutoencoderConfig
-from sfumato_networks.clip_text import ClipTextConfig
-from sfumato_networks.t5_encoder import T5Config
 
 from ..tiny_models import library_of
+from ..tiny_models.stored import StoredFlux
 from .drawing import Wish, assert_same_picture
 
 pytest.importorskip("diffusers")
@@ -29,49 +23,6 @@ WISHES = [
     Wish("a red apple", "", cfg_scale=3.0, width=64, height=64, steps=6),
     Wish("A GREEN frog, smiling!", "blue", cfg_scale=1.0, width=96, height=64, steps=4),
 ]
-
-
-class StoredFlux:
-    """A checkpoint in ComfyUI's layout, read by the safetensors library in float32."""
-
-    def __init__(self, path: Path) -> None:
-        self._tensors = {name: tensor.float() for name, tensor in load_file(path).items()}
-
-    def transformer(self) -> dict[str, Tensor]:
-        return self._part("model.diffusion_model.")
-
-    def autoencoder(self) -> dict[str, Tensor]:
-        return self._part("vae.")
-
-    def clip(self) -> dict[str, Tensor]:
-        return self._part("text_encoders.clip_l.transformer.")
-
-    def t5(self) -> dict[str, Tensor]:
-        return self._part("text_encoders.t5xxl.transformer.")
-
-    @property
-    def transformer_config(self) -> FluxConfig:
-        return FluxConfig.from_shapes(shapes(self.transformer()))
-
-    @property
-    def autoencoder_config(self) -> AutoencoderConfig:
-        return AutoencoderConfig.from_shapes(shapes(self.autoencoder()))
-
-    @property
-    def clip_config(self) -> ClipTextConfig:
-        return ClipTextConfig.from_shapes(shapes(self.clip()))
-
-    @property
-    def t5_config(self) -> T5Config:
-        return T5Config.from_shapes(shapes(self.t5()))
-
-    def _part(self, prefix: str) -> dict[str, Tensor]:
-        whole = self._tensors.items()
-        return {name.removeprefix(prefix): tensor for name, tensor in whole if name.startswith(prefix)}
-
-
-def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 @pytest.fixture(scope="module")
