@@ -19,7 +19,8 @@ from sfumato_engine.generate import generate
 from sfumato_engine.model_manager import WORKSPACE_KEY
 from sfumato_engine.settings import EngineSettings
 from sfumato_samplers import plugin as samplers_plugin
-from tests.engine.gaussian_model import GaussianFamily, GaussianModel, OneModelLibrary
+
+from .gaussian_model import GaussianFamily, GaussianModel, OneModelLibrary
 
 
 @dataclass

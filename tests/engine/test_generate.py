@@ -16,7 +16,8 @@ from sfumato.errors import BadInput, Cancelled, SfumatoError
 from sfumato.events import Event, ImageSaved, PhaseStarted, StepCompleted, Warned
 from sfumato_engine import infotext
 from sfumato_engine.settings import EngineSettings
-from tests.engine.conftest import Workbench
+
+from .conftest import Workbench
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -199,7 +200,7 @@ def test_resolving_a_misspelt_name_imports_no_tensor_library() -> None:
 
 INTERRUPTED = """
 import os, pathlib, signal, sys
-from tests.engine.conftest import Workbench
+from .conftest import Workbench
 bench = Workbench(pathlib.Path(sys.argv[1]))
 bench.on_event = lambda event: event.kind == "image_saved" and os.kill(os.getpid(), signal.SIGINT)
 bench.generate(seed=1, count=50)

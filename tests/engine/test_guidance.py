@@ -9,7 +9,8 @@ import torch
 
 from sfumato.models import ModelInfo, Placement
 from sfumato_engine.guidance import SMALL_WORK, Guidance, guided, passes_side_by_side
-from tests.engine.gaussian_model import GaussianModel
+
+from .gaussian_model import GaussianModel
 
 
 @pytest.fixture

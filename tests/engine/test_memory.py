@@ -11,9 +11,10 @@ import torch
 from sfumato.errors import BadInput, OutOfMemory
 from sfumato_engine.memory import container_memory, in_words, memory_errors_explained, what_fits
 from sfumato_engine.sizes import check_size
-from tests.engine.conftest import Workbench
-from tests.engine.gaussian_model import BYTES_A_PIXEL
-from tests.engine.test_resolution import resolved
+
+from .conftest import Workbench
+from .gaussian_model import BYTES_A_PIXEL
+from .test_resolution import resolved
 
 
 def bytes_needed(width: int, height: int, batch_size: int) -> int:

@@ -9,7 +9,8 @@ import pytest
 from sfumato.errors import BadInput, UnknownName
 from sfumato.request import SEED_LIMIT, GenerationRequest
 from sfumato_engine.resolution import ResolvedRequest, checked_options, resolve
-from tests.engine.conftest import Workbench
+
+from .conftest import Workbench
 
 
 def resolved(workbench: Workbench, **fields: Any) -> ResolvedRequest:

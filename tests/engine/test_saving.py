@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,28 +35,28 @@ def test_numbers_go_on_after_what_lies_there(tmp_path: Path) -> None:
     assert PictureFolder(tmp_path).save(b"", "1").name == "100001-1.png"
 
 
-def save_ten(folder: str) -> None:
-    pictures = PictureFolder(Path(folder))
-    for seed in range(10):
-        pictures.save(str(seed).encode() * 10, str(seed))
+SAVE_TEN = """
+import sys
+from pathlib import Path
+from sfumato_engine.saving import PictureFolder
+pictures = PictureFolder(Path(sys.argv[1]))
+for seed in range(10):
+    pictures.save(str(seed).encode() * 10, str(seed))
+"""
 
 
 def test_processes_saving_into_one_folder_never_share_a_number(tmp_path: Path) -> None:
-    workers = [
-        multiprocessing.get_context("fork").Process(target=save_ten, args=(str(tmp_path),)) for _ in range(4)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    workers = [subprocess.Popen([sys.executable, "-c", SAVE_TEN, tmp_path]) for _ in range(4)]
+    assert [worker.wait() for worker in workers] == [0] * 4
     numbers = [name.partition("-")[0] for name in names(tmp_path)]
     assert numbers == [f"{number:05d}" for number in range(1, 41)]
     assert all(path.stat().st_size == 10 for path in tmp_path.iterdir())
 
 
 @pytest.fixture
-def small_files_only() -> object:
+def small_files_only() -> Iterator[None]:
     """The system refuses to let any file grow past 4 kB, as a full disk would."""
+    resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     yield

@@ -1,0 +1,132 @@
+"""The engine in a whole studio: plugins found, a tiny Flux from a file, the embedded model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sfumato import Studio
+from sfumato.errors import BadInput, MissingPart, OutOfMemory
+from sfumato.records import GenerationResult
+from sfumato.settings import Settings
+from sfumato_engine import infotext
+
+from ..tiny_models import TinyFlux, write_all_in_one, write_tokenizers
+
+EMBEDDED = "emoji"
+
+
+@pytest.fixture(scope="module")
+def tiny_flux(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    write_tokenizers(folder / "tokenizers")
+    return write_all_in_one(TinyFlux(guidance=True), folder / "tiny.safetensors")
+
+
+Generate = Callable[..., GenerationResult]
+
+
+@pytest.fixture
+def generate(tiny_flux: Path, tmp_path: Path) -> Generate:
+    """Pictures from a studio as a user has it."""
+    studio = Studio()
+    small = {"model": str(tiny_flux), "width": 64, "height": 48, "steps": 3, "seed": 7}
+
+    def draw(prompt: str = "a red apple", **fields: Any) -> GenerationResult:
+        return studio.generate(prompt, output_folder=tmp_path / "out", **{**small, **fields})
+
+    return draw
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(int)
+
+
+def test_a_flux_file_gives_pictures_with_their_story(generate: Generate) -> None:
+    (record,) = generate().images
+    with Image.open(record.path) as image:
+        assert image.size == (64, 48)
+    fields = infotext.read(record.infotext).fields
+    assert (fields["Model"], fields["Distilled CFG Scale"], fields["Sampler"]) == ("tiny", "3.5", "Euler")
+    assert len(fields["Model hash"]) == 10
+
+
+@pytest.mark.parametrize("cfg_scale", [1.0, 4.0])
+def test_a_flux_picture_does_not_depend_on_its_batch(generate: Generate, cfg_scale: float) -> None:
+    alone = pixels(generate(seed=8, cfg_scale=cfg_scale).images[0].path)
+    among = generate(seed=6, cfg_scale=cfg_scale, batch_size=3).images[2]
+    assert among.seed == 8
+    assert np.abs(pixels(among.path) - alone).max() <= 1
+
+
+def test_one_batch_and_two_passes_draw_the_same(tiny_flux: Path, tmp_path: Path) -> None:
+    drawn = []
+    for batching in ("batch", "two_passes"):
+        studio = Studio(Settings.load(overrides={"engine.cfg_batching": batching}))
+        result = studio.generate("a", model=str(tiny_flux), width=64, height=64, steps=3, seed=1, cfg_scale=3.0,
+                                 output_folder=tmp_path)  # fmt: skip
+        drawn.append(pixels(result.images[0].path))
+    assert np.abs(drawn[0] - drawn[1]).max() <= 1
+
+
+def test_weights_in_the_prompt_change_the_picture(generate: Generate) -> None:
+    prompts = ("a red apple", "a (red:1.6) apple")
+    plain, weighted = (pixels(generate(prompt).images[0].path) for prompt in prompts)
+    assert (plain != weighted).any()
+
+
+def test_family_options_reach_the_model(generate: Generate) -> None:
+    few, many = (generate(model_options={"guidance": value}).images[0] for value in (1.0, 9.0))
+    assert (pixels(few.path) != pixels(many.path)).any()
+    half = generate(model_options={"transformer_dtype": "bfloat16"}).images[0]
+    assert (pixels(half.path) != pixels(generate().images[0].path)).any()
+
+
+def test_sizes_off_the_grid_and_absurd_ones_are_refused(generate: Generate) -> None:
+    with pytest.raises(BadInput, match="width 64 or 80"):
+        generate(width=72)
+    with pytest.raises((BadInput, OutOfMemory), match="would fit"):
+        generate(width=16384, height=16384, batch_size=64)
+
+
+def test_a_model_without_tokenizers_says_what_to_get(tmp_path: Path, generate: Generate) -> None:
+    lonely = write_all_in_one(TinyFlux(), tmp_path / "lonely" / "tiny.safetensors")
+    with pytest.raises(MissingPart, match="tokenizer"):
+        generate(model=str(lonely))
+
+
+def test_the_embedded_model_draws_a_red_apple(tmp_path: Path) -> None:
+    """Not a judgement of quality: on a plain ground, something red stands in the middle."""
+    result = Studio().generate("a red apple", model=EMBEDDED, seed=0, output_folder=tmp_path)
+    picture = pixels(result.images[0].path)
+    assert picture.shape == (64, 64, 3)
+    red, green, blue = picture[16:48, 16:48].reshape(-1, 3).mean(axis=0)
+    assert red > green + 20
+    assert red > blue + 20
+
+
+def test_an_embedded_picture_does_not_depend_on_its_batch(tmp_path: Path) -> None:
+    studio = Studio()
+    first, second = (
+        studio.generate("a cat", model=EMBEDDED, seed=seed, batch_size=size, output_folder=tmp_path).images[
+            -1
+        ]
+        for seed, size in ((5, 1), (3, 3))
+    )
+    assert first.seed == second.seed
+    assert np.abs(pixels(first.path) - pixels(second.path)).max() <= 1
+
+
+def test_doctor_sees_torch_the_device_and_the_processor() -> None:
+    studio = Studio()
+    results = studio.registries.checks.get("torch").load()(studio)
+    assert [result.label for result in results] == ["torch", "Device", "CPU"]
+    assert {result.state for result in results} == {"ok"}
+    broken = Studio(Settings.load(overrides={"engine.device": "cuda:77"}))
+    assert broken.registries.checks.get("torch").load()(broken)[1].state == "problem"
