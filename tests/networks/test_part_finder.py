@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from sfumato.errors import CheckpointError
 from sfumato.models import CheckpointHeader
 from sfumato_networks.part_finder import CLIP_TOKENIZER, T5_TOKENIZER, PartFinder
+from sfumato_networks.part_loading import load_autoencoder
 from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT
 
 from ..tiny_models import TinyFlux, library_of, write_all_in_one, write_tokenizers
@@ -68,3 +70,18 @@ def test_tokenizers_beside_come_before_the_model_folders(tmp_path: Path) -> None
 
 def test_without_model_folders_the_checkpoints_own_folder_is_named(tmp_path: Path) -> None:
     assert str(tmp_path / "vae") in finder(tmp_path).missing("x", [AUTOENCODER]).hint
+
+
+def test_a_damaged_part_is_an_error_not_a_crash(tmp_path: Path) -> None:
+    names = {
+        "decoder.up.0.block.0.conv1.weight": torch.ones(3, 3, 3, 3),
+        "decoder.conv_in.weight": torch.ones(3, 16),
+    }
+    names |= {
+        "encoder.conv_in.weight": torch.ones(3, 3, 3, 3),
+        "encoder.down.0.block.0.conv1.weight": torch.ones(3),
+    }
+    save(tmp_path / "vae" / "ae.safetensors", names | {"encoder.down.0.block.987654321.x": torch.ones(1)})
+    part = finder(tmp_path).find(AUTOENCODER, 16)
+    with pytest.raises(CheckpointError, match="tensors are missing"):
+        load_autoencoder(part, library_of(tmp_path).open_tensors(part.header.path), torch.float32, "cpu")

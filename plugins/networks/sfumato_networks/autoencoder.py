@@ -6,7 +6,6 @@ Sizes are read from the weights, so that one module serves Stable Diffusion, Flu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sfumato_networks.attention import attention
+from sfumato_networks.shapes import count_blocks
 
 EPSILON = 1e-6
 """Of every group normalisation, as in the reference implementations."""
@@ -46,26 +46,18 @@ class AutoencoderConfig:
         allow it, as in all published models, otherwise half of them. KeyError names a missing tensor.
         """
         base, in_channels = shapes["encoder.conv_in.weight"][:2]
-        levels = 1 + max(int(m[1]) for m in _matches(r"encoder\.down\.(\d+)\.", shapes))
-        blocks = 1 + max(int(m[1]) for m in _matches(r"encoder\.down\.0\.block\.(\d+)\.", shapes))
+        levels = max(count_blocks(shapes, "encoder.down."), 1)
         widths = [shapes[f"encoder.down.{i}.block.0.conv1.weight"][0] for i in range(levels)]
         return cls(
             in_channels=in_channels,
             base_channels=base,
             channel_multipliers=tuple(width // base for width in widths),
-            blocks_per_level=blocks,
+            blocks_per_level=count_blocks(shapes, "encoder.down.0.block."),
             latent_channels=shapes["decoder.conv_in.weight"][1],
             norm_groups=32 if base % 32 == 0 else base // 2,
             mid_attention="encoder.mid.attn_1.q.weight" in shapes,
             quant_convolutions="quant_conv.weight" in shapes,
         )
-
-
-def _matches(pattern: str, names: Mapping[str, object]) -> list[re.Match[str]]:
-    found = [match for name in names if (match := re.match(pattern, name))]
-    if not found:
-        raise KeyError(f"no tensor name matches {pattern}")
-    return found
 
 
 class ResidualBlock(nn.Module):

@@ -64,7 +64,7 @@ SOURCES = {
         "tokenizers",
         ("clip_l",),
         _FLUX,
-        "vocab.json and merges.txt of its folder tokenizer/",
+        "vocab.json and merges.txt of the folder tokenizer/",
     ),
     T5_TOKENIZER: PartSource(
         "the T5 tokenizer", "tokenizers", ("t5xxl",), _FLUX, "tokenizer.json of the folder tokenizer_2/"
@@ -123,7 +123,7 @@ class PartFinder:
         return MissingPart(
             f"'{model}' needs {_listed(labels)}.",
             why=why,
-            hint=" ".join(self._advice(kind) for kind in kinds),
+            hint="\n".join(("Get and put there:", *(self._advice(kind) for kind in kinds))),
         )
 
     def _advice(self, kind: str) -> str:
@@ -132,7 +132,7 @@ class PartFinder:
         folder = base / FOLDERS[source.folder][0]
         if kind in _DIFFUSERS_TOKENIZERS:
             folder /= source.names[0]
-        return f"Get {source.get} (from {source.repository}) and put it into '{folder}'."
+        return f"  {source.get} from {source.repository} -> {folder}"
 
     @property
     def _home(self) -> Path:
@@ -167,7 +167,11 @@ class PartFinder:
 
 
 def _files(folder: Path) -> Iterable[Path]:
-    return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+    try:
+        return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+    except OSError as error:
+        log.info("passed over while looking for parts: %s", error)
+        return []
 
 
 def _rank(file: Path, names: tuple[str, ...]) -> int:

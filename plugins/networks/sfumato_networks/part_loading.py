@@ -31,14 +31,14 @@ def load_autoencoder(
 ) -> Autoencoder:
     """The autoencoder of a part; raises `CheckpointError` when tensors are missing or of a wrong shape."""
     config = _sizes(part, lambda: AutoencoderConfig.from_shapes(part.shapes))
-    network = build_empty(lambda: Autoencoder(config))
+    network = _sizes(part, lambda: build_empty(lambda: Autoencoder(config)))
     return load_network(network, part.tensors(opened), dtype, device, where=_where(part))
 
 
 def load_t5_encoder(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str) -> T5Encoder:
     """The T5 encoder of a part; raises `CheckpointError` when tensors are missing or of a wrong shape."""
     config = _sizes(part, lambda: T5Config.from_shapes(part.shapes))
-    network = build_empty(lambda: T5Encoder(config))
+    network = _sizes(part, lambda: build_empty(lambda: T5Encoder(config)))
     return load_network(network, part.tensors(opened), dtype, device, where=_where(part))
 
 
@@ -51,7 +51,7 @@ def load_clip_text(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype,
     """
     shapes = {name: shape for name, shape in part.shapes.items() if name.startswith("text_model.")}
     config = _sizes(part, lambda: _clip_config(part, shapes))
-    network = build_empty(lambda: ClipText(config))
+    network = _sizes(part, lambda: build_empty(lambda: ClipText(config)))
     tensors = {
         name: tensor for name, tensor in part.tensors(opened).items() if name.startswith("text_model.")
     }
