@@ -200,7 +200,7 @@ def test_resolving_a_misspelt_name_imports_no_tensor_library() -> None:
 
 INTERRUPTED = """
 import os, pathlib, signal, sys
-from .conftest import Workbench
+from tests.engine.conftest import Workbench
 bench = Workbench(pathlib.Path(sys.argv[1]))
 bench.on_event = lambda event: event.kind == "image_saved" and os.kill(os.getpid(), signal.SIGINT)
 bench.generate(seed=1, count=50)

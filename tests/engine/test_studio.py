@@ -69,8 +69,14 @@ def test_one_batch_and_two_passes_draw_the_same(tiny_flux: Path, tmp_path: Path)
     drawn = []
     for batching in ("batch", "two_passes"):
         studio = Studio(Settings.load(overrides={"engine.cfg_batching": batching}))
-        result = studio.generate("a", model=str(tiny_flux), width=64, height=64, steps=3, seed=1, cfg_scale=3.0,
-                                 output_folder=tmp_path)  # fmt: skip
+        fields: dict[str, Any] = {
+            "model": str(tiny_flux),
+            "width": 64,
+            "height": 64,
+            "steps": 3,
+            "cfg_scale": 3.0,
+        }
+        result = studio.generate("a", seed=1, output_folder=tmp_path, **fields)
         drawn.append(pixels(result.images[0].path))
     assert np.abs(drawn[0] - drawn[1]).max() <= 1
 
