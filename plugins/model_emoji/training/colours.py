@@ -26,7 +26,7 @@ NAMED_HUES = {
     "green": 110.0,
     "blue": 210.0,
     "purple": 270.0,
-    "pink": 325.0,
+    "pink": 320.0,
 }
 """Centres for naming the colour of a drawing: emoji faces are yellow to people, at 37 degrees."""
 GREYS = ("black", "white", "gray")
@@ -43,6 +43,8 @@ BACKGROUNDS = {
     "gray": (0.6, 0.6, 0.63),
 }
 BIN = 10
+TRIM, PALE_SATURATION = 0.55, 0.4
+"""Where the ruling hue covers less than this share, pale parts are tinted: a pink rocket is pink all over."""
 NARROW, WIDE = 40.0, 55.0
 """Degrees around the ruling hue within which a pixel changes fully, and beyond which it does not change."""
 
@@ -86,21 +88,25 @@ def ruling_hue(rgba: NDArray[np.uint8]) -> float | None:
     vivid = alpha * (saturation > 0.3) * (value > 0.2)
     if vivid.sum() < max(1.0, 0.35 * alpha.sum()):
         return None
-    histogram, _ = np.histogram(hue, bins=360 // BIN, range=(0, 360), weights=vivid * saturation)
+    weights = vivid * saturation
+    histogram, _ = np.histogram(hue, bins=360 // BIN, range=(0, 360), weights=weights)
     smooth = np.roll(histogram, -1) + histogram + np.roll(histogram, 1)
-    peak = int(smooth.argmax())
-    if sum(histogram[(peak + k) % len(histogram)] for k in range(-2, 3)) < 0.6 * histogram.sum():
+    peak = (int(smooth.argmax()) + 0.5) * BIN
+    near = weights * (np.abs(hue_distance(hue, peak)) < 2.5 * BIN)
+    if near.sum() < 0.6 * weights.sum():
         return None
-    return (peak + 0.5) * BIN
+    return float(peak + (near * hue_distance(hue, peak)).sum() / near.sum()) % 360
 
 
 def colour_name(rgba: NDArray[np.uint8], hue: float) -> str:
-    """The word for a picture ruled by ``hue``; dark oranges are brown."""
+    """The word for a picture ruled by ``hue``; dark oranges are brown, pale reds pink."""
     colour, alpha = straight(rgba)
     hues, saturation, value = to_hsv(colour)
     ruled = alpha * (saturation > 0.3) * (np.abs(hue_distance(hues, hue)) < 30)
     name = min(NAMED_HUES, key=lambda word: abs(hue_distance(NAMED_HUES[word], hue)))
     dark = (value * ruled).sum() < 0.72 * ruled.sum()
+    if name == "red" and (saturation * ruled).sum() < 0.6 * ruled.sum():
+        return "pink"
     return "brown" if dark and name in ("red", "orange", "yellow") else name
 
 
@@ -121,6 +127,10 @@ def recolour(rgba: NDArray[np.uint8], word: str, hue: float | None) -> NDArray[n
     else:
         away = hue_distance(hues, hue)
         share = np.clip((WIDE - np.abs(away)) / (WIDE - NARROW), 0, 1) * np.clip(saturation / 0.2, 0, 1)
+        if word in HUES and (share * alpha).sum() < TRIM * alpha.sum():
+            pale = (saturation < 0.25) & (value > 0.5)
+            share, saturation = np.maximum(share, pale), np.where(pale, PALE_SATURATION, saturation)
+            away = np.where(pale, 0, away)
     if word in HUES:
         if word in ("yellow", "orange", "pink"):
             value = np.sqrt(value)

@@ -97,7 +97,7 @@ def variants_of(
     words = tuple(word for word in words if word != native and not held_out_pair(concept, word))
     for colour in words if default else rng.sample(words, 3):
         yield variant(RECOLOURED, colour, None)
-    for colour in rng.sample(words, 4 if default else 1):
+    for colour in rng.sample(words, min(8, len(words)) if default else 1):
         yield variant(BOTH, colour, rng.choice([word for word in BACKGROUNDS if word != colour]))
 
 

@@ -30,7 +30,7 @@ from .sheet import Artist
 
 log = logging.getLogger(__name__)
 
-KIND_SHARES = {PLAIN: 0.62, ON_COLOUR: 0.13, RECOLOURED: 0.17, BOTH: 0.08}
+KIND_SHARES = {PLAIN: 0.58, ON_COLOUR: 0.13, RECOLOURED: 0.17, BOTH: 0.12}
 DEFAULT_STYLE_SHARE = 0.78
 EMA_DECAY = 0.998
 
