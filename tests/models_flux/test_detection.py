@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sfumato.errors import CheckpointError
 from sfumato.models import CheckpointHeader, Placement, TensorInfo
@@ -182,6 +185,17 @@ def test_a_gap_in_the_numbers_of_blocks_is_a_missing_tensor() -> None:
     }
     with pytest.raises(CheckpointError, match=r"lacks single_blocks\.1\."):
         detect(header_of(shapes))
+
+
+@given(
+    names=st.sets(st.sampled_from(sorted(expected_shapes(TINY))), max_size=4),
+    shape=st.lists(st.integers(0, 2**40), max_size=5).map(tuple),
+)
+@settings(max_examples=200, deadline=None)
+def test_any_mixture_of_shapes_is_detected_or_refused(names: set[str], shape: tuple[int, ...]) -> None:
+    shapes = {**expected_shapes(TINY), **dict.fromkeys(names, shape)}
+    with contextlib.suppress(CheckpointError):
+        assert detect(header_of(shapes)) is not None
 
 
 def test_scaled_float8_is_refused_rather_than_drawn_wrong() -> None:

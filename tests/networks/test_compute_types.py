@@ -27,9 +27,9 @@ def test_large_weights_are_not_doubled_unasked() -> None:
 
 @pytest.mark.parametrize(
     ("stored", "expected"),
-    [("F16", torch.float16), ("F32", torch.float32), ("BF16", torch.bfloat16), ("F8_E4M3", torch.bfloat16)],
+    [("F32", torch.float32), ("BF16", torch.bfloat16), ("F16", torch.bfloat16), ("F8_E4M3", torch.bfloat16)],
 )
-def test_the_stored_type_stays_on_a_gpu(stored: str, expected: torch.dtype) -> None:
+def test_a_gpu_computes_in_types_that_do_not_overflow(stored: str, expected: torch.dtype) -> None:
     assert compute_type("auto", stored=stored, parameters=1, device="cuda") == expected
 
 

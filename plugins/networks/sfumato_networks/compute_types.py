@@ -16,8 +16,8 @@ def compute_type(wanted: str, *, stored: str, parameters: int, device: str) -> t
     """The type to compute in.
 
     On a CPU weights stored as bfloat16 stay so where the processor computes in it: they need no copy. All
-    else becomes float32, or bfloat16 where that would be too large. On other devices the stored type stays;
-    float8 and unknown types become bfloat16.
+    else becomes float32, or bfloat16 where that would be too large. On other devices float32 stays, and all
+    else becomes bfloat16: signals in T5, Flux and its autoencoder leave the range of float16.
 
     Args:
         wanted: "auto" or a name in `DTYPES`, which is then taken.
@@ -34,7 +34,7 @@ def compute_type(wanted: str, *, stored: str, parameters: int, device: str) -> t
     if on_cpu:
         stays = stored == "BF16" and cpu_computes_bfloat16()
         return torch.bfloat16 if stays or parameters > LARGE else torch.float32
-    return {"F32": torch.float32, "F16": torch.float16}.get(stored, torch.bfloat16)
+    return torch.float32 if stored == "F32" else torch.bfloat16
 
 
 def cpu_computes_bfloat16() -> bool:
