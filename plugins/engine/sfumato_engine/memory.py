@@ -31,7 +31,9 @@ class DeviceMemory:
 def device_memory(device: str) -> DeviceMemory:
     """What the device has; for a CPU the machine's memory or the container's, whichever is less."""
     if torch.device(device).type == "cuda":
-        return DeviceMemory(*torch.cuda.mem_get_info(device))
+        free, total = torch.cuda.mem_get_info(device)
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return DeviceMemory(free + kept, total)  # torch keeps freed memory, and uses it again
     machine = psutil.virtual_memory()
     container = container_memory()
     if container is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import importlib_metadata
+import torch
 
 from sfumato import __version__
 from sfumato.library import ModelLibrary
@@ -119,6 +120,6 @@ def installed_versions() -> dict[str, Any]:
     return {
         "sfumato": __version__,
         "plugins": dict(sorted(plugins.items())),
-        "torch": importlib_metadata.version("torch"),
+        "torch": torch.__version__,
         "python": platform.python_version(),
     }
