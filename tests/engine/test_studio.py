@@ -136,3 +136,8 @@ def test_doctor_sees_torch_the_device_and_the_processor() -> None:
     assert {result.state for result in results} == {"ok"}
     broken = Studio(Settings.load(overrides={"engine.device": "cuda:77"}))
     assert broken.registries.checks.get("torch").load()(broken)[1].state == "problem"
+
+
+def test_a_device_that_nobody_makes_is_refused_as_a_setting() -> None:
+    with pytest.raises(BadInput, match="'toaster'"):
+        Studio(Settings.load(overrides={"engine.device": "toaster"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -10,6 +11,7 @@ from sfumato_engine.file_names import check_pattern
 
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 CfgBatching = Literal["auto", "batch", "two_passes"]
+_DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
 
 
 class EngineSettings(BaseModel):
@@ -58,6 +60,16 @@ class EngineSettings(BaseModel):
         title="File name",
         description="Follows the number in file names: {seed}, {model}, {width}, {height}, {date}, {prompt}.",
     )
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, name: str) -> str:
+        """Only the spelling: whether the machine has it is known once torch is imported."""
+        if not _DEVICE.fullmatch(name):
+            raise ValueError(
+                "A device is auto, cpu, mps, cuda or xpu, the last two perhaps with a number (cuda:1)"
+            )
+        return name
 
     @field_validator("file_name")
     @classmethod

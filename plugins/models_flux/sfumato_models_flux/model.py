@@ -19,6 +19,8 @@ from sfumato_networks.autoencoder import Autoencoder
 
 KEPT_SIZES = 8
 """Picture sizes whose rotary tables are kept (0.5 MB each at 1024x1024)."""
+LEVELS = 10_000
+"""Noise levels that schedulers pick from: as in ComfyUI and Forge, so that 'simple' means the same."""
 T5_LENGTHS = {"schnell": 256}
 T5_LENGTH = 512
 
@@ -54,15 +56,15 @@ class FluxModel:
         self, width: int, height: int, options: Mapping[str, Any] | FluxOptions
     ) -> NoiseSchedule:
         """Flow levels under the shift that the options ask for, or that the variant was trained with."""
-        chosen = self._options(options)
-        if chosen.shift is not None:
-            return flow_schedule(chosen.shift)
+        return flow_schedule(self._shift(width, height, self._options(options)), LEVELS)
+
+    def _shift(self, width: int, height: int, options: FluxOptions) -> float:
+        if options.shift is not None:
+            return options.shift
         if self.info.variant == "schnell":
-            return flow_schedule(1.0)
-        shift = dynamic_shift(
-            self._tokens(width, height), base_shift=chosen.base_shift, max_shift=chosen.max_shift
-        )
-        return flow_schedule(shift)
+            return 1.0
+        tokens = self._tokens(width, height)
+        return dynamic_shift(tokens, base_shift=options.base_shift, max_shift=options.max_shift)
 
     @torch.no_grad()
     def condition(self, text: WeightedText, options: Mapping[str, Any] | FluxOptions) -> FluxConditioning:
