@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.timing import Report, python_child, take_turns, time_child
-from sfumato import Studio
 
 OURS, PEER = "sfumato generate", "diffusers script"
 READY = """
@@ -39,8 +38,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         peer_model, picture = Path(folder, "diffusers"), Path(folder, "picture.png")
-        checkpoint = Studio().library.find(options.model).path
-        time_child([*python_child(SAVE_PEER), str(checkpoint), str(peer_model)])
+        time_child([*python_child(SAVE_PEER), options.model, str(peer_model)])
         request = ["--steps=20", "--cfg-scale=3", "--width=64", "--height=64", "--sampler=euler"]
         program = str(Path(sys.executable).parent / "sfumato")
         script = str(Path(__file__).with_name("diffusers_script.py"))
@@ -64,10 +62,10 @@ def main() -> None:
 
 SAVE_PEER = """
 import sys
-from pathlib import Path
 from benchmarks.diffusers_pipeline import peer_pipeline
+from sfumato import Studio
 
-peer_pipeline(Path(sys.argv[1])).save_pretrained(sys.argv[2])
+peer_pipeline(Studio().library.find(sys.argv[1])).save_pretrained(sys.argv[2])
 """
 
 

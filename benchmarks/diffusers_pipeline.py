@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from tests.tiny_models.oracle import flux_pipeline
 from tests.tiny_models.stored import StoredFlux
 
-from sfumato_networks.safetensors_header import read_header
+from sfumato.models import ModelInfo
 
 
-def peer_pipeline(checkpoint: Path) -> Any:
-    """The pipeline in float32; tokenizers lie beside the checkpoint, the rest is in its metadata."""
-    metadata = read_header(checkpoint).metadata
-    scaling = (float(metadata["sfumato.latent_scale"]), float(metadata["sfumato.latent_shift"]))
-    tokenizers, shift = checkpoint.parent / "tokenizers", float(metadata["sfumato.flow_shift"])
-    return flux_pipeline(StoredFlux(checkpoint), tokenizers, shift=shift, scaling=scaling)
+def peer_pipeline(model: ModelInfo) -> Any:
+    """The pipeline in float32 for a model whose file has every part, and its tokenizers beside it."""
+    scaling = (float(model.metadata["sfumato.latent_scale"]), float(model.metadata["sfumato.latent_shift"]))
+    tokenizers, shift = model.path.parent / "tokenizers", model.options.get("shift")
+    return flux_pipeline(StoredFlux(model.path), tokenizers, shift=shift, scaling=scaling)

@@ -102,7 +102,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
 
     studio = Studio()
-    pipeline = peer_pipeline(studio.library.find(options.model).path)
+    pipeline = peer_pipeline(studio.library.find(options.model))
     report = Report(
         "emoji_sampling",
         "The embedded model, prompt to picture",
