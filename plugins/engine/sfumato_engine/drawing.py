@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import date
 
 import torch
@@ -28,6 +28,10 @@ from sfumato_engine.progress import Progress
 from sfumato_engine.provenance import Provenance, trace
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.saving import PictureFolder
+
+STORY_PATIENCE = 5.0
+"""Seconds to wait for the background thread when drawing ends early: one that is still running while the
+interpreter shuts down can abort the program."""
 
 
 def draw(resolved: ResolvedRequest, context: TaskContext, started: float) -> GenerationResult:
@@ -70,14 +74,17 @@ class Drawing:
         device = device_label(prepared.model.device)
         story = in_background(lambda: trace(self._resolved, library, device))
         progress = self._progress(prepared)
-        for batch in range(request.count):
-            first = batch * request.batch_size
-            seeds = [self._resolved.seed(first + position) for position in range(request.batch_size)]
-            progress.start_batch(batch)
-            latents = self._sample(prepared, seeds, progress)
-            self._phase("decoding")
-            for seed, pixels in zip(seeds, decoded(prepared.model, latents), strict=True):
-                self._save(pixels, seed, story)
+        try:
+            for batch in range(request.count):
+                first = batch * request.batch_size
+                seeds = [self._resolved.seed(first + position) for position in range(request.batch_size)]
+                progress.start_batch(batch)
+                latents = self._sample(prepared, seeds, progress)
+                self._phase("decoding")
+                for seed, pixels in zip(seeds, decoded(prepared.model, latents), strict=True):
+                    self._save(pixels, seed, story)
+        finally:
+            wait([story], STORY_PATIENCE)
 
     def _progress(self, prepared: Prepared) -> Progress:
         return Progress(
