@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 WIDTH = 48
 LEARNING_RATE = 2e-3
 BATCH = 96
-STEPS = 1600
+STEPS = 900
 
 
 def layer(in_channels: int, out_channels: int, stride: int) -> nn.Sequential:
