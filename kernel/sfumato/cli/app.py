@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from sfumato.cli import doctor, generate, models, output, plugins, samplers, settings
 from sfumato.cli.session import Session
-from sfumato.errors import SfumatoError
+from sfumato.errors import Cancelled, SfumatoError
 
 if TYPE_CHECKING:
     from sfumato.studio import Studio
@@ -115,6 +115,8 @@ def main(args: Sequence[str] | None = None) -> int:
     except SfumatoError as error:
         output.report_error(error)
         code = error.exit_code
+    except KeyboardInterrupt:
+        code = Cancelled.exit_code
     except Exception as error:
         output.report_bug(error, with_traceback=session.verbose > 0)
         code = 1
