@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"})
 # Tiny models gain nothing from threads, and on a busy machine threads waiting for each other cost minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell running the tests in the background ignores Ctrl-C, and programs started here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -81,8 +81,9 @@ def generate_all(
 @contextmanager
 def cancel_on_interrupt(cancel: CancelToken, tell: Callable[[str], None]) -> Iterator[None]:
     """Within this, the first Ctrl-C cancels between steps, the second one raises `KeyboardInterrupt`."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may handle signals
+    ours_to_handle = threading.current_thread() is threading.main_thread()
+    if not ours_to_handle or signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        yield  # only the main thread may; and a program put into the background is not meant to hear Ctrl-C
         return
 
     def handle(_number: int, _frame: Any) -> None:
