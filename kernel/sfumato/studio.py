@@ -61,7 +61,7 @@ class Studio:
         self,
         request: str | GenerationRequest,
         *,
-        output_folder: Path | None = None,
+        output_folder: str | Path | None = None,
         on_event: Listener | None = None,
         cancel: CancelToken | None = None,
         **fields: Any,
@@ -96,7 +96,7 @@ class Studio:
         request: Any,
         *,
         backend: str = "local",
-        output_folder: Path | None = None,
+        output_folder: str | Path | None = None,
         on_event: Listener | None = None,
         cancel: CancelToken | None = None,
     ) -> Any:
@@ -108,7 +108,7 @@ class Studio:
             registries=self.registries,
             library=self.library,
             settings=self.settings,
-            output_folder=output_folder or self.settings.general.output_folder,
+            output_folder=Path(output_folder or self.settings.general.output_folder),
             events=events,
             cancel=cancel or CancelToken(),
         )
