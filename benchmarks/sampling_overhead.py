@@ -1,6 +1,6 @@
 """What a sampling loop costs beside the model: our samplers, a bare loop and k-diffusion in one run.
 
-    python benchmarks/sampling_overhead.py [--repeats 15] [--threads 1]
+    python -m benchmarks.sampling_overhead [--repeats 15] [--threads 1]
 
 The denoiser hands out a ready tensor, so that only the loop is measured; noise is ready too, except in the
 rows that say Brownian, where k-diffusion draws it as it does by default. Runs of 20 and 40 steps are timed in
@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import platform
 import statistics
 import sys
 import time
@@ -27,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.timing import Cell, Report
 from sfumato.registries import Registries
 from sfumato.sampling import SamplingContext
 from sfumato_samplers import plugin
@@ -34,7 +33,6 @@ from sfumato_samplers import plugin
 STEPS = (20, 40)
 SHAPE = (1, 16, 16, 16)
 STOCHASTIC = ("euler_ancestral", "dpmpp_sde", "dpmpp_2m_sde")
-RESULT = Path(__file__).parent / "results" / "sampling_overhead.json"
 
 Run = Callable[[list[float]], Tensor]
 
@@ -102,7 +100,7 @@ def microseconds_a_step(run: Run, repeats: int) -> float:
     return statistics.median(differences) * 1e6
 
 
-def measure(repeats: int) -> list[dict[str, float | str]]:
+def measure(repeats: int) -> list[dict[str, Cell]]:
     generator = torch.Generator().manual_seed(0)
     x, target = (torch.randn(SHAPE, generator=generator) for _ in range(2))
     peer = k_diffusion_sampling()
@@ -115,7 +113,7 @@ def measure(repeats: int) -> list[dict[str, float | str]]:
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchsde remarks on rounding of the interval's ends
         return [
-            {"sampler": name, "runner": runner, "us_per_step": round(microseconds_a_step(run, repeats), 1)}
+            {"sampler": name, "runner": runner, "CPU us a step": round(microseconds_a_step(run, repeats), 1)}
             for (name, runner), run in runs.items()
         ]
 
@@ -128,23 +126,16 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    rows = measure(arguments.repeats)
-    print("| sampler | runner | CPU us a step |\n| --- | --- | ---: |")
-    for row in rows:
-        print(f"| {row['sampler']} | {row['runner']} | {row['us_per_step']} |")
-    RESULT.parent.mkdir(exist_ok=True)
     setting = {
-        "latents": list(SHAPE),
+        "latents": "x".join(map(str, SHAPE)),
         "dtype": "float32",
         "threads": arguments.threads,
         "repeats": arguments.repeats,
-    }
-    versions = {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
         "k-diffusion": version("k-diffusion"),
     }
-    RESULT.write_text(json.dumps({"setting": setting, "versions": versions, "rows": rows}, indent=2) + "\n")
+    aim = "Euler 60 us or less, DPM++ 2M 80 us or less"
+    title = "What the sampling loop costs beside the model"
+    Report("sampling_overhead", title, aim, setting, measure(arguments.repeats)).finish()
 
 
 if __name__ == "__main__":

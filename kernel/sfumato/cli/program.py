@@ -1,11 +1,12 @@
-"""The `sfumato` program: the command line in a process of its own, which a garbage collector only slows down."""
+"""The `sfumato` program: the command line in a process of its own, with little for a garbage collector to do."""
 
 from __future__ import annotations
 
 import gc
 
 OBJECTS_BEFORE_COLLECTION = 50_000
-"""Importing makes hundreds of thousands of objects that stay; Python's 700 would look at them again and again."""
+"""Importing makes hundreds of thousands of objects that stay: Python's 700 would go through them again and
+again."""
 
 
 def run() -> int:
