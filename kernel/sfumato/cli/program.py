@@ -1,4 +1,4 @@
-"""The `sfumato` program: the command line in a process of its own, with little for a garbage collector to do."""
+"""The `sfumato` program: the command line in a process of its own, tuned for a short life."""
 
 from __future__ import annotations
 
