@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from sfumato.text import writable
+
 SEED_LIMIT = 2**32
 RANDOM_SEED = -1
 
@@ -127,9 +129,8 @@ class GenerationRequest(BaseModel):
 
     @field_validator("prompt", "negative_prompt")
     @classmethod
-    def _without_unwritable_text(cls, text: str) -> str:
-        """Drop what no file format or tokenizer can carry: NUL and lone surrogates (undecodable bytes)."""
-        return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+    def _writable(cls, text: str) -> str:
+        return writable(text)
 
     @property
     def image_total(self) -> int:
