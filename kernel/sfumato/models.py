@@ -171,6 +171,9 @@ class LoadedModel(Protocol):
     info: ModelInfo
     latent_format: LatentFormat
     device: str
+    files: Mapping[str, Sequence[Path]]
+    """The files each part was read from, by kind of part, the checkpoint's own among them: a change of any
+    makes this model out of date."""
 
     def noise_schedule(self, width: int, height: int, options: Mapping[str, Any]) -> NoiseSchedule:
         """The noise levels for pictures of this size in pixels."""
@@ -194,8 +197,12 @@ class LoadedModel(Protocol):
         """Pixels [b, 3, H, W] in 0..1 to latents [b, c, h, w]."""
         ...
 
-    def working_memory(self, width: int, height: int, batch_size: int, options: Mapping[str, Any]) -> int:
-        """Bytes needed beyond the weights at the peak, estimated from sizes alone."""
+    def sampling_memory(self, width: int, height: int, batch_size: int, options: Mapping[str, Any]) -> int:
+        """Bytes `denoise` needs beyond the weights for so many latents at once, estimated from sizes alone."""
+        ...
+
+    def decoding_memory(self, width: int, height: int, batch_size: int) -> int:
+        """Bytes `decode` needs beyond the weights for so many latents at once, estimated from sizes alone."""
         ...
 
 

@@ -42,6 +42,7 @@ class GaussianModel:
         self.info = info
         self.placement = placement
         self.device = placement.device
+        self.files: Mapping[str, Sequence[Path]] = {"transformer": (info.path,)}
         self.encoded: list[Any] = []
         self.batches: list[int] = []
 
@@ -67,8 +68,11 @@ class GaussianModel:
     def encode(self, pixels: Tensor) -> Tensor:
         return torch.nn.functional.avg_pool2d(pixels.sub(0.5).mul(4), 8)
 
-    def working_memory(self, width: int, height: int, batch_size: int, options: Mapping[str, Any]) -> int:
+    def sampling_memory(self, width: int, height: int, batch_size: int, options: Mapping[str, Any]) -> int:
         return width * height * batch_size * BYTES_A_PIXEL
+
+    def decoding_memory(self, width: int, height: int, batch_size: int) -> int:
+        return 3 * width * height * batch_size * BYTES_A_PIXEL
 
 
 class GaussianFamily:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from sfumato.models import ModelInfo, Placement
-from sfumato_engine.guidance import SMALL_WORK, Guidance, guided, passes_side_by_side
+from sfumato_engine.batching import SMALL_WORK, passes_side_by_side
+from sfumato_engine.guidance import Guidance, guided
 
 from .gaussian_model import GaussianModel
 

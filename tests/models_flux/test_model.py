@@ -108,9 +108,11 @@ def test_pixels_stay_in_bounds_and_latents_scale_back_and_forth(model: FluxModel
 
 
 def test_memory_grows_with_pictures_and_pixels(model: FluxModel) -> None:
-    one = model.working_memory(512, 512, 1, {})
-    assert model.working_memory(512, 512, 3, {}) == 3 * one
-    assert model.working_memory(1024, 1024, 1, {}) > 3 * one
+    sampling = model.sampling_memory(512, 512, 1, {})
+    assert model.sampling_memory(512, 512, 3, {}) == 3 * sampling
+    assert model.sampling_memory(1024, 1024, 1, {}) > 3 * sampling
+    decoding = model.decoding_memory(512, 512, 1)
+    assert model.decoding_memory(1024, 1024, 3) == 12 * decoding
 
 
 def test_every_option_explains_itself() -> None:

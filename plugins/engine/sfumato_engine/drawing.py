@@ -17,8 +17,8 @@ from sfumato.records import GenerationResult, ImageRecord
 from sfumato.tasks import TaskContext
 from sfumato_engine import file_names
 from sfumato_engine.background import in_background
+from sfumato_engine.batching import decoded_side_by_side
 from sfumato_engine.device import device_label
-from sfumato_engine.guidance import is_small
 from sfumato_engine.memory import memory_errors_explained
 from sfumato_engine.noise import ImageNoise
 from sfumato_engine.png import PARAMETERS, STORY, encode_png
@@ -129,13 +129,9 @@ class Drawing:
 
 
 def decoded(model: LoadedModel, latents: Tensor) -> Iterator[Tensor]:
-    """The pictures of latents [b, c, h, w], each uint8 [H, W, 3] on the CPU.
-
-    Small ones are decoded together; large ones one by one, so that the first is saved early and the peak of
-    memory does not grow with the batch.
-    """
-    together = is_small(latents.shape[0] * latents.shape[2] * latents.shape[3])
-    for part in latents.split(len(latents) if together else 1):
+    """The pictures of latents [b, c, h, w], each uint8 [H, W, 3] on the CPU."""
+    b, _, h, w = latents.shape
+    for part in latents.split(decoded_side_by_side(b, b * h * w)):
         pixels = model.decode(part).mul(255).round_().clamp_(0, 255).to(torch.uint8)
         yield from pixels.permute(0, 2, 3, 1).contiguous().cpu()
 

@@ -12,7 +12,9 @@ import torch
 
 from sfumato.errors import BadInput, OutOfMemory
 from sfumato.models import LoadedModel
+from sfumato_engine.batching import decoded_side_by_side, passes_side_by_side
 from sfumato_engine.resolution import ResolvedRequest
+from sfumato_engine.settings import CfgBatching
 
 CGROUP = Path("/sys/fs/cgroup")
 """Where Linux states the limits of a container, which `psutil` does not know."""
@@ -58,11 +60,30 @@ def container_memory(folder: Path = CGROUP) -> DeviceMemory | None:
     return DeviceMemory(int(limit) - in_use, int(limit))
 
 
-def check_memory(model: LoadedModel, resolved: ResolvedRequest, passes: int) -> None:
-    """Refuse what the device cannot hold, before anything is allocated.
+def working_memory(
+    model: LoadedModel, resolved: ResolvedRequest, choice: CfgBatching, size: tuple[int, int, int]
+) -> int:
+    """Bytes needed beyond the weights at the peak of sampling or decoding, whichever is more.
 
     Args:
-        passes: Model evaluations done side by side for one picture (2 for CFG in one batch).
+        choice: How the passes of CFG are batched.
+        size: Width and height in pixels, batch size.
+    """
+    width, height, batch_size = size
+    positions = batch_size * width * height // model.latent_format.pixels_per_latent**2
+    passes = passes_side_by_side(choice, resolved.cfg_scale, positions)
+    decoded = decoded_side_by_side(batch_size, positions)
+    return max(
+        model.sampling_memory(width, height, batch_size * passes, resolved.model_options),
+        model.decoding_memory(width, height, decoded),
+    )
+
+
+def check_memory(model: LoadedModel, resolved: ResolvedRequest, choice: CfgBatching) -> None:
+    """Refuse what the device cannot hold, before any work on the picture begins.
+
+    Args:
+        choice: How the passes of CFG are batched.
 
     Raises:
         BadInput: it could never fit this device.
@@ -70,7 +91,7 @@ def check_memory(model: LoadedModel, resolved: ResolvedRequest, passes: int) -> 
     """
 
     def need(width: int, height: int, batch_size: int) -> int:
-        return model.working_memory(width, height, batch_size * passes, resolved.model_options)
+        return working_memory(model, resolved, choice, (width, height, batch_size))
 
     width, height = resolved.size
     batch_size = resolved.request.batch_size

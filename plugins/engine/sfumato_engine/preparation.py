@@ -8,9 +8,10 @@ from typing import Any
 from sfumato.events import PhaseStarted
 from sfumato.models import LoadedModel, Placement
 from sfumato.tasks import TaskContext
+from sfumato_engine.batching import passes_side_by_side
 from sfumato_engine.conditioning import condition
 from sfumato_engine.device import placement
-from sfumato_engine.guidance import Guidance, passes_side_by_side
+from sfumato_engine.guidance import Guidance
 from sfumato_engine.memory import check_memory
 from sfumato_engine.model_manager import ModelManager, identity
 from sfumato_engine.option_roles import encoding_options, part_dtypes
@@ -50,7 +51,7 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
     shape = latent_shape(resolved, model)
     batch_size = resolved.request.batch_size
     passes = passes_side_by_side(settings.cfg_batching, resolved.cfg_scale, batch_size * shape[1] * shape[2])
-    check_memory(model, resolved, passes)
+    check_memory(model, resolved, settings.cfg_batching)
     context.events.emit(PhaseStarted(phase="encoding"))
     positive, negative = encoded_prompts(resolved, model, where, manager)
     guidance = Guidance(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sfumato.errors import CheckpointError
 from sfumato.library import ModelLibrary
-from sfumato.models import CheckpointHeader, ModelInfo, PartInfo, Placement
+from sfumato.models import CheckpointHeader, ModelInfo, PartInfo, Placement, TensorInfo
 from sfumato_models_flux import diffusers_keys
 from sfumato_models_flux.config import FluxConfig
 from sfumato_models_flux.detection import TRANSFORMER, StoredTransformer, find_transformer, read_config
@@ -38,6 +38,16 @@ class FoundParts:
     clip_tokenizer: Path
     t5_tokenizer: Path
 
+    @property
+    def files(self) -> dict[str, tuple[Path, ...]]:
+        """The files that hold them, by kind; a tokenizer's are all in its folder."""
+        parts = (self.autoencoder, self.clip, self.t5)
+        tokenizers = {CLIP_TOKENIZER: self.clip_tokenizer, T5_TOKENIZER: self.t5_tokenizer}
+        return {part.kind: files_of(part.header, part.stored.values()) for part in parts} | {
+            kind: tuple(sorted(path for path in folder.iterdir() if path.is_file()))
+            for kind, folder in tokenizers.items()
+        }
+
 
 def load(info: ModelInfo, library: ModelLibrary, placement: Placement) -> FluxModel:
     """Build the model.
@@ -63,7 +73,13 @@ def load(info: ModelInfo, library: ModelLibrary, placement: Placement) -> FluxMo
         loader.prompts(found),
         latent_format(found.autoencoder, autoencoder.config, header.metadata),
         read_scaling(found.autoencoder, header.metadata),
+        files={TRANSFORMER: files_of(header, stored.tensors.values()), **found.files},
     )
+
+
+def files_of(header: CheckpointHeader, tensors: Iterable[TensorInfo]) -> tuple[Path, ...]:
+    """The files that hold these tensors of a checkpoint."""
+    return tuple(sorted({info.file or header.path for info in tensors}))
 
 
 def find_parts(info: ModelInfo, finder: PartFinder, config: FluxConfig) -> FoundParts:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -40,6 +42,7 @@ class FluxModel:
         prompts: PromptEncoder,
         latent_format: LatentFormat,
         scaling: LatentScaling,
+        files: Mapping[str, Sequence[Path]] = MappingProxyType({}),
     ) -> None:
         self.info = info
         self.transformer = transformer
@@ -47,6 +50,7 @@ class FluxModel:
         self.prompts = prompts
         self.latent_format = latent_format
         self.scaling = scaling
+        self.files = files
         self.device = str(transformer.img_in.weight.device)
         self._rotary: OrderedDict[tuple[int, int, int], Tensor] = OrderedDict()
         self._checked: tuple[Mapping[str, Any], FluxOptions] | None = None
@@ -113,21 +117,25 @@ class FluxModel:
         raw = self.autoencoder.encode((pixels * 2 - 1).to(self._autoencoder_dtype))
         return self.scaling.to_model(raw.float())
 
-    def working_memory(
+    def sampling_memory(
         self, width: int, height: int, batch_size: int, options: Mapping[str, Any] | FluxOptions
     ) -> int:
-        """Bytes at the peak of sampling or decoding, whichever is more."""
+        """Bytes at the peak of the transformer: one block's intermediates."""
         config = self.transformer.config
         dtype = self.transformer.img_in.weight.dtype
         tokens = self._tokens(width, height) + self._t5_length(self._options(options))
         # At its peak a single block holds the stream, its projections and two copies for the MLP; queries and
         # keys are rotated in float32.
         a_token = dtype.itemsize * (8 * config.hidden_size + 3 * config.mlp_size) + 16 * config.hidden_size
+        return batch_size * tokens * a_token
+
+    def decoding_memory(self, width: int, height: int, batch_size: int) -> int:
+        """Bytes at the peak of the decoder: its last level."""
         # At full size the decoder holds, with what convolutions need, five maps of the next level's width.
         sizes = self.autoencoder.config
         channels = sizes.base_channels * sizes.channel_multipliers[min(1, len(sizes.channel_multipliers) - 1)]
         a_pixel = 5 * channels * self._autoencoder_dtype.itemsize
-        return batch_size * max(tokens * a_token, width * height * a_pixel)
+        return batch_size * width * height * a_pixel
 
     def _options(self, options: Mapping[str, Any] | FluxOptions) -> FluxOptions:
         if isinstance(options, FluxOptions):
