@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,38 @@ def test_processes_saving_into_one_folder_never_share_a_number(tmp_path: Path) -
     numbers = [name.partition("-")[0] for name in names(tmp_path)]
     assert numbers == [f"{number:05d}" for number in range(1, 41)]
     assert all(path.stat().st_size == 10 for path in tmp_path.iterdir())
+
+
+def test_a_late_claim_on_a_number_just_published_ends_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Late lists the empty folder, Early publishes number 1, Late claims 1, Early ends, Late sees its error."""
+    list_folder, replace = os.listdir, os.replace
+    published, claimed = threading.Event(), threading.Event()
+    early = threading.Thread(target=lambda: PictureFolder(tmp_path).save(b"early", "early"), name="early")
+    listings = iter((early.start, claimed.set))
+
+    def listing(path: Path) -> list[str]:
+        entries = list_folder(path)
+        if threading.current_thread() is early:
+            return entries
+        next(listings, lambda: None)()
+        if not claimed.is_set():
+            assert published.wait(10)
+            return entries
+        early.join(10)
+        return list_folder(path)
+
+    def publish(part: Path, final: Path) -> None:
+        replace(part, final)
+        if threading.current_thread() is early:
+            published.set()
+            assert claimed.wait(10)
+
+    monkeypatch.setattr(os, "listdir", listing)
+    monkeypatch.setattr(os, "replace", publish)
+    assert PictureFolder(tmp_path).save(b"late", "late").name == "00002-late.png"
+    assert names(tmp_path) == ["00001-early.png", "00002-late.png"]
 
 
 FULL_DISK = """

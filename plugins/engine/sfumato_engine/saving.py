@@ -51,8 +51,9 @@ class PictureFolder:
             try:
                 _write_through(part, content)
                 os.replace(part, final)
-            finally:
+            except BaseException:  # only then: once renamed, the part's name may be another's claim
                 part.unlink(missing_ok=True)
+                raise
             return final
 
     def _claim(self) -> tuple[int, Path]:
@@ -64,9 +65,9 @@ class PictureFolder:
                 part.touch(exist_ok=False)
             except FileExistsError:
                 continue
-            # Whoever published this number since we looked did so while holding the claim that is now ours.
+            # Whoever published this number since we looked held the claim then: ours came too late.
             if any(entry.startswith((f"{number:05d}-", f"{number:05d}.")) for entry in os.listdir(self.path)):
-                part.unlink()
+                part.unlink(missing_ok=True)
                 continue
             return number, part
 
