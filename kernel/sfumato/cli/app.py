@@ -90,9 +90,8 @@ def global_options(
     ] = False,
 ) -> None:
     """Sfumato: a studio for diffusion image generation."""
-    if verbose:
-        level = logging.DEBUG if verbose > 1 else logging.INFO
-        logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    output.log_to_stderr(level, "%(levelname)s %(name)s: %(message)s" if verbose else "%(message)s")
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -104,6 +103,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 failed, 2 bad input, 130 cancelled.
     """
+    _open_closed_streams()
     _write_any_text()
     session = Session()
     try:
@@ -117,10 +117,20 @@ def main(args: Sequence[str] | None = None) -> int:
         code = error.exit_code
     except KeyboardInterrupt:
         code = Cancelled.exit_code
+    except OSError as error:
+        output.report_error(SfumatoError("The system refused something.", why=f"{error}."))
+        code = 1
     except Exception as error:
         output.report_bug(error, with_traceback=session.verbose > 0)
         code = 1
     return _closed_quietly(code)
+
+
+def _open_closed_streams() -> None:
+    """A program started without a standard stream (`<&-`, some services) finds an empty one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open to the end
 
 
 def _write_any_text() -> None:
@@ -131,11 +141,12 @@ def _write_any_text() -> None:
 
 
 def _closed_quietly(code: int) -> int:
-    """Flush stdout; when its reader is gone, keep the interpreter from complaining about it at exit."""
+    """Flush stdout; when its reader is gone or its disk full, nothing more is tried at exit."""
     try:
         sys.stdout.flush()
     except OSError as error:
         if error.errno != errno.EPIPE:
-            return code or 1
+            output.report_error(SfumatoError("Not all could be written.", why=f"{error.strerror}."))
+            code = code or 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code

@@ -71,7 +71,7 @@ def _command_function(studio: Studio) -> Callable[..., None]:
         chosen = chosen_fields(options, values)
         texts = collect_prompts(prompts or [], file)
         requests = [_request(studio, text, chosen) for text in texts]
-        generate_all(studio, requests, output_folder=out, as_json=as_json)
+        generate_all(studio, requests, output_folder=out and out.expanduser(), as_json=as_json)
 
     return _with_parameters(generate, list(options.values()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sfumato.cli.output import print_json, say
 from sfumato.cli.progress import progress_display
-from sfumato.errors import Cancelled
+from sfumato.errors import Cancelled, SfumatoError
 from sfumato.events import CancelToken, Event, ImageSaved
 
 if TYPE_CHECKING:
@@ -25,11 +26,13 @@ JSON_FIELDS = ("path", "seed", "width", "height", "infotext")
 class PicturePrinter:
     """Prints the path, or a JSON object, of every picture as soon as it is saved.
 
-    A reader that closes the pipe ends the printing, not the work: the pictures were asked for.
+    A reader that closes the pipe ends the printing, not the work: the pictures were asked for. So does output
+    that cannot be written; `failure` tells why.
     """
 
     def __init__(self, *, as_json: bool) -> None:
         self.count = 0
+        self.failure: OSError | None = None
         self._as_json = as_json
         self._closed = False
 
@@ -40,8 +43,9 @@ class PicturePrinter:
         if not self._closed:
             try:
                 self._print(event.image)
-            except BrokenPipeError:
+            except OSError as error:
                 self._closed = True
+                self.failure = None if error.errno == errno.EPIPE else error
 
     def _print(self, image: ImageRecord) -> None:
         if self._as_json:
@@ -57,7 +61,8 @@ def generate_all(
 
     Raises:
         Cancelled: the user pressed Ctrl-C; the message counts the pictures that were kept.
-        SfumatoError: a request could not be done; the pictures made before are kept.
+        SfumatoError: a request could not be done, or the paths could not be written to stdout; the pictures
+            made before are kept.
     """
     printer = PicturePrinter(as_json=as_json)
     cancel = CancelToken()
@@ -76,6 +81,12 @@ def generate_all(
     except Cancelled as cancelled:
         plural = "picture was" if printer.count == 1 else "pictures were"
         raise Cancelled("Cancelled.", hint=f"{printer.count} finished {plural} kept.") from cancelled
+    if printer.failure:
+        raise SfumatoError(
+            "The pictures are saved, but not all their paths could be written to the output.",
+            why=f"{printer.failure.strerror}.",
+            hint="Look for them in the output folder.",
+        )
 
 
 @contextmanager

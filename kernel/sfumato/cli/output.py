@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +28,7 @@ def _plain(value: Any) -> Any:
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table: ruled and wrapped in a terminal, aligned columns of plain text anywhere else."""
-    shown = [[printable(cell) for cell in row] for row in rows]
+    shown = [[_one_line(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_ruled(headers, shown)
         return
@@ -76,9 +77,27 @@ def report_bug(error: BaseException, *, with_traceback: bool) -> None:
     say(f"Error: {type(error).__name__}: {error}\nThis is a bug in Sfumato or in a plugin.{advice}")
 
 
+class PrintableFormatter(logging.Formatter):
+    """Log lines that cannot drive the terminal either: they quote plugins and files."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
+def log_to_stderr(level: int, form: str) -> None:
+    """Show log messages from `level` up, each in the given form."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter(form))
+    logging.basicConfig(level=level, handlers=[handler])
+
+
 def printable(text: str) -> str:
     """Text that cannot drive the terminal: control characters are shown as escapes."""
     return "".join(char if char.isprintable() or char in "\n\t" else _escaped(char) for char in text)
+
+
+def _one_line(text: str) -> str:
+    return printable(text).replace("\n", "\\n")
 
 
 def _escaped(char: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 
 OBJECTS_BEFORE_COLLECTION = 50_000
 """Importing makes hundreds of thousands of objects that stay: Python's 700 would go through them again and
@@ -21,4 +22,5 @@ def run() -> int:
     try:
         return main()
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to stop, and torch would tell of it
         gc.freeze()  # or the end of the interpreter goes through every object of torch: 0.3 s for nothing

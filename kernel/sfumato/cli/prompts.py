@@ -14,7 +14,7 @@ def collect_prompts(arguments: list[str], file: Path | None) -> list[str]:
     """All prompts, the arguments first; piped input is read for the argument '-' or when nothing is given.
 
     Raises:
-        BadInput: there is no prompt, or the file cannot be read.
+        BadInput: there is no prompt, or what should be read is no text.
     """
     prompts: list[str] = []
     for argument in arguments:
@@ -38,17 +38,21 @@ def _prompt_lines(text: str) -> list[str]:
 
 
 def _read_stdin() -> str:
-    """Bytes that are no UTF-8 are replaced."""
-    return sys.stdin.buffer.read().decode("utf-8-sig", "replace")
+    return _as_text(sys.stdin.buffer.read(), "The input")
+
+
+def _as_text(content: bytes, source: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(
+            f"{source} is not text in UTF-8.", why=f"{error}.", hint="Save it as UTF-8."
+        ) from error
 
 
 def _read_file(file: Path) -> str:
     try:
-        return file.expanduser().read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"'{file}' is not text in UTF-8.", why=f"{error}.", hint="Save it as UTF-8."
-        ) from error
+        return _as_text(file.expanduser().read_bytes(), f"'{file}'")
     except OSError as error:
         raise BadInput(
             f"'{file}' cannot be read.", why=f"{error.strerror}.", hint="Check the path."

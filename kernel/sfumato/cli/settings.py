@@ -41,8 +41,7 @@ def list_settings(context: typer.Context, as_json: AsJson = False) -> None:
     else:
         rows = [(key, as_text(in_force.get(key)), str(in_force.where(key))) for key in keys]
         print_table(("key", "value", "from"), rows)
-    for problem in in_force.problems:
-        report_error(problem)
+    _end_with_problems(in_force)
 
 
 @group.command("get")
@@ -55,6 +54,7 @@ def get_setting(context: typer.Context, key: Key, as_json: AsJson = False) -> No
         print_json(_described(in_force, key))
     else:
         print(printable(as_text(in_force.get(key))))
+    _end_with_problems(in_force)
 
 
 @group.command("set")
@@ -91,11 +91,20 @@ def where_setting(
         print_json({"file": str(in_force.file)} if key is None else _described(in_force, key))
     else:
         print(printable(str(in_force.file if key is None else in_force.where(key))))
+    _end_with_problems(in_force)
 
 
 def _settings(context: typer.Context) -> Settings:
     session: Session = context.obj
     return session.studio(lenient=True).settings
+
+
+def _end_with_problems(in_force: Settings) -> None:
+    """What was printed holds, but part of it is defaults in place of what cannot be read: not a success."""
+    for problem in in_force.problems:
+        report_error(problem)
+    if in_force.problems:
+        raise typer.Exit(in_force.problems[0].exit_code)
 
 
 def _described(in_force: Settings, key: str) -> dict[str, Any]:

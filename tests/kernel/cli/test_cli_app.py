@@ -68,3 +68,26 @@ def test_any_file_name_can_be_told_in_any_encoding(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
     assert "\\u65e5" in done.stderr
+
+
+def run_with(redirection: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a shell that redirects its streams."""
+    script = f'exec "$0" "$@" {redirection}'
+    command = ["sh", "-c", script, sys.executable, "-c", RUN, *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+@pytest.mark.parametrize("words", [["models"], ["settings", "--json"], ["--version"], ["--help"]])
+def test_output_that_cannot_be_written_is_an_error_but_no_bug(words: list[str]) -> None:
+    done = run_with("> /dev/full", *words)
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "bug" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-"])
+def test_a_closed_stream_is_an_empty_one(redirection: str) -> None:
+    assert run_with(redirection, "settings").returncode == 0
+    assert run_with(redirection, "settings", "get", "no.such").returncode == 2

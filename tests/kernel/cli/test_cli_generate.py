@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -177,3 +180,32 @@ def test_control_characters_do_not_reach_the_terminal(sfumato: Sfumato) -> None:
     outcome = sfumato("generate", "apple", "--model", "\x1b[31mred", "--tiny-hue", "1")
     assert outcome.code == 2
     assert "\x1b" not in outcome.err
+
+
+def test_prompts_that_are_no_text_are_refused(settings_file: Path, tmp_path: Path) -> None:
+    program = "import sys; from sfumato.cli import main; sys.exit(main(['generate', '-']))"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, input=b"a \xff cat", capture_output=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert b"not text in UTF-8" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+def test_paths_that_cannot_be_printed_are_told_and_the_pictures_kept(
+    settings_file: Path, tmp_path: Path
+) -> None:
+    program = "import sys; from sfumato.cli import main; sys.exit(main(['generate', 'a', 'b', '--out', 'o']))"
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            env=environ,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert "pictures are saved" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(list((tmp_path / "o").iterdir())) == 2

@@ -78,3 +78,16 @@ def test_a_broken_file_stops_generate_with_its_line(sfumato: Sfumato, settings_f
     outcome = sfumato("generate", "apple")
     assert outcome.code == 2
     assert "line 1" in outcome.err
+
+
+@pytest.mark.parametrize("words", [["get", "general.default_model"], ["where"], ["list"], ["--json"]])
+def test_defaults_in_place_of_a_broken_file_are_no_success(
+    sfumato: Sfumato, settings_file: Path, words: list[str]
+) -> None:
+    before = settings_file.read_text()
+    assert sfumato("settings", *words).code == 0
+    settings_file.write_text(before + "[tiny\n")
+    outcome = sfumato("settings", *words)
+    assert outcome.code == 2
+    assert outcome.out
+    assert "is not valid TOML" in outcome.err
