@@ -7,7 +7,8 @@ understood by a registered model family.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
 }
 """Sub-folders of a model folder: our name first, then the names ComfyUI, A1111 and Forge use."""
 
+GGUF_SUFFIX = ".gguf"
 PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
 
@@ -67,7 +69,7 @@ class ModelLibrary:
         found: list[ModelInfo] = []
         for entry in self._registries.models:
             self._collect(Path(entry.target), found, entry)
-        for path in self._candidates():
+        for path in _each_once(self._candidates()):
             self._collect(path, found)
         return found
 
@@ -160,33 +162,44 @@ class ModelLibrary:
             )
             if claimed:
                 return _instance(entry)
+        raise self._unreadable(path)
+
+    def _unreadable(self, path: Path) -> CheckpointError:
+        """The error for a file or folder that no weight format claims."""
+        readable = ", ".join(self._suffixes()) or "none"
+        markers = " or ".join(self._markers()) or "a model index"
         if path.is_dir():
-            markers = [e.info.folder_marker for e in self._registries.weight_formats if e.info.folder_marker]
-            raise CheckpointError(
+            return CheckpointError(
                 f"The folder '{path}' is not a model.",
-                why=f"It has no {' or '.join(markers) or 'model index'}.",
+                why=f"It has no {markers}.",
+                hint=f"Name the folder that has it, or one file ({readable}).",
+            )
+        if _suffix(path) == GGUF_SUFFIX:
+            return CheckpointError(
+                f"'{path.name}' cannot be read.",
+                why="No installed plugin reads GGUF files yet.",
+                hint="Get the model as .safetensors.",
             )
         if _suffix(path) in PICKLE_SUFFIXES:
-            raise CheckpointError(
+            return CheckpointError(
                 f"'{path.name}' is refused.",
                 why="Pickle checkpoints can run any program when they are opened.",
                 hint="Get the model as .safetensors, or convert it with a tool you trust.",
             )
-        raise CheckpointError(
+        return CheckpointError(
             f"'{path.name}' is not a weights file.",
-            hint=f"Readable: {', '.join(self._suffixes()) or 'none'}.",
+            hint=f"Readable: {readable}, and a folder with {markers}.",
         )
 
     def files(self, folder: str) -> list[Path]:
-        """Weight files below every model folder's sub-folder of that kind, sorted by name."""
-        suffixes = self._suffixes()
-        found = {
-            path.resolve()
-            for base in self.folders(folder)
-            for path in base.rglob("*")
-            if _suffix(path) in suffixes and path.is_file()
-        }
-        return sorted(found)
+        """Weight files below every model folder's sub-folder of that kind, sorted by path.
+
+        Links keep their own path and name; a file that several paths lead to comes once. GGUF files come too,
+        whether a plugin reads them or not: who looks for a file is told why it is not taken.
+        """
+        suffixes = (*self._suffixes(), GGUF_SUFFIX)
+        paths = (path for base in self.folders(folder) for path in _walk(base))
+        return _each_once(sorted(path for path in paths if _suffix(path) in suffixes))
 
     def folders(self, folder: str) -> list[Path]:
         """The existing sub-folders of that kind; raises `KeyError` for a kind not in `FOLDERS`."""
@@ -198,19 +211,40 @@ class ModelLibrary:
         return self._hashes.sha256(path)
 
     def _candidates(self) -> list[Path]:
-        files = [path for folder in ("checkpoints", "diffusion_models") for path in self.files(folder)]
-        markers = [e.info.folder_marker for e in self._registries.weight_formats if e.info.folder_marker]
-        model_folders = {
-            path.parent.resolve()
-            for base in self.folders("checkpoints") + self.folders("diffusion_models")
-            for marker in markers
-            for path in base.rglob(marker)
-        }
-        inside = [file for file in files if any(folder in file.parents for folder in model_folders)]
-        return sorted(model_folders) + [file for file in files if file not in inside]
+        """Model folders, then the weight files outside of them; links come beside what they lead to."""
+        bases = self.folders("checkpoints") + self.folders("diffusion_models")
+        paths = [path for base in bases for path in _walk(base)]
+        suffixes, markers = (*self._suffixes(), GGUF_SUFFIX), self._markers()
+        folders = {path.parent for path in paths if path.name in markers}
+        files = [path for path in paths if _suffix(path) in suffixes and folders.isdisjoint(path.parents)]
+        return sorted(folders) + sorted(files)
+
+    def _markers(self) -> list[str]:
+        return [e.info.folder_marker for e in self._registries.weight_formats if e.info.folder_marker]
 
     def _suffixes(self) -> tuple[str, ...]:
         return tuple(suffix for entry in self._registries.weight_formats for suffix in entry.info.suffixes)
+
+
+def _walk(base: Path) -> Iterator[Path]:
+    """All files below a folder, also through links; no folder is entered twice, so circles of links end."""
+    entered: set[str] = set()
+    for folder, folders, files in os.walk(base, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders.sort()
+        yield from (Path(folder, name) for name in files if os.path.isfile(Path(folder, name)))
+
+
+def _each_once(paths: Iterable[Path]) -> list[Path]:
+    """The first of the paths that lead to each file or folder."""
+    first: dict[Path, Path] = {}
+    for path in paths:
+        first.setdefault(path.resolve(), path)
+    return list(first.values())
 
 
 def _suffix(path: Path) -> str:

@@ -45,6 +45,42 @@ def test_folders_of_other_programs_are_searched_too(tmp_path: Path, folder: str)
     assert [model.name for model in library_of(tmp_path).models()] == ["mine"]
 
 
+def test_links_to_files_without_an_ending_are_models_under_their_own_names(tmp_path: Path) -> None:
+    blob = tmp_path / "blobs" / "0a1b2c"
+    write_transformer(TinyFlux(), blob)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "nice.safetensors").symlink_to(blob)
+    library = library_of(tmp_path)
+    assert [model.name for model in library.models()] == ["nice"]
+    assert library.find("nice").path == tmp_path / "checkpoints" / "nice.safetensors"
+
+
+def test_a_file_and_a_link_to_it_are_one_model_that_answers_to_both_names(root: Path) -> None:
+    (root / "checkpoints" / "nice.safetensors").symlink_to(root / "checkpoints" / "tiny.safetensors")
+    library = library_of(root)
+    assert len(library.models()) == 1
+    assert {library.find(name).path.stem for name in ("tiny", "nice")} == {"tiny", "nice"}
+
+
+def test_linked_folders_are_entered_and_circles_of_links_end(root: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "elsewhere" / "shared"
+    write_transformer(TinyFlux(), shared / "mine.safetensors")
+    (shared / "back").symlink_to(root / "checkpoints")
+    (root / "checkpoints" / "linked").symlink_to(shared)
+    assert library_of(root).files("checkpoints") == [
+        root / "checkpoints" / "linked" / "mine.safetensors",
+        root / "checkpoints" / "tiny.safetensors",
+    ]
+
+
+def test_a_gguf_file_is_a_problem_with_a_way_forward(root: Path) -> None:
+    gguf = write_text(root / "checkpoints" / "flux1-dev-Q4_K.gguf", b"GGUF")
+    library = library_of(root)
+    assert [model.name for model in library.models()] == ["tiny"]
+    assert "GGUF" in library.problems[gguf].why
+    assert "safetensors" in library.problems[gguf].hint
+
+
 def test_an_unknown_name_offers_the_nearest_model(root: Path) -> None:
     with pytest.raises(UnknownName, match="Did you mean tiny"):
         library_of(root).find("tinny")
@@ -83,11 +119,13 @@ def test_weights_of_no_known_family_say_so(tmp_path: Path) -> None:
     [
         ("notes.txt", "not a weights file"),
         ("folder", "has no model_index.json"),
+        ("model.safetensors.index.json", "folder with model_index.json"),
         ("nothing", "no model named"),
     ],
 )
 def test_what_is_no_model_is_refused_by_name(tmp_path: Path, name: str, words: str) -> None:
-    write_text(tmp_path / "notes.txt", b"hello")
+    for file in ("notes.txt", "model.safetensors.index.json"):
+        write_text(tmp_path / file, b"hello")
     (tmp_path / "folder").mkdir()
     with pytest.raises(BadInput, match=words):
         library_of(tmp_path).find(str(tmp_path / name))
