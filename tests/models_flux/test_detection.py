@@ -22,6 +22,7 @@ from ..tiny_models.library import library_of
 
 DEV = FluxConfig()
 SCHNELL = FluxConfig(guidance=False)
+T5_BIAS = "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
 TINY = FluxConfig(16, 64, 2, 1, 2, 32, 48, 4.0, (4, 14, 14), guidance=False)
 
 
@@ -81,16 +82,20 @@ def test_rotary_axes_may_stand_in_the_metadata() -> None:
     assert info.sizes["axes"] == (8, 12, 12)
 
 
-@pytest.mark.parametrize("axes", ["[8, 12]", "[8, 12, 14]", "16", "no", "[-4, 18, 18]"])
+@pytest.mark.parametrize(
+    "axes", ["[8, 12]", "[8, 12, 14]", "16", "no", "[-4, 18, 18]", "[3, 13, 16]", "[4.0, 14, 14]"]
+)
 def test_unusable_rotary_axes_are_an_error(axes: str) -> None:
     with pytest.raises(CheckpointError, match=r"axes|heads"):
         detect(header(TINY, metadata={"sfumato.flux_axes": axes}))
 
 
-@pytest.mark.parametrize("in_channels", [384, 128])
-def test_fill_and_control_models_are_named_but_not_loaded(in_channels: int, tmp_path) -> None:
-    info = detect(header(replace(DEV, in_channels=in_channels)))
-    assert info.variant in ("fill", "control")
+@pytest.mark.parametrize(("in_channels", "variant"), [(384, "fill"), (128, "control")])
+def test_fill_and_control_models_are_named_but_not_loaded(in_channels: int, variant: str, tmp_path) -> None:
+    """They take channels of a picture too, and make those of the latents alone."""
+    wide = changed(header(DEV), "img_in.weight", shape=(3072, in_channels))
+    info = detect(wide)
+    assert (info.variant, info.sizes["latent_channels"]) == (variant, 16)
     with pytest.raises(CheckpointError, match="cannot draw from a prompt alone"):
         FluxFamily().load(info, library_of(tmp_path), Placement())
 
@@ -102,10 +107,16 @@ def test_fill_and_control_models_are_named_but_not_loaded(in_channels: int, tmp_
         "double_stream_modulation_img.lin.weight",
         "txt_in.individual_token_refiner.blocks.0.adaLN_modulation.1.weight",
         "controlnet_blocks.0.weight",
+        "connector.blocks.0.mlp.0.weight",
     ],
 )
 def test_relatives_of_flux_are_left_to_other_families(foreign: str) -> None:
     assert detect(header_of({**expected_shapes(TINY), foreign: (4, 4)})) is None
+
+
+def test_relatives_that_see_no_pooled_text_are_left_to_other_families() -> None:
+    shapes = expected_shapes(TINY)
+    assert detect(header_of({n: s for n, s in shapes.items() if not n.startswith("vector_in.")})) is None
 
 
 @pytest.mark.parametrize(
@@ -126,11 +137,21 @@ def test_other_files_are_not_claimed(shapes) -> None:
     [
         "lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight",
         "transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight",
+        "transformer.single_transformer_blocks.0.attn.to_q.lora.down.weight",
+        "double_blocks.0.processor.qkv_lora1.down.weight",
+        "single_blocks.0.processor.proj_lora.up.weight",
     ],
 )
 def test_a_lora_given_as_a_model_is_told_for_what_it_is(name: str) -> None:
-    with pytest.raises(CheckpointError, match="is a LoRA for Flux, not a model"):
+    with pytest.raises(CheckpointError, match="is a LoRA, not a model"):
         detect(header_of({name: (8, 3072)}))
+
+
+def test_a_lora_is_not_said_to_be_for_flux() -> None:
+    """HunyuanVideo, Chroma and others name their blocks alike."""
+    with pytest.raises(CheckpointError) as caught:
+        detect(header_of({"transformer.double_blocks.0.img_attn_qkv.lora_A.weight": (8, 3072)}))
+    assert "Flux" not in str(caught.value)
 
 
 def test_a_wrong_shape_names_tensor_expected_and_found() -> None:
@@ -196,6 +217,45 @@ def test_any_mixture_of_shapes_is_detected_or_refused(names: set[str], shape: tu
     shapes = {**expected_shapes(TINY), **dict.fromkeys(names, shape)}
     with contextlib.suppress(CheckpointError):
         assert detect(header_of(shapes)) is not None
+
+
+def test_norms_under_the_names_of_newer_comfyui_are_the_same_norms() -> None:
+    renamed = {name.replace("_norm.scale", "_norm.weight"): s for name, s in expected_shapes(TINY).items()}
+    assert detect(header_of(renamed)).sizes == detect(header(TINY)).sizes
+
+
+def test_packed_weights_are_refused_by_the_name_of_their_form_before_any_shape_is_judged() -> None:
+    packed = {n: (4 * s[0], 1) if n.endswith(".weight") else s for n, s in expected_shapes(TINY).items()}
+    marks = {f"{name}.quant_state.bitsandbytes__nf4": (99,) for name in packed if name.endswith(".weight")}
+    with pytest.raises(CheckpointError, match=r"bitsandbytes NF4.*not read yet") as caught:
+        detect(header_of({**packed, **marks}, dtype="U8"))
+    assert "again" not in str(caught.value)
+
+
+def test_an_unknown_packing_is_told_by_its_type_before_any_shape_is_judged() -> None:
+    name = "double_blocks.0.img_attn.qkv.weight"
+    with pytest.raises(CheckpointError, match="wrong type"):
+        detect(changed(header(TINY), name, dtype="U8", shape=(64, 96)))
+
+
+def test_tensors_of_other_parts_are_neither_judged_nor_counted() -> None:
+    """Without a prefix before its names the transformer could be taken for the whole file."""
+    alone = header(TINY)
+    position_ids = {"text_model.embeddings.position_ids": TensorInfo("I64", (1, 77), 0, 616)}
+    scaled_t5 = {"text_encoders.t5xxl.transformer.scaled_fp8": TensorInfo("F8_E4M3", (2,), 616, 618)}
+    t5 = f"text_encoders.t5xxl.transformer.{T5_BIAS}"
+    others = {**position_ids, **scaled_t5, t5: TensorInfo("F32", (32, 64), 618, 618 + 4 * 2048)}
+    info = detect(replace(alone, tensors={**alone.tensors, **others}))
+    assert info.parts[0] == detect(alone).parts[0]
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [{"shift": 0}, {"shift": "x"}, {"use_dynamic_shifting": True, "base_shift": None}],
+)
+def test_an_unusable_scheduler_config_is_an_error_that_names_the_file(scheduler: dict[str, object]) -> None:
+    with pytest.raises(CheckpointError, match=r"scheduler_config\.json.*shift"):
+        detect(header(TINY, configs={"scheduler": scheduler}))
 
 
 def test_scaled_float8_is_refused_rather_than_drawn_wrong() -> None:

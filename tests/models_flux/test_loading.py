@@ -21,6 +21,7 @@ from ..tiny_models import (
     write_tokenizers,
     write_transformer,
 )
+from ..tiny_models.files import save
 
 TINY = TinyFlux()
 
@@ -72,6 +73,16 @@ def test_weights_in_the_compute_type_stay_mapped_from_the_file(tmp_path: Path, d
     model = load(path, tmp_path, Placement(dtype=str(dtype).removeprefix("torch.")))
     for module in modules(model).values():
         assert all(mapped(parameter, path) for parameter in module.parameters())
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux")
+def test_norms_under_the_names_of_newer_comfyui_are_mapped_too(tmp_path: Path) -> None:
+    write_parts(TINY, tmp_path)
+    tensors = {n.replace("_norm.scale", "_norm.weight"): tensor for n, tensor in TINY.transformer().items()}
+    path = save(tmp_path / "x.safetensors", tensors)
+    loaded = load(path, tmp_path).transformer.state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in TINY.transformer().items())
+    assert all(mapped(tensor, path) for tensor in loaded.values())
 
 
 @pytest.mark.parametrize("stored", [torch.float32, torch.float16, torch.float8_e4m3fn])

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from sfumato_models_flux.sources import Shape
 from sfumato_networks.shapes import count_blocks
-
-Shape = tuple[int, ...]
 
 TIME_FEATURES = 256
 """Sinusoids of a time or guidance value."""
 
+PICTURE_CHANNELS = {320: "fill", 64: "control"}
+"""What Flux.1 models see beside the latents, by its channels: a masked picture with its mask, or a sketch."""
+
 
 @dataclass(frozen=True)
 class FluxConfig:
-    """Sizes of a Flux transformer; the defaults are those of Flux.1 dev."""
+    """Sizes of a Flux transformer; the defaults are those of Flux.1 dev.
+
+    ``axes`` shares out a head's features among index, row and column. ``picture_channels``, of `in_channels`,
+    are those of a picture that the model sees beside the latents (see `PICTURE_CHANNELS`).
+
+    Raises ValueError when ``axes`` are not three positive even numbers that add up to a head's features.
+    """
 
     in_channels: int = 64
     hidden_size: int = 3072
@@ -28,6 +36,19 @@ class FluxConfig:
     axes: tuple[int, ...] = (16, 56, 56)
     theta: int = 10_000
     guidance: bool = True
+    picture_channels: int = 0
+
+    def __post_init__(self) -> None:
+        even = len(self.axes) == 3 and all(axis > 0 and axis % 2 == 0 for axis in self.axes)
+        if not even or sum(self.axes) != self.head_size:
+            raise ValueError(
+                f"rotary axes must be three positive even numbers that add up to a head's {self.head_size} "
+                f"features, not {list(self.axes)}"
+            )
+
+    @property
+    def out_channels(self) -> int:
+        return self.in_channels - self.picture_channels
 
     @property
     def head_size(self) -> int:
@@ -42,16 +63,20 @@ class FluxConfig:
         """The sizes that tensors with these names and shapes have; KeyError names one that is not there.
 
         ``axes`` leaves no trace in the weights: unless given, the split of Flux.1 in proportion to the head
-        size is assumed. Raises ValueError where that is impossible.
+        size is assumed. Raises ValueError where sizes cannot be.
         """
         hidden_size, in_channels = shapes["img_in.weight"]
-        head_size = next((shape[0] for name, shape in shapes.items() if name.endswith("query_norm.scale")), 0)
-        if head_size < 1 or hidden_size % head_size:
-            raise ValueError(f"hidden size {hidden_size} is no multiple of the head size {head_size}")
         if "double_blocks.0.img_mlp.0.weight" in shapes:
+            (head_size,) = shapes["double_blocks.0.img_attn.norm.query_norm.scale"]
             mlp_size = shapes["double_blocks.0.img_mlp.0.weight"][0]
         else:
+            (head_size,) = shapes["single_blocks.0.norm.query_norm.scale"]
             mlp_size = shapes["single_blocks.0.linear1.weight"][0] - 3 * hidden_size
+        if head_size < 1 or hidden_size % head_size:
+            raise ValueError(f"hidden size {hidden_size} is no multiple of the head size {head_size}")
+        picture_channels = in_channels - shapes["final_layer.linear.weight"][0]
+        if picture_channels and picture_channels not in PICTURE_CHANNELS:
+            raise ValueError(f"it takes {in_channels} channels and makes {in_channels - picture_channels}")
         return cls(
             in_channels=in_channels,
             hidden_size=hidden_size,
@@ -63,6 +88,7 @@ class FluxConfig:
             mlp_ratio=mlp_size / hidden_size,
             axes=axes or default_axes(head_size),
             guidance="guidance_in.in_layer.weight" in shapes,
+            picture_channels=picture_channels,
         )
 
 
@@ -96,7 +122,7 @@ def _outer_shapes(config: FluxConfig) -> Iterator[tuple[str, Shape]]:
     for name, size in embedders.items():
         yield from _linear(f"{name}.in_layer", size, D)
         yield from _linear(f"{name}.out_layer", D, D)
-    yield from _linear("final_layer.linear", D, config.in_channels)
+    yield from _linear("final_layer.linear", D, config.out_channels)
     yield from _linear("final_layer.adaLN_modulation.1", D, 2 * D)
 
 

@@ -8,23 +8,13 @@ modulation the other way round (scale before shift).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
+
+from sfumato_models_flux.sources import MadeTensors, Shape, Source
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Source:
-    """Which diffusers tensors, stacked along their rows, make up one tensor of the original layout."""
-
-    names: tuple[str, ...]
-    halves_swapped: bool = False
-
 
 _TOP = {
     "img_in": "x_embedder",
@@ -64,10 +54,14 @@ _SINGLE = {
 _SINGLE_NORMS = {"norm.query_norm": "attn.norm_q", "norm.key_norm": "attn.norm_k"}
 
 
-def is_diffusers_flux(names: Iterable[str]) -> bool:
-    """Whether tensors of these names are a Flux transformer as diffusers writes it."""
-    found = set(names)
-    return "x_embedder.weight" in found and any(n.startswith("single_transformer_blocks.0.") for n in found)
+def is_diffusers_flux(names: Collection[str]) -> bool:
+    """Whether tensors of these names are a Flux transformer as diffusers writes it.
+
+    Relatives (Chroma, Flux.2, Bria, LongCat-Image ...) have its blocks, but no embedder of a pooled text.
+    """
+    outer = ("x_embedder.weight", "time_text_embed.text_embedder.linear_1.weight")
+    blocks = "single_transformer_blocks.0."
+    return all(name in names for name in outer) and any(name.startswith(blocks) for name in names)
 
 
 def sources(names: Iterable[str]) -> dict[str, Source]:
@@ -88,24 +82,12 @@ def sources(names: Iterable[str]) -> dict[str, Source]:
 
 def original_shapes(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
     """Shapes under the original names, from those under diffusers' names; for detection from a header."""
-    return {
-        name: (sum(shapes[part][0] for part in source.names), *shapes[source.names[0]][1:])
-        for name, source in sources(shapes).items()
-    }
+    return {name: source.shape(shapes) for name, source in sources(shapes).items()}
 
 
-def original_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def original_tensors(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The tensors under their original names. Stacked ones are copies, all others the tensors given."""
-    return {name: _build(source, tensors) for name, source in sources(tensors).items()}
-
-
-def _build(source: Source, tensors: Mapping[str, Tensor]) -> Tensor:
-    import torch
-
-    parts = [tensors[name] for name in source.names]
-    if source.halves_swapped:
-        parts = list(reversed(parts[0].chunk(2)))
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    return MadeTensors(tensors, sources(tensors))
 
 
 def _top_sources() -> Iterable[tuple[str, Source]]:

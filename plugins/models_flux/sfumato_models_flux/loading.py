@@ -12,18 +12,18 @@ from torch import Tensor
 from sfumato.errors import CheckpointError
 from sfumato.library import ModelLibrary
 from sfumato.models import CheckpointHeader, ModelInfo, PartInfo, Placement, TensorInfo
-from sfumato_models_flux import diffusers_keys
 from sfumato_models_flux.config import FluxConfig
-from sfumato_models_flux.detection import TRANSFORMER, StoredTransformer, find_transformer, read_config
+from sfumato_models_flux.detection import read_config
 from sfumato_models_flux.latent_space import latent_format, read_scaling
 from sfumato_models_flux.model import FluxModel
 from sfumato_models_flux.options import FluxOptions
 from sfumato_models_flux.prompts import PromptEncoder
+from sfumato_models_flux.stored_transformer import TRANSFORMER, StoredTransformer, find_transformer
 from sfumato_models_flux.transformer import FluxTransformer
 from sfumato_networks.compute_types import compute_type
 from sfumato_networks.part_finder import CLIP_TOKENIZER, T5_TOKENIZER, PartFinder
 from sfumato_networks.part_loading import load_autoencoder, load_clip_text, load_network, load_t5_encoder
-from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER, Part, part_info
+from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER, Part
 from sfumato_networks.tokenizer import Tokenizer
 from sfumato_networks.weights import build_empty
 
@@ -85,7 +85,7 @@ def files_of(header: CheckpointHeader, tensors: Iterable[TensorInfo]) -> tuple[P
 def find_parts(info: ModelInfo, finder: PartFinder, config: FluxConfig) -> FoundParts:
     """Look for all parts that fit the transformer; raises `MissingPart` naming all that were not found."""
     widths = {
-        AUTOENCODER: config.in_channels // 4,
+        AUTOENCODER: config.out_channels // 4,
         CLIP_TEXT: config.vector_size,
         T5_ENCODER: config.context_size,
     }
@@ -115,11 +115,8 @@ class _Loader:
     def transformer(
         self, header: CheckpointHeader, stored: StoredTransformer, config: FluxConfig
     ) -> FluxTransformer:
-        opened = self._open(header.path)
-        tensors = {name: opened[stored.prefix + name] for name in stored.tensors}
-        if stored.in_diffusers_layout:
-            tensors = diffusers_keys.original_tensors(tensors)
-        dtype = self._dtype(part_info(TRANSFORMER, stored.prefix, stored.tensors.values()))
+        tensors = stored.open(self._open(header.path))
+        dtype = self._dtype(stored.info(config))
         network = build_empty(lambda: FluxTransformer(config))
         return load_network(network, tensors, dtype, self._placement.device, where=header.path.name)
 

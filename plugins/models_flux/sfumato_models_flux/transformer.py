@@ -202,7 +202,7 @@ class FinalLayer(nn.Module):
     def __init__(self, config: FluxConfig) -> None:
         super().__init__()
         D = config.hidden_size
-        self.linear = nn.Linear(D, config.in_channels)
+        self.linear = nn.Linear(D, config.out_channels)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(D, 2 * D))
 
     def forward(self, x: Tensor, vector: Tensor) -> Tensor:
@@ -237,7 +237,7 @@ class FluxTransformer(nn.Module):
         guidance: Tensor | None = None,
         rotary: Tensor | None = None,
     ) -> Tensor:
-        """Velocity [b, n, in_channels].
+        """Velocity [b, n, out_channels].
 
         ``image_tokens`` [b, n, in_channels] (see `pack`); ``timesteps`` [b], 0 clean to 1 noise; ``context``
         [b, m, context_size], the T5 states; ``vector`` [b, vector_size], the pooled CLIP state; ``image_ids``

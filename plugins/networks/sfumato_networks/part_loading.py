@@ -13,6 +13,7 @@ from sfumato.errors import CheckpointError
 from sfumato_networks.autoencoder import Autoencoder, AutoencoderConfig
 from sfumato_networks.clip_text import ClipText, ClipTextConfig
 from sfumato_networks.parts import Part
+from sfumato_networks.quantised_storage import refuse_quantised
 from sfumato_networks.t5_encoder import T5Config, T5Encoder
 from sfumato_networks.weights import assign_weights, build_empty
 
@@ -30,6 +31,7 @@ def load_autoencoder(
     part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str
 ) -> Autoencoder:
     """The autoencoder of a part; raises `CheckpointError` when tensors are missing or of a wrong shape."""
+    refuse_quantised(part.stored, _where(part))
     config = _sizes(part, lambda: AutoencoderConfig.from_shapes(part.shapes))
     network = _sizes(part, lambda: build_empty(lambda: Autoencoder(config)))
     return load_network(network, part.tensors(opened), dtype, device, where=_where(part))
@@ -37,6 +39,7 @@ def load_autoencoder(
 
 def load_t5_encoder(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str) -> T5Encoder:
     """The T5 encoder of a part; raises `CheckpointError` when tensors are missing or of a wrong shape."""
+    refuse_quantised(part.stored, _where(part))
     config = _sizes(part, lambda: T5Config.from_shapes(part.shapes))
     network = _sizes(part, lambda: build_empty(lambda: T5Encoder(config)))
     return load_network(network, part.tensors(opened), dtype, device, where=_where(part))
@@ -49,6 +52,7 @@ def load_clip_text(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype,
     (`sfumato.clip_head_size`, `sfumato.clip_activation`) tell them, otherwise they are CLIP-L's. Raises
     `CheckpointError` when tensors are missing or of a wrong shape.
     """
+    refuse_quantised(part.stored, _where(part))
     shapes = {name: shape for name, shape in part.shapes.items() if name.startswith("text_model.")}
     config = _sizes(part, lambda: _clip_config(part, shapes))
     network = _sizes(part, lambda: build_empty(lambda: ClipText(config)))
