@@ -57,7 +57,7 @@ def test_processes_saving_into_one_folder_never_share_a_number(tmp_path: Path) -
 def test_a_late_claim_on_a_number_just_published_ends_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Late lists the empty folder, Early publishes number 1, Late claims 1, Early ends, Late sees its error."""
+    """Late lists the empty folder, Early publishes 1, Late claims 1, Early ends, Late sees its error."""
     list_folder, replace = os.listdir, os.replace
     published, claimed = threading.Event(), threading.Event()
     early = threading.Thread(target=lambda: PictureFolder(tmp_path).save(b"early", "early"), name="early")
