@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from sfumato.cli.output import print_json, say
+from sfumato.cli.output import only_data_on_stdout, print_json, say
 from sfumato.cli.progress import progress_display
 from sfumato.errors import Cancelled, SfumatoError
 from sfumato.events import CancelToken, Event, ImageSaved
@@ -30,9 +31,10 @@ class PicturePrinter:
     that cannot be written; `failure` tells why.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, stream: TextIO, *, as_json: bool) -> None:
         self.count = 0
         self.failure: OSError | None = None
+        self._stream = stream
         self._as_json = as_json
         self._closed = False
 
@@ -49,9 +51,9 @@ class PicturePrinter:
 
     def _print(self, image: ImageRecord) -> None:
         if self._as_json:
-            print_json(image.model_dump(mode="json", include=set(JSON_FIELDS)))
+            print_json(image.model_dump(mode="json", include=set(JSON_FIELDS)), self._stream)
         else:
-            print(image.path, flush=True)
+            print(image.path, file=self._stream, flush=True)
 
 
 def generate_all(
@@ -64,29 +66,33 @@ def generate_all(
         SfumatoError: a request could not be done, or the paths could not be written to stdout; the pictures
             made before are kept.
     """
-    printer = PicturePrinter(as_json=as_json)
     cancel = CancelToken()
-    try:
-        with progress_display() as progress, cancel_on_interrupt(cancel, say):
+    with progress_display() as progress, cancel_on_interrupt(cancel, say):
+        printer = PicturePrinter(sys.stdout, as_json=as_json)  # as the progress bar left it: lines go above
 
-            def on_event(event: Event) -> None:
-                printer(event)
-                progress(event)
+        def on_event(event: Event) -> None:
+            printer(event)
+            progress(event)
 
+        try:
             for number, request in enumerate(requests, start=1):
                 cancel.check()
                 progress.subject = f"prompt {number} of {len(requests)}" if len(requests) > 1 else ""
-                studio.generate(request, output_folder=output_folder, on_event=on_event, cancel=cancel)
+                with only_data_on_stdout():
+                    studio.generate(request, output_folder=output_folder, on_event=on_event, cancel=cancel)
             cancel.check()
-    except Cancelled as cancelled:
-        plural = "picture was" if printer.count == 1 else "pictures were"
-        raise Cancelled("Cancelled.", hint=f"{printer.count} finished {plural} kept.") from cancelled
+        except Cancelled as cancelled:
+            raise Cancelled("Cancelled.", hint=_kept(printer.count)) from cancelled
     if printer.failure:
         raise SfumatoError(
             "The pictures are saved, but not all their paths could be written to the output.",
             why=f"{printer.failure.strerror}.",
             hint="Look for them in the output folder.",
         )
+
+
+def _kept(count: int) -> str:
+    return f"{count} finished {'picture was' if count == 1 else 'pictures were'} kept."
 
 
 @contextmanager

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from sfumato.errors import SfumatoError
 
 
-def print_json(value: Any) -> None:
+def print_json(value: Any, stream: TextIO | None = None) -> None:
     """One JSON value on one line, in ASCII, so that any terminal, pipe or file can carry it."""
-    print(json.dumps(_plain(value), default=str), flush=True)
+    print(json.dumps(_plain(value), default=str), file=stream, flush=True)
+
+
+def only_data_on_stdout() -> contextlib.redirect_stdout[TextIO]:
+    """Within this, what plugins print goes to stderr: a script reads the output."""
+    return contextlib.redirect_stdout(sys.stderr)
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sfumato.cli import output
+
 if TYPE_CHECKING:
     from sfumato.settings import Settings
     from sfumato.studio import Studio
@@ -53,5 +55,6 @@ class Session:
         if self._studio is None:
             from sfumato.studio import Studio
 
-            self._studio = Studio(self.settings(lenient=lenient))
+            with output.only_data_on_stdout():
+                self._studio = Studio(self.settings(lenient=lenient))
         return self._studio

@@ -34,6 +34,7 @@ from sfumato.models import CheckpointHeader, ModelInfo, TensorInfo
 from sfumato.records import GenerationResult, ImageRecord
 
 SFUMATO_API = "1.0"
+print("imported")
 
 
 class TinyOptions(BaseModel):
@@ -77,6 +78,7 @@ class TinySettings(BaseModel):
 
 
 def generate(request, context):
+    print("drawing")
     if request.prompt == "fail":
         raise SfumatoError("The brush broke.", why="It was old.", hint="Buy a new one.")
     if request.prompt == "crash":
