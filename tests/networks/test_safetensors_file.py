@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sfumato.errors import CheckpointError
-from sfumato_networks.checkpoint_folder import read_diffusers_folder
+from sfumato_networks.checkpoint_folder import find_weights, read_diffusers_folder
 from sfumato_networks.safetensors_file import DTYPES, MappedTensors
 
 save_file = pytest.importorskip("safetensors.torch").save_file
@@ -68,7 +68,8 @@ def test_tensors_share_the_pages_of_one_mapping(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_file(some_tensors(), path)
     tensors = MappedTensors(path)
-    assert tensors["weight"].data_ptr() == tensors["weight"].data_ptr()
+    first, second = tensors["weight"], tensors["weight"]  # both kept: a freed address could come again
+    assert first.data_ptr() == second.data_ptr()
 
 
 def test_tensors_at_odd_positions_are_read(tmp_path: Path) -> None:
@@ -79,13 +80,13 @@ def test_tensors_at_odd_positions_are_read(tmp_path: Path) -> None:
     assert MappedTensors(path)["x"].tolist() == [1.5, -2.0]
 
 
-def write_shards(folder: Path) -> Path:
+def write_shards(folder: Path, name: str = "model.safetensors.index.json") -> Path:
     tensors = some_tensors()
     names = sorted(tensors)
     files = {name: f"model-0000{1 + i // 3}-of-00002.safetensors" for i, name in enumerate(names)}
     for file in set(files.values()):
         save_file({name: tensors[name] for name in names if files[name] == file}, folder / file)
-    index = folder / "model.safetensors.index.json"
+    index = folder / name
     index.write_text(json.dumps({"metadata": {}, "weight_map": files}))
     return index
 
@@ -97,6 +98,52 @@ def test_shards_under_an_index_read_as_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "model.safetensors.index.fp16.json",
+        "model.fp16.safetensors.index.json",
+        "MODEL.safetensors.index.json",
+    ],
+)
+def test_a_part_in_shards_is_read_under_every_name_of_an_index(tmp_path: Path, name: str) -> None:
+    (tmp_path / "model_index.json").write_text("{}")
+    (tmp_path / "vae").mkdir()
+    index = write_shards(tmp_path / "vae", name)
+    assert find_weights(tmp_path / "vae") == index
+    assert set(read_diffusers_folder(tmp_path).tensors) == {f"vae/{name}" for name in some_tensors()}
+    assert set(MappedTensors(index)) == set(some_tensors())
+
+
+def test_the_weights_without_a_variant_are_taken_whether_in_shards_or_not(tmp_path: Path) -> None:
+    save_file(some_tensors(), tmp_path / "model.safetensors")
+    write_shards(tmp_path, "model.safetensors.index.fp16.json")
+    assert find_weights(tmp_path) == tmp_path / "model.safetensors"
+    index = write_shards(tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "model.fp16.safetensors")
+    assert find_weights(tmp_path) == index
+
+
+def test_shards_without_their_index_name_what_to_download(tmp_path: Path) -> None:
+    write_shards(tmp_path).unlink()
+    with pytest.raises(CheckpointError, match=r"index.*Download .*model\.safetensors\.index\.json"):
+        find_weights(tmp_path)
+
+
+def test_a_single_shard_needs_no_index(tmp_path: Path) -> None:
+    save_file(some_tensors(), tmp_path / "model-00001-of-00001.safetensors")
+    assert find_weights(tmp_path) == tmp_path / "model-00001-of-00001.safetensors"
+
+
+def test_a_shard_behind_a_broken_link_is_to_be_downloaded_again(tmp_path: Path) -> None:
+    index = write_shards(tmp_path)
+    shard = tmp_path / "model-00002-of-00002.safetensors"
+    shard.unlink()
+    shard.symlink_to(tmp_path / "blobs" / "gone")
+    with pytest.raises(CheckpointError, match=r"model-00002-of-00002.*is missing.*Download the folder again"):
+        MappedTensors(index)
+
+
+@pytest.mark.parametrize(
     "file", ["../secret.safetensors", "/etc/passwd", "..\\secret.safetensors", "absent.safetensors"]
 )
 def test_an_index_cannot_name_files_elsewhere_or_missing(tmp_path: Path, file: str) -> None:
@@ -105,7 +152,7 @@ def test_an_index_cannot_name_files_elsewhere_or_missing(tmp_path: Path, file: s
     save_file(some_tensors(), tmp_path / "secret.safetensors")
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"weight": file}}))
-    with pytest.raises(CheckpointError, match=r"not a file beside it|cannot be read"):
+    with pytest.raises(CheckpointError, match=r"not a file beside it|is missing"):
         MappedTensors(index)
 
 
@@ -140,6 +187,18 @@ def test_a_diffusers_folder_reads_as_one_with_the_parts_before_the_names(tmp_pat
     tensors = MappedTensors(header)
     assert tensors["vae/x"].tolist() == [1, 1]
     assert_same(tensors["transformer/weight"], some_tensors()["weight"])
+
+
+def test_a_folder_of_links_into_a_cache_is_read(tmp_path: Path) -> None:
+    """As the downloads of huggingface_hub lie: names in one folder, contents without an ending in another."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshot"
+    blobs.mkdir()
+    (snapshot / "vae").mkdir(parents=True)
+    save_file({"x": torch.ones(2)}, blobs / "1a")
+    (blobs / "2b").write_text('{"_class_name": "FluxPipeline"}')
+    (snapshot / "vae" / "diffusion_pytorch_model.safetensors").symlink_to(blobs / "1a")
+    (snapshot / "model_index.json").symlink_to(blobs / "2b")
+    assert MappedTensors(snapshot)["vae/x"].tolist() == [1, 1]
 
 
 def test_a_folder_that_is_no_model_is_a_clear_error(tmp_path: Path) -> None:

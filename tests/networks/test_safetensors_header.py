@@ -54,6 +54,19 @@ def test_scalars_and_empty_tensors_are_good(file: Path) -> None:
     assert read_header(write(file, header)).shapes == {"scalar": (), "empty": (0, 3), "last": (1,)}
 
 
+def test_metadata_of_null_is_none_at_all(file: Path) -> None:
+    header = read_header(write(file, {"__metadata__": None, "a": A, "b": B}))
+    assert (header.metadata, set(header.tensors)) == ({}, {"a", "b"})
+    assert accepted_by_the_library(file) == header.shapes
+
+
+@pytest.mark.parametrize("dtype", ["F4", "F6_E2M3", "F6_E3M2", "F33"])
+def test_a_type_not_read_here_is_named_and_not_called_damage(file: Path, dtype: str) -> None:
+    with pytest.raises(CheckpointError, match=f"'{dtype}', which is not read.*another type") as caught:
+        read_header(write(file, {"a": {**A, "dtype": dtype}, "b": B}))
+    assert "damaged" not in str(caught.value)
+
+
 BAD_HEADERS = {
     "not JSON": (b'{"a": ', "not the JSON"),
     "not UTF-8": (b'{"\xff": 1}', "not the JSON"),
@@ -65,6 +78,7 @@ BAD_HEADERS = {
         "occurs twice",
     ),
     "half a surrogate pair": (b'{"\\ud800": %s}' % json.dumps(A).encode(), "surrogates"),
+    "metadata that is a list": ({"__metadata__": [], "a": A, "b": B}, "metadata"),
     "metadata of numbers": ({"__metadata__": {"a": 1}, "a": A, "b": B}, "metadata"),
     "a tensor that is a list": ({"a": []}, "not described"),
     "no shape": ({"a": {"dtype": "F32", "data_offsets": [0, 8]}}, "not described"),
@@ -75,7 +89,6 @@ BAD_HEADERS = {
     "a huge number": (b'{"a": {"shape": [%s]}}' % (b"9" * 5000), "no size"),
     "an absurd shape": ({"a": {**A, "shape": [2**40, 2**40]}}, "absurd"),
     "an absurd empty shape": ({"a": {"dtype": "F32", "shape": [0, 2**62], "data_offsets": [0, 0]}}, "absurd"),
-    "an unknown type": ({"a": {**A, "dtype": "F33"}}, "not known"),
     "a type of another length": ({"a": {**A, "dtype": "F64"}, "b": B}, "takes 16 bytes, not 8"),
     "offsets turned round": ({"a": {**A, "data_offsets": [8, 0]}}, "not -8"),
     "an overlap": ({"a": A, "b": {**B, "data_offsets": [4, 8]}}, "overlaps"),
@@ -143,7 +156,7 @@ def test_a_pickle_checkpoint_is_refused_and_never_executed(
     [
         (b"<!DOCTYPE html><html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        (b"GGUF\x03\x00\x00\x00\x00\x00", "GGUF"),
+        (b"GGUF\x03\x00\x00\x00\x00\x00", "GGUF file, which is not read yet.*as safetensors"),
     ],
 )
 def test_other_files_are_told_by_name(file: Path, content: bytes, what: str) -> None:
@@ -156,6 +169,12 @@ def test_a_missing_file_and_a_folder_are_clear_errors(tmp_path: Path) -> None:
     for path in (tmp_path / "absent.safetensors", tmp_path):
         with pytest.raises(CheckpointError, match="cannot be read"):
             read_header(path)
+
+
+def test_a_link_to_a_file_that_is_gone_is_to_be_downloaded_again(file: Path) -> None:
+    file.symlink_to(file.with_name("gone"))
+    with pytest.raises(CheckpointError, match=r"link to a file that is gone\. Download"):
+        read_header(file)
 
 
 def test_reading_a_header_imports_no_torch(file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from sfumato.errors import CheckpointError
 from sfumato.models import CheckpointHeader, TensorInfo
 from sfumato_networks.safetensors_header import read_header, unreadable
 
-INDEX_SUFFIX = ".safetensors.index.json"
+_WEIGHTS = re.compile(r"(?P<model>.+)\.safetensors(?P<index>\.index(?P<variant>\.\w+)?\.json)?")
+"""A file of weights or the index of shards; a variant (fp16) ends the model's name or stands in the index's."""
+_SHARD = re.compile(r".+-\d+-of-(?!0*1\D)\d+.*\.safetensors")
+_CONFIGS = ("config.json", "scheduler_config.json")
 
 
 def read_checkpoint(path: Path) -> CheckpointHeader:
@@ -19,7 +23,7 @@ def read_checkpoint(path: Path) -> CheckpointHeader:
     path = Path(path)
     if path.is_dir():
         return read_diffusers_folder(path)
-    return read_shards(path) if path.name.endswith(INDEX_SUFFIX) else read_header(path)
+    return read_shards(path) if path.suffix == ".json" else read_header(path)
 
 
 def read_shards(index: Path) -> CheckpointHeader:
@@ -42,7 +46,8 @@ def read_shards(index: Path) -> CheckpointHeader:
 
 
 def read_diffusers_folder(folder: Path) -> CheckpointHeader:
-    """The joint header of a diffusers folder: tensors as ``part/name``, and each part's config.json.
+    """The joint header of a diffusers folder: tensors as ``part/name``, and each part's config.json
+    (of a scheduler its scheduler_config.json).
 
     A part is a sub-folder; one without weights (a tokenizer, a scheduler) adds at most its config.
 
@@ -64,18 +69,41 @@ def _read_parts(folder: Path) -> CheckpointHeader:
             header = read_checkpoint(weights)
             for name, info in header.tensors.items():
                 tensors[f"{part.name}/{name}"] = info if info.file else replace(info, file=weights)
-        if (part / "config.json").exists():
-            configs[part.name] = read_json(part / "config.json")
+        for config in _CONFIGS:
+            if (part / config).exists():
+                configs[part.name] = read_json(part / config)
     return CheckpointHeader(folder, "diffusers_folder", "safetensors", tensors, configs=configs)
 
 
 def find_weights(folder: Path) -> Path | None:
-    """The index or the file that holds a folder's weights; the plain one where there are variants (fp16)."""
-    for suffix in (INDEX_SUFFIX, ".safetensors"):
-        files = [file for file in folder.iterdir() if file.name.endswith(suffix)]
-        if files:
-            return min(files, key=lambda file: (len(file.name), file.name))
+    """The index or the file that holds a folder's weights; the plain one where there are variants (fp16).
+
+    Raises:
+        CheckpointError: there are shards, but nothing that tells what is in which.
+    """
+    names = [file.name for file in folder.iterdir()]
+    shards = [name for name in names if _SHARD.fullmatch(name)]
+    found = [match for name in names if name not in shards and (match := _WEIGHTS.fullmatch(name))]
+    if found:
+        return folder / min(found, key=_plainness).string
+    if shards:
+        raise _without_index(folder, min(shards))
     return None
+
+
+def _plainness(weights: re.Match[str]) -> tuple[bool, bool, int, str]:
+    """The smaller, the plainer; an index speaks for the files beside it."""
+    model, index, variant = weights.group("model", "index", "variant")
+    return "." in model or variant is not None, not index, len(model), weights.string
+
+
+def _without_index(folder: Path, shard: str) -> CheckpointError:
+    model = shard[: shard.rindex("-of-")].rpartition("-")[0]
+    return CheckpointError(
+        f"'{folder}' holds weights in pieces, without the index that tells what is in which.",
+        why=f"'{shard}' is one of them.",
+        hint=f"Download {model}.safetensors.index.json to them.",
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -94,6 +122,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def _read_shard(index: Path, file: str) -> CheckpointHeader:
     if Path(file).name != file or "\\" in file:
         raise _bad_index(index, f"It names '{file}', which is not a file beside it.")
+    if not index.with_name(file).exists():
+        raise _bad_index(index, f"The file '{file}' that it names is missing.")
     return read_header(index.with_name(file))
 
 

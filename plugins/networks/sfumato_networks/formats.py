@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfumato.models import CheckpointHeader
-from sfumato_networks.checkpoint_folder import read_diffusers_folder, read_json
+from sfumato_networks.checkpoint_folder import read_diffusers_folder
 from sfumato_networks.safetensors_header import read_header
 
 if TYPE_CHECKING:
@@ -38,11 +37,7 @@ class DiffusersFolderFormat:
 
     def read_header(self, path: Path) -> CheckpointHeader:
         """The joint header of all parts; raises `CheckpointError` where anything is wrong."""
-        header = read_diffusers_folder(path)
-        scheduler = path / "scheduler" / "scheduler_config.json"
-        if not scheduler.is_file():
-            return header
-        return replace(header, configs={**header.configs, "scheduler": read_json(scheduler)})
+        return read_diffusers_folder(path)
 
     def open_tensors(self, path: Path) -> Mapping[str, Tensor]:
         """The tensors by name, memory-mapped; raises `CheckpointError` where anything is wrong."""

@@ -50,7 +50,7 @@ _NO_PICKLE = "Sfumato never does that: get the model as safetensors, or convert 
 _OTHER_FILES = (  # first bytes, what such a file is, what to do
     (b"PK\x03\x04", _PICKLE, _NO_PICKLE),
     (b"\x80", _PICKLE, _NO_PICKLE),
-    (b"GGUF", "It is a GGUF file.", "Give it the ending .gguf."),
+    (b"GGUF", "It is a GGUF file, which is not read yet.", "Get the model as safetensors."),
     (
         b"version ",
         "It is a Git LFS pointer: some text in place of the file.",
@@ -82,6 +82,10 @@ def read_header(path: Path) -> CheckpointHeader:
 
 def unreadable(path: Path, error: OSError | ValueError) -> CheckpointError:
     """The error for a file or folder that the system will not let us read."""
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return CheckpointError(
+            f"'{path}' cannot be read.", why="It is a link to a file that is gone.", hint=DOWNLOAD_AGAIN
+        )
     return CheckpointError(
         f"'{path}' cannot be read.",
         why=f"{getattr(error, 'strerror', None) or error}.",
@@ -124,7 +128,9 @@ class _Parser:
 
     def parse(self, text: bytes) -> CheckpointHeader:
         entries = self.load_json(text)
-        metadata = entries.pop("__metadata__", {})
+        metadata = entries.pop("__metadata__", None)
+        if metadata is None:
+            metadata = {}
         if not (isinstance(metadata, dict) and all(isinstance(value, str) for value in metadata.values())):
             self.fail("Its metadata is not a map of texts.")
         tensors = {name: self.tensor(name, entry) for name, entry in entries.items()}
@@ -155,9 +161,10 @@ class _Parser:
         if not all(type(n) is int for n in (*shape, start, end)):  # a bool is an int to isinstance
             self.fail(f"Tensor {name!r} has a shape or position that is not made of numbers.")
         if dtype not in ITEM_BYTES:
-            self.fail(
-                f"Tensor {name!r} has the type {dtype!r}, which is not known here.",
-                "Get the model in another type.",
+            raise CheckpointError(
+                f"'{self.path}' cannot be used.",
+                why=f"Tensor {name!r} has the type {dtype!r}, which is not read.",
+                hint="Get the model in another type: bf16, fp16 or fp8.",
             )
         wanted, given = self.bytes_of(name, dtype, shape), end - start
         if wanted != given:
