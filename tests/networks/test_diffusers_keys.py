@@ -7,7 +7,7 @@ import torch
 
 from sfumato_networks.autoencoder import Autoencoder, AutoencoderConfig
 from sfumato_networks.diffusers_keys import original_shapes, original_tensors
-from sfumato_networks.weights import assign_weights, build_empty
+from sfumato_networks.weights import build_empty, load_network
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -33,9 +33,8 @@ def reference(levels: int = 3, quant_convolutions: bool = False):
 def ours(tensors: dict[str, torch.Tensor]) -> Autoencoder:
     renamed = original_tensors(tensors)
     shapes = {name: tuple(tensor.shape) for name, tensor in renamed.items()}
-    model = build_empty(lambda: Autoencoder(AutoencoderConfig.from_shapes(shapes)))
-    assign_weights(model, renamed, where="model")
-    return model
+    empty = build_empty(lambda: Autoencoder(AutoencoderConfig.from_shapes(shapes)))
+    return load_network(empty, renamed, torch.float32, "cpu", where="model")
 
 
 @pytest.mark.parametrize(("levels", "quant_convolutions"), [(3, False), (2, True), (1, False)])

@@ -22,10 +22,10 @@ from sfumato_models_flux.stored_transformer import TRANSFORMER, StoredTransforme
 from sfumato_models_flux.transformer import FluxTransformer
 from sfumato_networks.compute_types import compute_type
 from sfumato_networks.part_finder import CLIP_TOKENIZER, T5_TOKENIZER, PartFinder
-from sfumato_networks.part_loading import load_autoencoder, load_clip_text, load_network, load_t5_encoder
+from sfumato_networks.part_loading import load_autoencoder, load_clip_text, load_t5_encoder
 from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER, Part
 from sfumato_networks.tokenizer import Tokenizer
-from sfumato_networks.weights import build_empty
+from sfumato_networks.weights import build_empty, load_network
 
 
 @dataclass(frozen=True)

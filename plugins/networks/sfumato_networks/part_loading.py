@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sfumato.errors import CheckpointError
 from sfumato_networks.autoencoder import Autoencoder, AutoencoderConfig
@@ -15,16 +14,11 @@ from sfumato_networks.clip_text import ClipText, ClipTextConfig
 from sfumato_networks.parts import Part
 from sfumato_networks.quantised_storage import refuse_quantised
 from sfumato_networks.t5_encoder import T5Config, T5Encoder
-from sfumato_networks.weights import assign_weights, build_empty
+from sfumato_networks.weights import build_empty, load_network
 
-log = logging.getLogger(__name__)
-
-M = TypeVar("M", bound=nn.Module)
 C = TypeVar("C")
 
 CLIP_HEAD_SIZE = 64
-UNUSED = ("text_model.embeddings.position_ids", "encoder.embed_tokens.weight", "logit_scale", "spiece_model")
-"""Tensors that some files carry and no network needs; all other surplus ones are worth a warning."""
 
 
 def load_autoencoder(
@@ -60,22 +54,6 @@ def load_clip_text(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype,
         name: tensor for name, tensor in part.tensors(opened).items() if name.startswith("text_model.")
     }
     return load_network(network, tensors, dtype, device, where=_where(part))
-
-
-def load_network(
-    network: M, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: str, *, where: str
-) -> M:
-    """Give a network without weights its tensors, on its device; those it has no use for are warned of.
-
-    Nothing is copied on a CPU when the stored type is `dtype`.
-    """
-    wanted = network.state_dict().keys()
-    surplus = [name for name in tensors if name not in wanted and not name.endswith(UNUSED)]
-    if surplus:
-        log.warning("%d tensors of '%s' are not used, the first is %s", len(surplus), where, min(surplus))
-    used = {name: tensor.to(device) for name, tensor in tensors.items() if name in wanted}
-    assign_weights(network, used, dtype=dtype, where=where)
-    return network
 
 
 def _clip_config(part: Part, shapes: Mapping[str, tuple[int, ...]]) -> ClipTextConfig:

@@ -1,8 +1,9 @@
-"""Weights from a file into a network, without a copy."""
+"""Weights from a file into a network, without a copy where none is needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -11,8 +12,12 @@ from torch.overrides import TorchFunctionMode
 
 from sfumato.errors import CheckpointError
 
+log = logging.getLogger(__name__)
+
 M = TypeVar("M", bound=nn.Module)
 
+UNUSED = ("text_model.embeddings.position_ids", "encoder.embed_tokens.weight", "logit_scale", "spiece_model")
+"""Tensors that some files carry and no network needs; all other surplus ones are worth a warning."""
 _SHOWN = 3
 
 
@@ -29,61 +34,52 @@ class _WithoutRandomStart(TorchFunctionMode):
 
 
 def build_empty(build: Callable[[], M]) -> M:
-    """The network that ``build`` makes, without memory for its weights: `assign_weights` brings them."""
+    """The network that ``build`` makes, without memory for its weights: `load_network` brings them."""
     with torch.device("meta"), _WithoutRandomStart():
         return build()
 
 
-def assign_weights(
-    module: nn.Module,
-    tensors: Mapping[str, Tensor],
-    *,
-    prefix: str = "",
-    dtype: torch.dtype | None = None,
-    ignored: Collection[str] = (),
-    where: str,
-) -> None:
-    """Make the tensors of a checkpoint the weights of ``module``, which is frozen and set to evaluation.
+def load_network(
+    network: M, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: str, *, where: str
+) -> M:
+    """Make the tensors of a checkpoint the weights of ``network``, which is frozen and set to evaluation.
 
     Args:
-        module: A network in the checkpoint's layout, as a rule from `build_empty`.
-        tensors: The checkpoint's; mapped ones stay mapped, so nothing is read or copied here.
-        prefix: What the names of this network's tensors begin with in the checkpoint; all others are left
-        alone.
-        dtype: The type to compute in. A tensor stored in another one is converted, which does copy it.
-        ignored: Names (after the prefix) that a checkpoint may hold though the network has no use for them.
+        network: One in the checkpoint's layout, as a rule from `build_empty`.
+        tensors: The checkpoint's. One that is stored as ``dtype`` stays mapped on a CPU: nothing is read or
+        copied. All others are converted and moved one by one, so that no second set of them is ever held.
+        dtype: The type to compute in.
+        device: A torch device name.
         where: The file, for messages.
 
     Raises:
-        CheckpointError: tensors are missing, unknown, of a wrong shape, or not made of floating-point
-        numbers.
+        CheckpointError: tensors are missing, of a wrong shape, or not made of floating-point numbers. Those
+        that the network has no use for are warned of.
     """
-    wanted = module.state_dict()
-    stored = {name.removeprefix(prefix) for name in tensors if name.startswith(prefix)} - set(ignored)
-    _check_names(wanted.keys() - stored, stored - wanted.keys(), prefix, where)
+    wanted = network.state_dict()
+    _check_names(wanted, tensors, where)
     weights: dict[str, Tensor] = {}
     for name, expected in wanted.items():
-        tensor = tensors[prefix + name]
-        _check(prefix + name, tensor, expected, where)
-        weights[name] = tensor if dtype is None else tensor.to(dtype)
-    module.load_state_dict(weights, assign=True)
-    module.requires_grad_(False).eval()
+        tensor = tensors[name]
+        _check(name, tensor, expected, where)
+        weights[name] = tensor.to(device, dtype)
+        del tensor  # before the next one is made
+    network.load_state_dict(weights, assign=True)
+    return network.requires_grad_(False).eval()
 
 
-def _check_names(missing: Collection[str], unknown: Collection[str], prefix: str, where: str) -> None:
-    reasons = []
+def _check_names(wanted: Collection[str], stored: Collection[str], where: str) -> None:
+    missing = sorted(name for name in wanted if name not in stored)
     if missing:
-        reasons.append(f"{len(missing)} tensors are missing: {_first([prefix + name for name in missing])}.")
-    if unknown:
-        reasons.append(
-            f"{len(unknown)} tensors have no place in it: {_first([prefix + name for name in unknown])}."
-        )
-    if reasons:
+        more = " ..." if len(missing) > _SHOWN else ""
         raise CheckpointError(
             f"The weights in '{where}' do not fit the network.",
-            why=" ".join(reasons),
+            why=f"{len(missing)} tensors are missing: {', '.join(map(repr, missing[:_SHOWN]))}{more}.",
             hint="The file may be incomplete, or of another kind than its other tensors say: get it again.",
         )
+    surplus = [name for name in stored if name not in wanted and not name.endswith(UNUSED)]
+    if surplus:
+        log.warning("%d tensors of '%s' are not used, the first is %s", len(surplus), where, min(surplus))
 
 
 def _check(name: str, tensor: Tensor, expected: Tensor, where: str) -> None:
@@ -99,8 +95,3 @@ def _check(name: str, tensor: Tensor, expected: Tensor, where: str) -> None:
             why=f"Tensor {name!r} is stored as {str(tensor.dtype).removeprefix('torch.')}.",
             hint="It may be quantised in a way not known here: get it as bf16, fp16 or fp8.",
         )
-
-
-def _first(names: Sequence[str]) -> str:
-    shown = ", ".join(repr(name) for name in sorted(names)[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} ..."
