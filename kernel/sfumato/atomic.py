@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step: temporary file beside it, flushed to disk, then renamed.
+
+    A file that was there hands on its rights: what was private stays so.
 
     Raises:
         OSError: nothing was changed (the disk is full, the folder cannot be written ...).
@@ -18,6 +21,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         with temporary.open("xb") as file:
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copymode(path, temporary)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -11,16 +11,15 @@ import os
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 from pydantic.fields import FieldInfo
 
 from sfumato import settings_sources as sources
-from sfumato.errors import BadInput, UnknownName
+from sfumato.errors import BadInput, PluginError, UnknownName
 from sfumato.settings_sources import Given, Provenance
-
-NONE_WORDS = ("", "none", "null")
+from sfumato.settings_values import Refused, fit
 
 
 class SettingsSectionInfo(BaseModel):
@@ -112,7 +111,7 @@ class Settings:
         self._lenient = lenient
         self._layers = self._read_layers()
         self._origins: dict[str, Provenance] = {}
-        self._sections = {name: self._build(name, model) for name, model in self._models.items()}
+        self._sections = {name: self._build(name) for name in self._models}
 
     @classmethod
     def load(
@@ -132,6 +131,32 @@ class Settings:
         return cls(
             sources.settings_file(file, environ), environ, overrides or {}, KERNEL_SECTIONS, lenient=lenient
         )
+
+    def check_section(self, name: str, model: Any) -> None:
+        """Whether a plugin may add such a section.
+
+        Raises:
+            PluginError: `model` is no pydantic model that builds from its defaults, or the name is taken by
+            the kernel.
+        """
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            raise PluginError(
+                f"The settings section '{name}' is no pydantic model.", why=f"Its target is {model!r:.80}."
+            )
+        if hasattr(self, name):
+            raise PluginError(
+                f"A settings section cannot be named '{name}'.",
+                why="The kernel uses that name.",
+                hint="Name it after the plugin.",
+            )
+        try:
+            model()
+        except Exception as error:
+            raise PluginError(
+                f"The settings section '{name}' cannot be built from its defaults.",
+                why=f"{type(error).__name__}: {error}.",
+                hint="Every field needs a default, and the defaults must fit together.",
+            ) from error
 
     def with_sections(self, sections: Mapping[str, type[BaseModel]]) -> Settings:
         """These settings with the sections of plugins added, read and checked.
@@ -184,11 +209,12 @@ class Settings:
 
     def in_file(self, key: str) -> Any:
         """The value as the file alone gives it, or the default: what a change of the file starts from."""
-        section, name, field = self._split(key)
-        given = self._layers[0].get(f"{section}.{name}")
-        if given is None:
-            return field.get_default(call_default_factory=True)
-        return self._validated(section, {name: given})[name]
+        section, name, _ = self._split(key)
+        fitted = fit(self._models[section], self._given(section, self._layers[0]))
+        for refused in fitted.refused:
+            if refused.name == name:
+                raise self._wrong(section, refused)
+        return getattr(fitted.section, name)
 
     def write(self, key: str, text: str) -> Settings:
         """Check `text` as the value of `key`, then store it in the file; comments there are kept.
@@ -197,13 +223,16 @@ class Settings:
             The settings read again; an environment variable or option may still hide the new value.
 
         Raises:
-            BadInput: no such key, or the text is not a value for it.
+            BadInput: no such key, or the text is not a value for it beside the others in the file.
             SfumatoError: the file cannot be written.
         """
         section, name, _ = self._split(key)
-        given = Given(text, Provenance("command line", key))
-        checked = self._validated(section, {name: given})
-        value = self._models[section].model_construct(**checked).model_dump(mode="json", warnings=False)[name]
+        new = Given(text, Provenance("command line", key))
+        fitted = fit(self._models[section], [*self._given(section, self._layers[0]), (name, new)])
+        for refused in fitted.refused:
+            if refused.given is new:
+                raise self._wrong(section, refused)
+        value = fitted.section.model_dump(mode="json", include={name}, warnings=False)[name]
         sources.store(self.file, section, name, "none" if value is None else value)
         return self._again()
 
@@ -214,7 +243,8 @@ class Settings:
             UnknownName: the file does not have it.
             SfumatoError: the file cannot be written.
         """
-        if not sources.remove(self.file, key):
+        spellings = (key, key.strip().lower())  # as the file spells it, or as everywhere else
+        if not any(sources.remove(self.file, spelling) for spelling in spellings):
             raise UnknownName("setting in the file", key, sources.from_file(self.file))
         return self._again()
 
@@ -235,37 +265,41 @@ class Settings:
             raise problem
         self.problems += (problem,)
 
-    def _build(self, section: str, model: type[BaseModel]) -> BaseModel:
+    def _build(self, section: str) -> BaseModel:
         """One section from all layers; in the lenient mode a bad value gives way to the layer below."""
-        good: dict[str, Given] = {}
         for layer in self._layers:
-            if section in layer:
-                self._note(_not_a_table(section, layer[section]))
-            for key, given in layer.items():
-                owner, _, name = key.partition(".")
-                if owner != section or not name:
-                    continue
-                try:
-                    if name not in model.model_fields:
-                        raise self._unknown(key, given.provenance)
-                    self._validated(section, {**good, name: given})
-                    good[name] = given
-                except BadInput as problem:
-                    self._note(problem)
-        self._origins.update({f"{section}.{name}": given.provenance for name, given in good.items()})
-        return model.model_validate(_raw(model, good))
+            self._note_strays(section, layer)
+        fitted = fit(
+            self._models[section], [item for layer in self._layers for item in self._given(section, layer)]
+        )
+        for refused in fitted.refused:
+            self._note(self._wrong(section, refused))
+        self._origins.update({f"{section}.{name}": given.provenance for name, given in fitted.used.items()})
+        return fitted.section
 
-    def _validated(self, section: str, given: Mapping[str, Given]) -> dict[str, Any]:
-        """The checked values of `given`. Raises `BadInput` naming the key, its source and what is allowed."""
-        model = self._models[section]
-        try:
-            checked = model.model_validate(_raw(model, given))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            latest = list(given)[-1]
-            name = str(first["loc"][0]) if first["loc"] and first["loc"][0] in given else latest
-            raise _wrong(f"{section}.{name}", given[name], first["msg"], model.model_fields[name]) from error
-        return {name: getattr(checked, name) for name in given}
+    def _given(self, section: str, layer: Mapping[str, Given]) -> list[tuple[str, Given]]:
+        """What a layer gives for the fields of a section."""
+        return [
+            (name, layer[key])
+            for name in self._models[section].model_fields
+            if (key := f"{section}.{name}") in layer
+        ]
+
+    def _note_strays(self, section: str, layer: Mapping[str, Given]) -> None:
+        """Tell of what a layer gives under a section's name that is no field of it."""
+        if section in layer:
+            self._note(_not_a_table(section, layer[section]))
+        for key, given in layer.items():
+            owner, dot, name = key.partition(".")
+            if owner == section and dot and name not in self._models[section].model_fields:
+                self._note(self._unknown(key, given.provenance))
+
+    def _wrong(self, section: str, refused: Refused) -> BadInput:
+        return BadInput(
+            f"Setting {section}.{refused.name} cannot be '{refused.given.value}'.",
+            why=f"It comes from: {refused.given.provenance}. {refused.reason}.",
+            hint=f"Allowed: {allowed(self._models[section].model_fields[refused.name])}.",
+        )
 
     def _split(self, key: str) -> tuple[str, str, FieldInfo]:
         section, _, name = key.strip().lower().partition(".")
@@ -318,39 +352,6 @@ def _words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     bounds = [f"from {low}"] if low is not None else []
     bounds += [f"to {high}"] if high is not None else []
     return ", ".join([plain, " ".join(bounds)] if bounds else [plain])
-
-
-def _raw(model: type[BaseModel], given: Mapping[str, Given]) -> dict[str, Any]:
-    return {name: _parsed(model.model_fields[name], item.value) for name, item in given.items()}
-
-
-def _parsed(field: FieldInfo, value: Any) -> Any:
-    """Text as environment variables and options give it, made ready for pydantic: lists, JSON, and none."""
-    if not isinstance(value, str):
-        return value
-    origins = {get_origin(kind) or kind for kind in _alternatives(field.annotation)}
-    if type(None) in origins and value.strip().lower() in NONE_WORDS:
-        return None
-    if origins & {tuple, list, set, frozenset, dict}:
-        if value.lstrip().startswith(("[", "{")):
-            return sources.parse_json(value)
-        if dict not in origins:
-            return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union, or the type alone."""
-    is_union = get_origin(annotation) in (Union, types.UnionType)
-    return get_args(annotation) if is_union else (annotation,)
-
-
-def _wrong(key: str, given: Given, message: str, field: FieldInfo) -> BadInput:
-    return BadInput(
-        f"Setting {key} cannot be '{given.value}'.",
-        why=f"It comes from: {given.provenance}. {message}.",
-        hint=f"Allowed: {allowed(field)}.",
-    )
 
 
 def _not_a_table(section: str, given: Given) -> BadInput:

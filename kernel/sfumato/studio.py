@@ -35,18 +35,21 @@ class Studio:
         self.plugins.discover()
         self.registries = Registries()
         self.plugins.fill(self.registries)
-        self.settings = kernel_settings.with_sections(self._settings_sections())
+        self.settings = kernel_settings.with_sections(self._settings_sections(kernel_settings))
         self._backends = Backends()
 
-    def _settings_sections(self) -> dict[str, type[BaseModel]]:
+    def _settings_sections(self, kernel_settings: Settings) -> dict[str, type[BaseModel]]:
         """The sections that plugins offer; a plugin whose section cannot be had is quarantined."""
         sections = {}
         for entry in self.registries.settings:
             try:
-                sections[entry.info.name] = entry.load()
+                model = entry.load()
+                kernel_settings.check_section(entry.info.name, model)
+                sections[entry.info.name] = model
             except PluginError as error:
                 self.plugins.quarantine(entry.plugin, "settings", error, self.registries)
-        return sections
+        kept = {entry.info.name for entry in self.registries.settings}  # a plugin may have brought several
+        return {name: model for name, model in sections.items() if name in kept}
 
     @cached_property
     def library(self) -> ModelLibrary:

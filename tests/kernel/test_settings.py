@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from sfumato.errors import BadInput, SfumatoError, UnknownName
 from sfumato.settings import Settings, allowed
@@ -21,6 +21,19 @@ class EngineSection(BaseModel):
     scale: float = 1.0
 
 
+class RangeSection(BaseModel):
+    """A rule that joins two fields."""
+
+    low: int = 1
+    high: int = 5
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RangeSection:
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "settings.toml"
@@ -31,7 +44,7 @@ def load(
 ) -> Settings:
     dotted = {key.replace("__", "."): text for key, text in overrides.items()}
     settings = Settings.load(file=file, environ=environ or {}, overrides=dotted, lenient=lenient)
-    return settings.with_sections({"engine": EngineSection})
+    return settings.with_sections({"engine": EngineSection, "range": RangeSection})
 
 
 def test_every_layer_wins_over_the_ones_before_it(file: Path) -> None:
@@ -180,6 +193,73 @@ def test_settings_do_not_change_once_loaded(file: Path) -> None:
     assert settings.engine.threads is None
     with pytest.raises(ValueError, match="frozen"):
         settings.general.output_folder = Path("elsewhere")
+
+
+def test_values_that_only_fit_together_are_taken_together(file: Path) -> None:
+    file.write_text("[range]\nlow = 7\nhigh = 9\n")
+    settings = load(file)
+    assert (settings.range.low, settings.range.high) == (7, 9)
+    assert (settings.in_file("range.low"), settings.in_file("range.high")) == (7, 9)
+    assert load(file, {"SFUMATO_RANGE__LOW": "20"}, range__high="30").range.low == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "blamed", "source"),
+    [
+        ("low = 2\nhigh = 4\n", {"SFUMATO_RANGE__LOW": "6"}, "range.low", "SFUMATO_RANGE__LOW"),
+        ("high = 4\nlow = 2\n", {"SFUMATO_RANGE__HIGH": "1"}, "range.high", "SFUMATO_RANGE__HIGH"),
+        ("low = 7\n", {}, "range.low", "file"),
+        ("low = 7\nhigh = 9\n", {"SFUMATO_RANGE__HIGH": "3"}, "range.high", "SFUMATO_RANGE__HIGH"),
+    ],
+)
+def test_of_values_that_do_not_fit_the_latest_that_breaks_them_is_blamed(
+    file: Path, text: str, environ: dict[str, str], blamed: str, source: str
+) -> None:
+    file.write_text(f"[range]\n{text}")
+    with pytest.raises(BadInput, match="low must be below high") as caught:
+        load(file, environ)
+    assert blamed in caught.value.what
+    assert source in caught.value.why
+
+
+def test_the_lenient_mode_keeps_the_values_that_fit(file: Path) -> None:
+    file.write_text("[range]\nlow = 7\nhigh = 9\n")
+    settings = load(file, {"SFUMATO_RANGE__HIGH": "3"}, lenient=True)
+    assert (settings.range.low, settings.range.high) == (7, 9)
+    assert [problem.what for problem in settings.problems] == ["Setting range.high cannot be '3'."]
+
+
+def test_a_value_is_written_when_it_fits_those_in_the_file(file: Path) -> None:
+    settings = load(file).write("range.high", "9").write("range.low", "7")
+    assert (settings.range.low, settings.range.high) == (7, 9)
+    with pytest.raises(BadInput, match=r"range\.high"):
+        settings.write("range.high", "6")
+
+
+def test_two_wrong_values_can_be_mended_one_after_the_other(file: Path) -> None:
+    file.write_text("[engine]\nthreads = 99\nscale = 'big'\n")
+    settings = load(file, lenient=True).write("engine.threads", "2")
+    assert settings.engine.threads == 2
+    assert settings.write("engine.scale", "2").problems == ()
+
+
+def test_keys_are_written_in_any_case(file: Path) -> None:
+    settings = load(file).write("General.Default_Model", "dot")
+    assert settings.get("GENERAL.default_model") == "dot"
+    assert settings.unset("General.Default_Model").general.default_model is None
+
+
+def test_unset_finds_keys_of_the_file_as_they_are_spelt_there(file: Path) -> None:
+    file.write_text("[Engine]\nThreads = 2\n")
+    assert list(load(file).unset("Engine.Threads").unused_keys()) == []
+
+
+def test_a_settings_file_stays_as_private_as_it_was(file: Path) -> None:
+    file.write_text("[engine]\nthreads = 2\n")
+    file.chmod(0o600)
+    mode = file.stat().st_mode
+    load(file).write("engine.threads", "8")
+    assert file.stat().st_mode == mode
 
 
 def test_unset_lets_the_default_hold_again_and_takes_unknown_keys_too(file: Path) -> None:
