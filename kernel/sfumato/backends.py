@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
-from sfumato.errors import UnknownName
+from sfumato.errors import SfumatoError, UnknownName
+from sfumato.events import CancelToken
 from sfumato.tasks import TaskContext
+
+CANCEL_CHECK_SECONDS = 0.1
+"""How often a request that waits for another looks whether it was cancelled."""
 
 
 class Backend(Protocol):
@@ -28,12 +33,36 @@ class LocalBackend:
 
     def __init__(self) -> None:
         self._workspace: dict[str, Any] = {}
-        self._one_at_a_time = threading.Lock()
+        self._busy = threading.Lock()
+        self._worker: int | None = None
 
     def run(self, task: str, request: Any, context: TaskContext) -> Any:
         work: Callable[[Any, TaskContext], Any] = context.registries.tasks.get(task).load()
-        with self._one_at_a_time:
+        with self._turn(context.cancel):
             return work(request, replace(context, workspace=self._workspace))
+
+    @contextmanager
+    def _turn(self, cancel: CancelToken) -> Iterator[None]:
+        """Wait until no other work is done, and keep it so.
+
+        Raises:
+            SfumatoError: this very thread does the other work, and would wait for itself.
+            Cancelled: `cancel` was used while waiting.
+        """
+        if self._worker == threading.get_ident():
+            raise SfumatoError(
+                "The studio is already at work.",
+                why="A request was made from within another one, such as in a listener to its events.",
+                hint="Make it once the first one has returned.",
+            )
+        while not self._busy.acquire(timeout=CANCEL_CHECK_SECONDS):
+            cancel.check()
+        try:
+            self._worker = threading.get_ident()
+            yield
+        finally:
+            self._worker = None
+            self._busy.release()
 
 
 class Backends:
