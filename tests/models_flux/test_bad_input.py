@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from sfumato.errors import CheckpointError, MissingPart
 from sfumato.models import Placement
@@ -98,6 +99,23 @@ def test_surplus_tensors_are_warned_of_and_left_alone(
     assert "double_blocks.0.strange.weight" in caplog.text
 
 
+def test_surplus_tensors_in_diffusers_layout_are_warned_of_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("diffusers")
+    write_tokenizers(tmp_path / "tokenizers")
+    from ..tiny_models.oracle import flux_pipeline
+
+    folder = tmp_path / "folder"
+    flux_pipeline(TINY, tmp_path / "tokenizers").save_pretrained(folder)
+    file = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    surplus = {"transformer_blocks.0.strange.weight": torch.zeros(3)}
+    save(file, {**load_file(file), **surplus})
+    with caplog.at_level(logging.WARNING):
+        load(folder, tmp_path)
+    assert "transformer_blocks.0.strange.weight" in caplog.text
+
+
 def test_a_tokenizer_of_another_model_is_told_apart(tmp_path: Path) -> None:
     write_parts(TINY, tmp_path)
     file = tmp_path / "tokenizers" / "t5xxl" / "tokenizer.json"
@@ -124,6 +142,7 @@ def test_a_damaged_tokenizer_is_an_error(tmp_path: Path) -> None:
         ("sfumato.latent_rgb", '{"factors": [[1, 2, 3]], "bias": [0, 0, 0]}'),
         ("sfumato.clip_head_size", "7"),
         ("sfumato.clip_head_size", "x"),
+        ("sfumato.clip_activation", "swish"),
     ],
 )
 def test_unusable_metadata_is_an_error(tmp_path: Path, key: str, value: str) -> None:

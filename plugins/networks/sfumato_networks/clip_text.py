@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,12 +13,21 @@ from sfumato_networks.attention import attention
 from sfumato_networks.shapes import count_blocks
 
 
+def quick_gelu(x: Tensor) -> Tensor:
+    """OpenAI's approximation of GELU (Hendrycks & Gimpel 2016, arXiv:1606.08415)."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"quick_gelu": quick_gelu, "gelu": F.gelu}
+
+
 @dataclass(frozen=True)
 class ClipTextConfig:
     """Sizes of a CLIP text encoder; the defaults are those of CLIP ViT-L/14.
 
     ``activation`` is "quick_gelu" (OpenAI's models) or "gelu" (OpenCLIP's); ``projection_size`` 0 means that
     the file has no text projection. Neither ``head_size`` nor ``activation`` can be seen in the weights.
+    Raises ValueError for an activation that is not in `ACTIVATIONS`.
     """
 
     vocab_size: int = 49408
@@ -29,6 +38,10 @@ class ClipTextConfig:
     head_size: int = 64
     activation: str = "quick_gelu"
     projection_size: int = 0
+
+    def __post_init__(self) -> None:
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"its activation '{self.activation}' is none of {', '.join(ACTIVATIONS)}")
 
     @classmethod
     def from_shapes(
@@ -93,13 +106,12 @@ class SelfAttention(nn.Module):
 class MLP(nn.Module):
     def __init__(self, config: ClipTextConfig) -> None:
         super().__init__()
-        self.activation = config.activation
+        self.activation = ACTIVATIONS[config.activation]
         self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
         self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.fc1(x)
-        return self.fc2(x * torch.sigmoid(1.702 * x) if self.activation == "quick_gelu" else F.gelu(x))
+        return self.fc2(self.activation(self.fc1(x)))
 
 
 class Layer(nn.Module):

@@ -75,7 +75,7 @@ def _sizes(part: Part, read: Callable[[], C]) -> C:
     except KeyError as error:
         raise _unfit(part, f"It lacks {error.args[0]}.") from error
     except (ValueError, IndexError, ZeroDivisionError, TypeError) as error:
-        raise _unfit(part, f"Its sizes do not fit together: {error}.") from error
+        raise _unfit(part, f"Its network cannot be built: {error}.") from error
 
 
 def _unfit(part: Part, why: str) -> CheckpointError:
