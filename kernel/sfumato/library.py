@@ -194,12 +194,17 @@ class ModelLibrary:
     def files(self, folder: str) -> list[Path]:
         """Weight files below every model folder's sub-folder of that kind, sorted by path.
 
-        Links keep their own path and name; a file that several paths lead to comes once. GGUF files come too,
-        whether a plugin reads them or not: who looks for a file is told why it is not taken.
+        Links keep their own path and name; a file that several paths lead to comes once.
         """
-        suffixes = (*self._suffixes(), GGUF_SUFFIX)
         paths = (path for base in self.folders(folder) for path in _walk(base))
-        return _each_once(sorted(path for path in paths if _suffix(path) in suffixes))
+        return _each_once(sorted(filter(self.is_weights, paths)))
+
+    def is_weights(self, path: Path) -> bool:
+        """Whether a file's ending is that of weights.
+
+        GGUF's counts though no plugin may read it: who looks for the file is to be told so.
+        """
+        return _suffix(path) in (*self._suffixes(), GGUF_SUFFIX)
 
     def folders(self, folder: str) -> list[Path]:
         """The existing sub-folders of that kind; raises `KeyError` for a kind not in `FOLDERS`."""
@@ -214,9 +219,9 @@ class ModelLibrary:
         """Model folders, then the weight files outside of them; links come beside what they lead to."""
         bases = self.folders("checkpoints") + self.folders("diffusion_models")
         paths = [path for base in bases for path in _walk(base)]
-        suffixes, markers = (*self._suffixes(), GGUF_SUFFIX), self._markers()
+        markers = self._markers()
         folders = {path.parent for path in paths if path.name in markers}
-        files = [path for path in paths if _suffix(path) in suffixes and folders.isdisjoint(path.parents)]
+        files = [path for path in paths if self.is_weights(path) and folders.isdisjoint(path.parents)]
         return sorted(folders) + sorted(files)
 
     def _markers(self) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER, Part, has_scaled_weights, recognise
+from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER, Part, recognise
 
 from ..tiny_models import TinyFlux
 from ..tiny_models.headers import header_of
@@ -126,8 +126,3 @@ def test_a_part_takes_its_tensors_from_the_opened_file() -> None:
     part = only(recognise(header_of(shapes(T5_ENCODER, "t5."), name="x.safetensors")))
     assert part.tensors(opened).keys() == TENSORS[T5_ENCODER].keys()
     assert part.header.path == Path("x.safetensors")
-
-
-def test_float8_with_scales_is_told_from_plain_float8() -> None:
-    assert has_scaled_weights(["a.weight", "a.scale_weight", "scaled_fp8"])
-    assert not has_scaled_weights(["a.weight", "norm.query_norm.scale"])

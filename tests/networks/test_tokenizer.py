@@ -74,6 +74,13 @@ def test_a_sign_that_serves_as_padding_is_still_read_as_text(tmp_path: Path) -> 
     assert ours.encode("wow!!") == Tokenizer.from_folder(clip_files(plain)).encode("wow!!")
 
 
+@pytest.mark.parametrize("stated", ["77", [1], -5, 0, True, 1, 2, None, {}, float("nan")])
+def test_a_length_that_can_be_none_is_passed_over(tmp_path: Path, stated: object) -> None:
+    settings = {"model_max_length": stated}
+    (clip_files(tmp_path) / "tokenizer_config.json").write_text(json.dumps(settings))
+    assert Tokenizer.from_folder(tmp_path).max_length is None
+
+
 def t5_tokenizer():
     pieces = ["<pad>", "</s>", "<unk>", "▁", "▁a", "▁red", "▁app", "le", *"abcdefghijklmnopqrstuvwxyz"]
     return transformers.T5Tokenizer(vocab=[(piece, -float(i)) for i, piece in enumerate(pieces)], extra_ids=0)

@@ -13,7 +13,7 @@ from sfumato.models import CheckpointHeader, TensorInfo
 from sfumato_networks.safetensors_header import read_header, unreadable
 
 _WEIGHTS = re.compile(r"(?P<model>.+)\.safetensors(?P<index>\.index(?P<variant>\.\w+)?\.json)?")
-"""A file of weights or the index of shards; a variant (fp16) ends the model's name or stands in the index's."""
+"""A file of weights or an index of shards; a variant (fp16) ends the model's name or is in the index's."""
 _SHARD = re.compile(r".+-\d+-of-(?!0*1\D)\d+.*\.safetensors")
 _CONFIGS = ("config.json", "scheduler_config.json")
 

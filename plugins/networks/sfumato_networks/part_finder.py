@@ -1,23 +1,23 @@
-"""Looks for a model's parts: in its checkpoint, beside it, then in the model folders. Imports no torch."""
+"""Looks for a model's parts: in its checkpoint, beside it, then in the model folders. Imports no torch.
+
+What lies in the checkpoint's own folder under no usual name comes last: often that are other checkpoints, and
+reading the headers of hundreds takes seconds.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from sfumato.errors import MissingPart, SfumatoError
 from sfumato.library import FOLDERS, ModelLibrary
 from sfumato.models import CheckpointHeader
-from sfumato_networks.parts import (
-    AUTOENCODER,
-    CLIP_TEXT,
-    T5_ENCODER,
-    Part,
-    has_scaled_weights,
-    recognise,
-)
+from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER, Part, recognise
+from sfumato_networks.quantised_storage import quantisation_of
+from sfumato_networks.tokenizer import holds_tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,10 @@ class PartSource:
     Attributes:
         label: What the part is called in messages.
         folder: The sub-folder of a model folder it belongs into.
-        names: How its usual files or folders are called, the best first; used to choose among several.
+        names: How its usual files are called, the best first: patterns for a name in lower case, without its
+            ending. Of a tokenizer, the name of its folder.
         repository: Where to get it.
+        get: What to get there.
     """
 
     label: str
@@ -48,14 +50,16 @@ class PartSource:
 _FLUX = "black-forest-labs/FLUX.1-schnell"
 _ENCODERS = "comfyanonymous/flux_text_encoders"
 SOURCES = {
-    AUTOENCODER: PartSource("the autoencoder (VAE)", "vae", ("ae", "flux"), _FLUX, "ae.safetensors"),
+    AUTOENCODER: PartSource(
+        "the autoencoder (VAE)", "vae", ("ae", "ae[!a-z]*", "flux*ae*"), _FLUX, "ae.safetensors"
+    ),
     CLIP_TEXT: PartSource(
-        "the CLIP-L text encoder", "text_encoders", ("clip_l",), _ENCODERS, "clip_l.safetensors"
+        "the CLIP-L text encoder", "text_encoders", ("clip?l*",), _ENCODERS, "clip_l.safetensors"
     ),
     T5_ENCODER: PartSource(
         "the T5 text encoder",
         "text_encoders",
-        ("t5xxl_fp16", "t5xxl", "t5"),
+        ("t5xxl_fp16*", "t5xxl*", "t5*"),
         _ENCODERS,
         "t5xxl_fp16.safetensors",
     ),
@@ -71,7 +75,6 @@ SOURCES = {
     ),
 }
 _DIFFUSERS_TOKENIZERS = {CLIP_TOKENIZER: "tokenizer", T5_TOKENIZER: "tokenizer_2"}
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
 
 
 class PartFinder:
@@ -82,26 +85,23 @@ class PartFinder:
         library: Where the model folders are.
 
     Attributes:
-        rejected: Parts of the right kind that did not fit, with the reason; for the error message.
+        rejected: Files that hold the part, or are named like it, but cannot be taken, with the reason.
     """
 
     def __init__(self, header: CheckpointHeader, library: ModelLibrary) -> None:
         self.header = header
         self.rejected: list[str] = []
         self._library = library
-        self._read: dict[Path, tuple[Part, ...]] = {}
+        self._read: dict[Path, tuple[Part, ...] | SfumatoError] = {}
 
     def find(self, kind: str, width: int) -> Part | None:
         """The first part of this kind and width: in the checkpoint, beside it, in the model folders."""
         for part in self._parts(kind):
-            name = part.header.path.name
-            if has_scaled_weights(part.stored):
-                self.rejected.append(f"'{name}' holds scaled float8 weights, which are not read yet")
-            elif part.width != width:
-                self.rejected.append(f"'{name}' has a width of {part.width} instead of {width}")
-            else:
+            reason = self._unfit(part, width)
+            if reason is None:
                 log.info("%s from %s", SOURCES[kind].label, part.header.path)
                 return part
+            self.rejected.append(f"'{part.header.path.name}' {reason}")
         return None
 
     def find_tokenizer(self, kind: str) -> Path | None:
@@ -109,7 +109,7 @@ class PartFinder:
         places = [self._home / name for name in FOLDERS["tokenizers"]] + self._library.folders("tokenizers")
         folders = [place / name for place in places for name in SOURCES[kind].names]
         for folder in (self.header.path / _DIFFUSERS_TOKENIZERS[kind], *folders):
-            if any((folder / name).is_file() for name in _TOKENIZER_FILES):
+            if holds_tokenizer(folder):
                 return folder
         return None
 
@@ -139,47 +139,78 @@ class PartFinder:
         """The folder that holds the checkpoint."""
         return self.header.path.parent
 
+    def _unfit(self, part: Part, width: int) -> str | None:
+        """Why a part cannot be taken; None where it can."""
+        form = quantisation_of(part.stored)
+        if form is not None:
+            return f"holds {form} weights, which are not read yet"
+        if part.width != width:
+            return f"has a width of {part.width} instead of {width}"
+        path = part.header.path
+        if part.kind == AUTOENCODER and "sd3" in path.stem.lower() and path != self.header.path:
+            return "is named after Stable Diffusion 3, whose autoencoder has Flux's shapes but other weights"
+        return None
+
     def _parts(self, kind: str) -> Iterator[Part]:
         yield from (part for part in recognise(self.header) if part.kind == kind)
-        folder = SOURCES[kind].folder
         inside = self.header.path if self.header.path.is_dir() else None
-        beside = [file for name in ("", *FOLDERS[folder]) for file in _files(self._home / name)]
-        for files in (beside, self._library.files(folder)):
-            for file in sorted(files, key=lambda file: (_rank(file, SOURCES[kind].names), file)):
-                if file != self.header.path and inside not in file.parents:
-                    yield from (part for part in self._in_file(file) if part.kind == kind)
+        for file in self._files(kind):
+            if file != self.header.path and inside not in file.parents:
+                yield from (part for part in self._in_file(file, kind) if part.kind == kind)
 
-    def _in_file(self, file: Path) -> tuple[Part, ...]:
+    def _files(self, kind: str) -> Iterator[Path]:
+        """All files that may hold a part of this kind, in the order of the search."""
+        source = SOURCES[kind]
+
+        def ranked(files: Iterable[Path]) -> list[Path]:
+            return sorted(files, key=lambda file: (_rank(file, source), file))
+
+        here = self._weights_in(self._home)
+        usual = [file for file in here if _is_usual(file, source)]
+        below = [file for name in FOLDERS[source.folder] for file in self._weights_in(self._home / name)]
+        yield from ranked([*usual, *below])
+        yield from ranked(self._library.files(source.folder))
+        yield from ranked(set(here) - set(usual))
+
+    def _weights_in(self, folder: Path) -> list[Path]:
+        try:
+            files = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+        except OSError as error:
+            log.info("passed over while looking for parts: %s", error)
+            return []
+        return [file for file in files if self._library.is_weights(file)]
+
+    def _in_file(self, file: Path, kind: str) -> tuple[Part, ...]:
         if file not in self._read:
             self._read[file] = self._recognise_file(file)
-        return self._read[file]
+        read = self._read[file]
+        if not isinstance(read, SfumatoError):
+            return read
+        if _is_usual(file, SOURCES[kind]):
+            self.rejected.append(f"'{file.name}' cannot be read: {(read.why or read.what).rstrip('.')}")
+        return ()
 
-    def _recognise_file(self, file: Path) -> tuple[Part, ...]:
+    def _recognise_file(self, file: Path) -> tuple[Part, ...] | SfumatoError:
         try:
             header = self._library.header(file)
         except SfumatoError as error:
             log.info("passed over while looking for parts: %s", error)
-            return ()
+            return error
         # Another model's parts are not taken: Stable Diffusion 3 has an autoencoder of the shapes of Flux's.
         if any(mark in name for name in header.tensors for mark in _DIFFUSION_MODELS):
             return ()
         return recognise(header)
 
 
-def _files(folder: Path) -> Iterable[Path]:
-    try:
-        return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
-    except OSError as error:
-        log.info("passed over while looking for parts: %s", error)
-        return []
-
-
-def _rank(file: Path, names: tuple[str, ...]) -> int:
-    """Usual names first; those that say they belong to Stable Diffusion 3 last."""
+def _rank(file: Path, source: PartSource) -> int:
+    """The place of a file's name among the usual ones; their number for all others."""
     stem = file.stem.lower()
-    if "sd3" in stem:
-        return len(names) + 1
-    return next((rank for rank, name in enumerate(names) if stem.startswith(name)), len(names))
+    ranks = (rank for rank, pattern in enumerate(source.names) if fnmatchcase(stem, pattern))
+    return next(ranks, len(source.names))
+
+
+def _is_usual(file: Path, source: PartSource) -> bool:
+    return _rank(file, source) < len(source.names)
 
 
 def _listed(labels: Sequence[str]) -> str:

@@ -142,8 +142,3 @@ def part_info(kind: str, prefix: str, tensors: Iterable[TensorInfo]) -> PartInfo
         parameters=sum(prod(info.shape) for info in tensors),
         size_bytes=sum(sizes.values()),
     )
-
-
-def has_scaled_weights(names: Iterable[str]) -> bool:
-    """Whether weights are float8 with a scale beside each: read without it, they would be silently wrong."""
-    return any(name.endswith(("scaled_fp8", ".scale_weight", ".weight_scale")) for name in names)

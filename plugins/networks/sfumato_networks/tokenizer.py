@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 CLIP_START, CLIP_END = "<|startoftext|>", "<|endoftext|>"
 # Before it merges letters, CLIP splits text into words, contractions, single digits and runs of other signs.
 CLIP_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
+
+def holds_tokenizer(folder: Path) -> bool:
+    """Whether a folder has the files of a tokenizer: tokenizer.json, or vocab.json with merges.txt."""
+    names = ("tokenizer.json",), ("vocab.json", "merges.txt")
+    return any(all((folder / name).is_file() for name in together) for together in names)
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Tokenizer:
             settings = read_json(settings_file) if settings_file.exists() else {}
             if whole.exists():
                 return cls.from_file(whole, settings)
-            if (folder / "vocab.json").exists() and (folder / "merges.txt").exists():
+            if holds_tokenizer(folder):
                 return cls._from_library(_clip_tokenizer(folder), settings, folder)
         except OSError as error:
             raise unreadable(folder, error) from error
@@ -86,15 +93,13 @@ class Tokenizer:
             raise CheckpointError(
                 f"The tokenizer in '{where}' has no end token.", hint="Get the model's own one."
             )
-        max_length = settings.get("model_max_length") or (truncation or {}).get("max_length")
+        lengths = (settings.get("model_max_length"), (truncation or {}).get("max_length"))
         return cls(
             tokenizer,
             start=around[0] if len(around) == 2 else None,
             end=around[-1],
             pad=_pad_id(tokenizer, settings, padding or {}, default=around[-1]),
-            max_length=int(max_length)
-            if max_length and max_length < 1e9
-            else None,  # 1e30 stands for no limit
+            max_length=_max_length(lengths, at_least=len(around) + 1),
         )
 
     def encode(self, text: str) -> list[int]:
@@ -110,6 +115,14 @@ class Tokenizer:
     def vocabulary_size(self) -> int:
         """How many ids there are: the text encoder needs as many rows at least."""
         return int(self._tokenizer.get_vocab_size())
+
+
+def _max_length(stated: Iterable[Any], at_least: int) -> int | None:
+    """The first that can be one: files hold texts, lists and negative numbers too."""
+    for length in stated:
+        if isinstance(length, int | float) and not isinstance(length, bool) and length >= at_least:
+            return int(length) if length < 1e9 else None  # 1e30 stands for no limit
+    return None
 
 
 def _pad_id(
