@@ -92,16 +92,13 @@ class FluxModel:
         guidance = None
         if self.transformer.guidance_in is not None:
             guidance = torch.full((b,), self._options(options).guidance, device=device)
-        image_ids, text_ids = torch.empty(0, 3, device=device), torch.empty(0, 3, device=device)
         velocity = self.transformer(
             pack(x).to(dtype),
             torch.full((b,), sigma, device=device),
             context,
             vector,
-            image_ids,
-            text_ids,
+            self._rotary_table(h, w, context.shape[1]),
             guidance,
-            rotary=self._rotary_table(h, w, context.shape[1]),
         )
         return x - sigma * unpack(velocity, h, w).to(x.dtype)
 

@@ -57,7 +57,7 @@ def rotate(x: Tensor, rotary: Tensor) -> Tensor:
 
 
 def sinusoids(t: Tensor) -> Tensor:
-    """Features [b, 256] of values t [b] in 0..1, which are scaled by 1000 as in DDPM."""
+    """Features [b, 256] of values t [b], times in 0..1 or guidance scales; scaled by 1000 as DDPM's times."""
     half = TIME_FEATURES // 2
     frequencies = torch.exp(-math.log(10_000) / half * torch.arange(half, device=t.device))
     angles = 1000.0 * t.float()[:, None] * frequencies
@@ -232,23 +232,18 @@ class FluxTransformer(nn.Module):
         timesteps: Tensor,
         context: Tensor,
         vector: Tensor,
-        image_ids: Tensor,
-        text_ids: Tensor,
+        rotary: Tensor,
         guidance: Tensor | None = None,
-        rotary: Tensor | None = None,
     ) -> Tensor:
         """Velocity [b, n, out_channels].
 
         ``image_tokens`` [b, n, in_channels] (see `pack`); ``timesteps`` [b], 0 clean to 1 noise; ``context``
-        [b, m, context_size], the T5 states; ``vector`` [b, vector_size], the pooled CLIP state; ``image_ids``
-        [n, 3] and ``text_ids`` [m, 3], positions (see `image_positions`; zeros for text); ``guidance`` [b],
-        the distilled guidance scale, needed if and only if the config says guidance (ValueError otherwise);
-        ``rotary``, what `rotary` made of the same positions, to spare making it at every step.
+        [b, m, context_size], the T5 states; ``vector`` [b, vector_size], the pooled CLIP state; ``rotary``
+        [m + n, d/2], what `rotary` makes of the tokens' positions; ``guidance`` [b], the distilled guidance
+        scale, needed if and only if the config says guidance (ValueError otherwise).
         """
         if (guidance is None) != (self.guidance_in is None):
             raise ValueError("guidance must be given to a guidance-distilled model, and to no other")
-        if rotary is None:
-            rotary = self.rotary(image_ids, text_ids)
         dtype = image_tokens.dtype
         condition = self.time_in(sinusoids(timesteps).to(dtype)) + self.vector_in(vector)
         if self.guidance_in is not None and guidance is not None:
@@ -265,5 +260,8 @@ class FluxTransformer(nn.Module):
         return self.final_layer(x[:, -img.shape[1] :], condition)
 
     def rotary(self, image_ids: Tensor, text_ids: Tensor) -> Tensor:
-        """The rotary table [m + n, d/2] of positions [n, 3] and [m, 3]; the same for all steps of a size."""
+        """The rotary table [m + n, d/2] of positions [n, 3] and [m, 3]; the same for all steps of a size.
+
+        See `image_positions` for those of images; text is at 0.
+        """
         return rotary_table(torch.cat((text_ids, image_ids)), self.config.axes, self.config.theta)
