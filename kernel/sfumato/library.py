@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sfumato.errors import BadInput, CheckpointError, SfumatoError, UnknownName
 from sfumato.file_hashes import FileHashes
@@ -33,8 +33,15 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
 }
 """Sub-folders of a model folder: our name first, then the names ComfyUI, A1111 and Forge use."""
 
-GGUF_SUFFIX = ".gguf"
-PICKLE_SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
+_GGUF = ".gguf"
+_PICKLE = (
+    "Pickle checkpoints can run any program when they are opened.",
+    "Get the model as .safetensors, or convert it with a tool you trust.",
+)
+_REFUSED = {  # by ending: why, and what to do; unless a weight format claims it
+    _GGUF: ("No installed plugin reads GGUF files.", "Get the model as .safetensors."),
+    **dict.fromkeys((".ckpt", ".pt", ".pth", ".bin", ".pkl"), _PICKLE),
+}
 
 
 class ModelLibrary:
@@ -155,13 +162,10 @@ class ModelLibrary:
             raise BadInput(f"There is no file or folder '{path}'.", hint="Check the path.")
         for entry in self._registries.weight_formats:
             marker = entry.info.folder_marker
-            claimed = (
-                (path / marker).is_file()
-                if path.is_dir() and marker
-                else _suffix(path) in entry.info.suffixes
-            )
-            if claimed:
-                return _instance(entry)
+            in_folder = bool(marker) and path.is_dir()
+            if (path / marker).is_file() if in_folder else _suffix(path) in entry.info.suffixes:
+                weight_format: WeightFormat = entry.load()()
+                return weight_format
         raise self._unreadable(path)
 
     def _unreadable(self, path: Path) -> CheckpointError:
@@ -174,18 +178,9 @@ class ModelLibrary:
                 why=f"It has no {markers}.",
                 hint=f"Name the folder that has it, or one file ({readable}).",
             )
-        if _suffix(path) == GGUF_SUFFIX:
-            return CheckpointError(
-                f"'{path.name}' cannot be read.",
-                why="No installed plugin reads GGUF files yet.",
-                hint="Get the model as .safetensors.",
-            )
-        if _suffix(path) in PICKLE_SUFFIXES:
-            return CheckpointError(
-                f"'{path.name}' is refused.",
-                why="Pickle checkpoints can run any program when they are opened.",
-                hint="Get the model as .safetensors, or convert it with a tool you trust.",
-            )
+        if _suffix(path) in _REFUSED:
+            why, hint = _REFUSED[_suffix(path)]
+            return CheckpointError(f"'{path.name}' is refused.", why=why, hint=hint)
         return CheckpointError(
             f"'{path.name}' is not a weights file.",
             hint=f"Readable: {readable}, and a folder with {markers}.",
@@ -204,7 +199,7 @@ class ModelLibrary:
 
         GGUF's counts though no plugin may read it: who looks for the file is to be told so.
         """
-        return _suffix(path) in (*self._suffixes(), GGUF_SUFFIX)
+        return _suffix(path) in (*self._suffixes(), _GGUF)
 
     def folders(self, folder: str) -> list[Path]:
         """The existing sub-folders of that kind; raises `KeyError` for a kind not in `FOLDERS`."""
@@ -254,8 +249,3 @@ def _each_once(paths: Iterable[Path]) -> list[Path]:
 
 def _suffix(path: Path) -> str:
     return path.suffix.lower()
-
-
-def _instance(entry: Entry[Any]) -> WeightFormat:
-    weight_format: WeightFormat = entry.load()()
-    return weight_format
