@@ -68,7 +68,7 @@ class Workbench:
     @property
     def model(self) -> GaussianModel:
         """The model that the engine keeps loaded."""
-        return next(iter(self.workspace[WORKSPACE_KEY].models.values()))
+        return next(iter(self.workspace[WORKSPACE_KEY].models.values())).model
 
 
 @pytest.fixture

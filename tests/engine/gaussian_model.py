@@ -6,6 +6,7 @@ form, so the engine can be tested end to end without weights.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sfumato.request import RequestDefaults
 
 SPREAD = 0.3
 BYTES_A_PIXEL = 100
+DECODING_BYTES_A_PIXEL = 300
 
 
 class GaussianOptions(BaseModel):
@@ -45,6 +47,8 @@ class GaussianModel:
         self.files: Mapping[str, Sequence[Path]] = {"transformer": (info.path,)}
         self.encoded: list[Any] = []
         self.batches: list[int] = []
+        self.decoded: list[int] = []
+        self.contrast = 0.25
 
     def noise_schedule(self, width: int, height: int, options: Mapping[str, Any]) -> NoiseSchedule:
         return flow_schedule(2.0)
@@ -63,7 +67,10 @@ class GaussianModel:
         return mean + (x - (1 - sigma) * mean) * signal / ((1 - sigma) * signal + sigma**2)
 
     def decode(self, latents: Tensor) -> Tensor:
-        return torch.nn.functional.interpolate(latents, scale_factor=8).mul(0.25).add(0.5).clamp(0, 1)
+        self.decoded.append(len(latents))
+        return (
+            torch.nn.functional.interpolate(latents, scale_factor=8).mul(self.contrast).add(0.5).clamp(0, 1)
+        )
 
     def encode(self, pixels: Tensor) -> Tensor:
         return torch.nn.functional.avg_pool2d(pixels.sub(0.5).mul(4), 8)
@@ -72,7 +79,7 @@ class GaussianModel:
         return width * height * batch_size * BYTES_A_PIXEL
 
     def decoding_memory(self, width: int, height: int, batch_size: int) -> int:
-        return 3 * width * height * batch_size * BYTES_A_PIXEL
+        return width * height * batch_size * DECODING_BYTES_A_PIXEL
 
 
 class GaussianFamily:
@@ -98,4 +105,4 @@ class OneModelLibrary:
         return self.info
 
     def sha256(self, path: Path) -> str:
-        return "0123456789abcdef" * 4
+        return hashlib.sha256(path.read_bytes()).hexdigest()

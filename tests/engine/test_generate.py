@@ -19,6 +19,9 @@ from sfumato_engine.settings import EngineSettings
 
 from .conftest import Workbench
 
+EMPTY_HASH = "e3b0c44298"
+"""How the SHA-256 of a file without content begins."""
+
 
 def pixels(path: Path) -> np.ndarray:
     with Image.open(path) as image:
@@ -61,7 +64,7 @@ def test_a_picture_tells_how_it_was_made(workbench: Workbench) -> None:
         "32x32",
         "CPU",
     )
-    assert (fields["Model"], fields["Model hash"]) == ("gauss", "0123456789")
+    assert (fields["Model"], fields["Model hash"]) == ("gauss", EMPTY_HASH)
     assert story["request"]["sampler_options"] == {"eta": 0.5, "s_noise": 1.0, "shift": 0.0}
     assert story["seed"] == 3
     assert {"sfumato", "plugins", "torch", "python"} <= story["versions"].keys()
@@ -137,6 +140,36 @@ def test_a_changed_file_or_compute_type_is_loaded_anew(workbench: Workbench) -> 
     assert workbench.model is not second
 
 
+def test_a_model_folder_may_hold_links_to_nowhere(workbench: Workbench) -> None:
+    workbench.model_file.unlink()
+    workbench.model_file.mkdir()
+    (workbench.model_file / "weights.bin").symlink_to(workbench.folder / "nowhere")
+    workbench.generate(seed=1)
+
+
+def test_a_picture_is_saved_although_its_model_cannot_be_hashed(workbench: Workbench) -> None:
+    workbench.model_file.unlink()
+    result = workbench.generate(seed=1, count=2)
+    assert [image.path.name for image in result.images] == ["00001-1.png", "00002-2.png"]
+    assert "Model hash" not in infotext.read(result.images[0].infotext).fields
+    told = [event.message for event in workbench.events if isinstance(event, Warned)]
+    assert told == list(result.warnings)
+    assert len(told) == 1
+    assert "gauss.safetensors" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("side", "batch_size", "evaluated", "decoded"),
+    [(352, 1, 2, [1]), (352, 2, 2, [1, 1]), (368, 1, 1, [1]), (32, 3, 6, [3])],
+)
+def test_small_work_is_done_side_by_side_and_large_one_after_another(
+    workbench: Workbench, side: int, batch_size: int, evaluated: int, decoded: list[int]
+) -> None:
+    workbench.generate(seed=1, steps=1, width=side, height=side, batch_size=batch_size, cfg_scale=2)
+    assert set(workbench.model.batches) == {evaluated}
+    assert workbench.model.decoded == decoded
+
+
 def test_at_cfg_scale_one_the_negative_prompt_is_not_encoded_but_warned_about(workbench: Workbench) -> None:
     result = workbench.generate(seed=1, cfg_scale=1, negative_prompt="blue")
     assert len(workbench.model.encoded) == 1
@@ -189,6 +222,14 @@ def test_devices_and_types_that_cannot_be_used_are_told(
 def test_a_picture_of_no_numbers_is_an_error_not_a_black_file(workbench: Workbench) -> None:
     with pytest.raises(SfumatoError, match="NaN"):
         workbench.generate("(a:1e39)" + "(b:9999999999999999999999999999999999999999999999)", seed=1)
+
+
+def test_a_decoder_that_gives_no_numbers_is_told_apart(workbench: Workbench) -> None:
+    workbench.generate(seed=1)
+    workbench.model.contrast = float("nan")
+    with pytest.raises(SfumatoError, match=r"autoencoder .* bfloat16"):
+        workbench.generate(seed=2)
+    assert [path.name for path in (workbench.folder / "out").iterdir()] == ["00001-1.png"]
 
 
 def test_resolving_a_misspelt_name_imports_no_tensor_library() -> None:

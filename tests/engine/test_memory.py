@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import psutil
@@ -9,11 +10,20 @@ import pytest
 import torch
 
 from sfumato.errors import BadInput, OutOfMemory
-from sfumato_engine.memory import container_memory, in_words, memory_errors_explained, what_fits
+from sfumato_engine.memory import (
+    container_memory,
+    device_memory,
+    in_words,
+    memory_errors_explained,
+    what_fits,
+    working_memory,
+)
+from sfumato_engine.model_manager import WORKSPACE_KEY
+from sfumato_engine.settings import EngineSettings
 from sfumato_engine.sizes import check_size
 
 from .conftest import Workbench
-from .gaussian_model import BYTES_A_PIXEL
+from .gaussian_model import BYTES_A_PIXEL, DECODING_BYTES_A_PIXEL, GaussianFamily
 from .test_resolution import resolved
 
 
@@ -26,6 +36,36 @@ def test_a_size_that_could_never_fit_is_refused_before_work_begins(workbench: Wo
     with pytest.raises(BadInput, match="more than this device can draw"):
         workbench.generate(width=16384, height=16384, batch_size=batch_size)
     assert not workbench.model.encoded
+
+
+def test_models_kept_for_later_go_before_a_picture_is_refused(workbench: Workbench) -> None:
+    workbench.settings = EngineSettings(keep_models=2)
+    for dtype in ("float32", "bfloat16"):
+        workbench.generate(seed=1, model_options={"body_dtype": dtype})
+    total = device_memory("cpu").total
+    side = 1024 * math.ceil(math.sqrt(total / 1024 / (BYTES_A_PIXEL * 1024**2)))
+    batch_size = total // (BYTES_A_PIXEL * side**2)
+    with pytest.raises(OutOfMemory, match="free on cpu"):
+        workbench.generate(width=side, height=side, batch_size=batch_size, cfg_scale=1)
+    assert workbench.model.placement.part_dtypes == {}
+    assert len(workbench.workspace[WORKSPACE_KEY].models) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "cfg_scale", "expected"),
+    [
+        ((1024, 1024, 8), 1.0, 8 * 1024**2 * BYTES_A_PIXEL),
+        ((1024, 1024, 1), 1.0, 1024**2 * DECODING_BYTES_A_PIXEL),
+        ((64, 64, 2), 1.0, 2 * 64**2 * DECODING_BYTES_A_PIXEL),
+        ((1024, 1024, 8), 2.0, 2 * 8 * 1024**2 * BYTES_A_PIXEL),
+    ],
+)
+def test_the_estimate_counts_what_is_done_side_by_side(
+    workbench: Workbench, size: tuple[int, int, int], cfg_scale: float, expected: int
+) -> None:
+    workbench.generate(seed=1)
+    request = resolved(workbench, cfg_scale=cfg_scale)
+    assert working_memory(workbench.model, request, "batch", size) == expected
 
 
 def test_a_smaller_batch_is_offered_first() -> None:
@@ -56,21 +96,34 @@ def test_no_container_or_no_limit_is_no_limit(tmp_path: Path) -> None:
     assert container_memory(tmp_path) is None
 
 
-def test_torchs_own_shortage_says_what_to_lower(workbench: Workbench) -> None:
+def test_torchs_own_shortage_says_what_to_lower() -> None:
     with (
         pytest.raises(OutOfMemory, match="Lower the width and height"),
-        memory_errors_explained(resolved(workbench)),
+        memory_errors_explained("No memory.", "Lower the width and height."),
     ):
         torch.empty(1 << 60)
 
 
-def test_pythons_shortage_does_too(workbench: Workbench) -> None:
-    with pytest.raises(OutOfMemory, match="batch size"), memory_errors_explained(resolved(workbench)):
+def test_pythons_shortage_does_too() -> None:
+    with (
+        pytest.raises(OutOfMemory, match=r"ran out\. .*Lower"),
+        memory_errors_explained("It ran out.", "Lower it."),
+    ):
         bytearray(1 << 60)
 
 
-def test_other_errors_stay_what_they_are(workbench: Workbench) -> None:
-    with pytest.raises(RuntimeError, match="shape"), memory_errors_explained(resolved(workbench)):
+def test_a_shortage_while_loading_does_not_advise_a_smaller_picture(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GaussianFamily, "load", lambda *arguments: bytearray(1 << 60))
+    with pytest.raises(OutOfMemory, match="while 'gauss' was loaded") as caught:
+        workbench.generate(seed=1)
+    assert "dtype bfloat16" in caught.value.hint
+    assert "width" not in caught.value.hint
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shape"), memory_errors_explained("It ran out.", "Lower it."):
         torch.zeros(2).reshape(3)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from sfumato.records import GenerationResult
 from sfumato.settings import Settings
 from sfumato_engine import infotext
 
-from ..tiny_models import TinyFlux, write_all_in_one, write_tokenizers
+from ..tiny_models import TinyFlux, write_all_in_one, write_parts, write_tokenizers, write_transformer
 
 EMBEDDED = "emoji"
 
@@ -105,6 +107,47 @@ def test_a_model_without_tokenizers_says_what_to_get(tmp_path: Path, generate: G
     lonely = write_all_in_one(TinyFlux(), tmp_path / "lonely" / "tiny.safetensors")
     with pytest.raises(MissingPart, match="tokenizer"):
         generate(model=str(lonely))
+
+
+@pytest.fixture
+def in_parts(tmp_path: Path) -> Path:
+    """A transformer with its parts beside it."""
+    write_parts(TinyFlux(guidance=True), tmp_path)
+    return write_transformer(TinyFlux(guidance=True), tmp_path / "body.safetensors")
+
+
+def hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_parts_beside_the_checkpoint_leave_their_trace(generate: Generate, in_parts: Path) -> None:
+    record = generate(model=str(in_parts)).images[0]
+    fields = infotext.read(record.infotext).fields
+    vae = in_parts.parent / "vae" / "ae.safetensors"
+    assert (fields["VAE"], fields["VAE hash"]) == ("ae.safetensors", hash_of(vae)[:10])
+    modules = tuple(fields[f"Module {number}"] for number in (1, 2, 3))
+    assert modules == ("ae", "clip_l", "t5xxl_fp16")
+    with Image.open(record.path) as image:
+        parts = json.loads(image.info["sfumato"])["parts"]
+    assert parts["autoencoder"] == [{"file": "ae.safetensors", "sha256": hash_of(vae)}]
+    assert parts["transformer"] == [{"file": "body.safetensors", "sha256": hash_of(in_parts)}]
+    tokenizer = in_parts.parent / "tokenizers" / "t5xxl" / "tokenizer.json"
+    assert {"file": "tokenizer.json", "sha256": hash_of(tokenizer)} in parts["t5_tokenizer"]
+
+
+def test_parts_in_the_checkpoint_are_no_modules(generate: Generate) -> None:
+    fields = infotext.read(generate().images[0].infotext).fields
+    assert not {"VAE", "VAE hash", "Module 1"} & fields.keys()
+
+
+@pytest.mark.parametrize("part", ["vae/ae.safetensors", "text_encoders/clip_l.safetensors"])
+def test_a_part_put_in_anothers_place_is_used(generate: Generate, in_parts: Path, part: str) -> None:
+    before = pixels(generate(model=str(in_parts)).images[0].path)
+    other = in_parts.parent / "other"
+    write_parts(TinyFlux(guidance=True, seed=5), other)
+    (other / part).replace(in_parts.parent / part)
+    after = pixels(generate(model=str(in_parts)).images[0].path)
+    assert (before != after).any()
 
 
 def test_the_embedded_model_draws_a_red_apple(tmp_path: Path) -> None:

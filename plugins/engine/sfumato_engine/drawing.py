@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from datetime import date
 
@@ -19,7 +19,7 @@ from sfumato_engine import file_names
 from sfumato_engine.background import in_background
 from sfumato_engine.batching import decoded_side_by_side
 from sfumato_engine.device import device_label
-from sfumato_engine.memory import memory_errors_explained
+from sfumato_engine.memory import CLOSE, LOWER, memory_errors_explained
 from sfumato_engine.noise import ImageNoise
 from sfumato_engine.png import PARAMETERS, STORY, encode_png
 from sfumato_engine.preparation import Prepared, prepare
@@ -41,13 +41,18 @@ def draw(resolved: ResolvedRequest, context: TaskContext, started: float) -> Gen
         started: When the request came, by `time.monotonic`.
     """
     drawing = Drawing(resolved, context)
-    with torch.inference_mode(), memory_errors_explained(resolved):
+    width, height = resolved.size
+    shortage = memory_errors_explained(
+        f"The memory ran out at {resolved.request.batch_size} x {width}x{height} pixels.",
+        f"{LOWER}, or {CLOSE.lower()}; finished pictures were kept.",
+    )
+    with torch.inference_mode(), shortage:
         drawing.run(prepare(resolved, context))
     return GenerationResult(
         images=tuple(drawing.images),
         seconds=time.monotonic() - started,
         sampling_seconds=drawing.sampling_seconds,
-        warnings=resolved.warnings,
+        warnings=tuple(drawing.warnings),
     )
 
 
@@ -56,23 +61,24 @@ class Drawing:
 
     Attributes:
         images: The pictures saved so far.
+        warnings: What the user was told so far.
         sampling_seconds: Wall time spent in samplers so far.
     """
 
     def __init__(self, resolved: ResolvedRequest, context: TaskContext) -> None:
         self.images: list[ImageRecord] = []
+        self.warnings: list[str] = []
         self.sampling_seconds = 0.0
         self._resolved = resolved
         self._context = context
         self._folder = PictureFolder(context.output_folder)
-        for warning in resolved.warnings:
-            context.events.emit(Warned(message=warning))
+        self._warn(resolved.warnings)
 
     def run(self, prepared: Prepared) -> None:
         """All batches; raises `Cancelled` between steps, with the pictures of earlier batches saved."""
         request, library = self._resolved.request, self._context.library
-        device = device_label(prepared.model.device)
-        story = in_background(lambda: trace(self._resolved, library, device))
+        parts, device = prepared.model.files, device_label(prepared.model.device)
+        story = in_background(lambda: trace(self._resolved, library, parts, device))
         progress = self._progress(prepared)
         try:
             for batch in range(request.count):
@@ -100,12 +106,14 @@ class Drawing:
         noise = ImageNoise(seeds, prepared.latent_shape, prepared.model.device)
         started = time.monotonic()
         latents = prepared.sampling.from_noise(noise, progress.step, self._context.cancel)
-        check_finite(latents)
+        check_finite(latents, "Try: sfumato settings set engine.dtype float32")
         self.sampling_seconds += time.monotonic() - started
         return latents
 
     def _save(self, pixels: Tensor, seed: int, story: Future[Provenance]) -> None:
         provenance = story.result()
+        if not self.images:
+            self._warn(provenance.warnings)
         request = self._resolved.request
         values = {"seed": seed, "model": self._resolved.info.name, "date": date.today().isoformat()}
         values |= {"width": request.width, "height": request.height, "prompt": request.prompt}
@@ -124,6 +132,11 @@ class Drawing:
         self.images.append(record)
         self._context.events.emit(ImageSaved(image=record))
 
+    def _warn(self, messages: Iterable[str]) -> None:
+        for message in messages:
+            self.warnings.append(message)
+            self._context.events.emit(Warned(message=message))
+
     def _phase(self, phase: str) -> None:
         self._context.events.emit(PhaseStarted(phase=phase))
 
@@ -132,15 +145,17 @@ def decoded(model: LoadedModel, latents: Tensor) -> Iterator[Tensor]:
     """The pictures of latents [b, c, h, w], each uint8 [H, W, 3] on the CPU."""
     b, _, h, w = latents.shape
     for part in latents.split(decoded_side_by_side(b, b * h * w)):
-        pixels = model.decode(part).mul(255).round_().clamp_(0, 255).to(torch.uint8)
-        yield from pixels.permute(0, 2, 3, 1).contiguous().cpu()
+        pixels = model.decode(part)
+        check_finite(pixels, "Compute the autoencoder (VAE) in float32 or bfloat16, not in float16.")
+        colours = pixels.mul(255).round_().clamp_(0, 255).to(torch.uint8)
+        yield from colours.permute(0, 2, 3, 1).contiguous().cpu()
 
 
-def check_finite(latents: Tensor) -> None:
-    """Raises `SfumatoError` when sampling ended in infinities or NaN, which would be a black picture."""
-    if not bool(torch.isfinite(latents).all()):
+def check_finite(numbers: Tensor, hint: str) -> None:
+    """Raises `SfumatoError` for infinities or NaN in latents or pixels, which would be a black picture."""
+    if not bool(torch.isfinite(numbers).all()):
         raise SfumatoError(
             "The picture came out as no numbers (NaN).",
             why="The compute type is too narrow for this model, or a prompt weight or scale is extreme.",
-            hint="Try: sfumato settings set engine.dtype float32",
+            hint=hint,
         )

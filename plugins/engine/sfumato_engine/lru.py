@@ -26,6 +26,13 @@ class LeastRecentlyUsed(Generic[Value]):
         """What is kept, the least recently used first."""
         return list(self._entries.values())
 
+    def drop(self, unwanted: Callable[[Value], bool]) -> int:
+        """Drop the values that are unwanted; returns how many."""
+        keys = [key for key, value in self._entries.items() if unwanted(value)]
+        for key in keys:
+            del self._entries[key]
+        return len(keys)
+
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """The value of that key, made when it is not there.
 

@@ -20,6 +20,7 @@ CGROUP = Path("/sys/fs/cgroup")
 """Where Linux states the limits of a container, which `psutil` does not know."""
 
 LOWER = "Lower the width and height or the batch size"
+CLOSE = "Close other programs"
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,15 @@ def working_memory(
     )
 
 
-def check_memory(model: LoadedModel, resolved: ResolvedRequest, choice: CfgBatching) -> None:
+def check_memory(
+    model: LoadedModel, resolved: ResolvedRequest, choice: CfgBatching, drop_idle: Callable[[], int]
+) -> None:
     """Refuse what the device cannot hold, before any work on the picture begins.
 
     Args:
+        model: Loaded; its weights are no longer among the free memory.
         choice: How the passes of CFG are batched.
+        drop_idle: Lets go of models kept for later, and tells how many there were.
 
     Raises:
         BadInput: it could never fit this device.
@@ -97,6 +102,8 @@ def check_memory(model: LoadedModel, resolved: ResolvedRequest, choice: CfgBatch
     batch_size = resolved.request.batch_size
     memory = device_memory(model.device)
     needed = need(width, height, batch_size)
+    if memory.available < needed <= memory.total and drop_idle():
+        memory = device_memory(model.device)
     if needed <= memory.available:
         return
     asked = f"{batch_size} x {width}x{height} pixels"
@@ -130,7 +137,7 @@ def what_fits(
         )
         if need(smaller_width, smaller_height, 1) <= available:
             return f"{smaller_width}x{smaller_height} with batch size 1 would fit."
-    return f"{LOWER}, or close other programs."
+    return f"{LOWER}, or {CLOSE.lower()}."
 
 
 def in_words(size: int) -> str:
@@ -139,19 +146,14 @@ def in_words(size: int) -> str:
 
 
 @contextmanager
-def memory_errors_explained(resolved: ResolvedRequest) -> Iterator[None]:
-    """Turns every kind of memory shortage into `OutOfMemory`."""
+def memory_errors_explained(what: str, hint: str) -> Iterator[None]:
+    """Turns every kind of memory shortage into `OutOfMemory` with these words."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not _is_shortage(error):
             raise
-        width, height = resolved.size
-        raise OutOfMemory(
-            f"The memory ran out at {resolved.request.batch_size} x {width}x{height} pixels.",
-            why=next(iter(str(error).splitlines()), ""),
-            hint=f"{LOWER}, or close other programs; finished pictures were kept.",
-        ) from error
+        raise OutOfMemory(what, why=next(iter(str(error).splitlines()), ""), hint=hint) from error
 
 
 def _is_shortage(error: BaseException) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,29 @@ from sfumato_engine.settings import EngineSettings
 WORKSPACE_KEY = "engine.models"
 
 
+@dataclass(frozen=True)
+class KeptModel:
+    """A loaded model.
+
+    Attributes:
+        identity: Equal only for the same unchanged files in the same placement.
+    """
+
+    model: LoadedModel
+    identity: Hashable
+    states: Hashable
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the files it was loaded from are what they were."""
+        return self.states == file_states(self.model)
+
+
 class ModelManager:
     """Loaded models and their encoded prompts, the least recently used dropped first."""
 
     def __init__(self) -> None:
-        self.models: LeastRecentlyUsed[LoadedModel] = LeastRecentlyUsed(0)
+        self.models: LeastRecentlyUsed[KeptModel] = LeastRecentlyUsed(0)
         self.conditioning: LeastRecentlyUsed[Any] = LeastRecentlyUsed(0)
 
     @classmethod
@@ -31,23 +50,37 @@ class ModelManager:
 
     def load(
         self, info: ModelInfo, family: ModelFamily, placement: Placement, library: ModelLibrary
-    ) -> LoadedModel:
-        """The model in that placement, loaded unless it is at hand.
+    ) -> KeptModel:
+        """The model in that placement, loaded unless it is at hand and its files are unchanged.
 
         Raises:
             MissingPart: a part is not in the model folders.
             CheckpointError: the weights are damaged or wrong.
         """
-        return self.models.get(identity(info, placement), lambda: family.load(info, library, placement))
+        # What was found in the checkpoint counts too: config files of a folder are not among a model's files.
+        key = (repr(info), placement.device, placement.dtype, tuple(sorted(placement.part_dtypes.items())))
+
+        def loaded() -> KeptModel:
+            model = family.load(info, library, placement)
+            states = file_states(model)
+            return KeptModel(model, (key, states), states)
+
+        self.models.drop(lambda kept: not kept.is_current)
+        return self.models.get(key, loaded)
+
+    def drop_others(self, model: LoadedModel) -> int:
+        """Let go of all models but this one; returns how many."""
+        return self.models.drop(lambda kept: kept.model is not model)
 
 
-def identity(info: ModelInfo, placement: Placement) -> Hashable:
-    """Equal only for the same unchanged files in the same placement."""
-    parts = tuple(sorted(placement.part_dtypes.items()))
-    return (str(info.path), _state(info.path), placement.device, placement.dtype, parts)
+def file_states(model: LoadedModel) -> Hashable:
+    """Path, size and modification time of every file that a model was loaded from."""
+    return tuple(_state(path) for files in model.files.values() for path in files)
 
 
-def _state(path: Path) -> tuple[tuple[int, int], ...]:
-    """Sizes and modification times of a model's files."""
-    files = sorted(path.rglob("*.*")) if path.is_dir() else [path]
-    return tuple((file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+def _state(path: Path) -> tuple[str, int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return str(path), -1, -1
+    return str(path), stat.st_size, stat.st_mtime_ns

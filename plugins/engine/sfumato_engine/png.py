@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from sfumato.text import writable
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -34,11 +36,3 @@ def encode_png(pixels: Tensor, texts: dict[str, str], *, compression: int = COMP
     file = io.BytesIO()
     Image.fromarray(pixels.numpy()).save(file, "PNG", pnginfo=chunks, compress_level=compression)
     return file.getvalue()
-
-
-def writable(text: str) -> str:
-    """The text without what no chunk can hold.
-
-    NUL ends a field, and lone surrogates (undecodable bytes, as file names may have) are no characters.
-    """
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

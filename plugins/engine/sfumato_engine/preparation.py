@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sfumato.events import PhaseStarted
-from sfumato.models import LoadedModel, Placement
+from sfumato.models import LoadedModel
 from sfumato.tasks import TaskContext
 from sfumato_engine.batching import passes_side_by_side
 from sfumato_engine.conditioning import condition
 from sfumato_engine.device import placement
 from sfumato_engine.guidance import Guidance
-from sfumato_engine.memory import check_memory
-from sfumato_engine.model_manager import ModelManager, identity
+from sfumato_engine.memory import CLOSE, check_memory, memory_errors_explained
+from sfumato_engine.model_manager import KeptModel, ModelManager
 from sfumato_engine.option_roles import encoding_options, part_dtypes
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.sampling_pass import SamplingPass
@@ -47,13 +47,18 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
     where = placement(settings, part_dtypes(resolved.family.options, resolved.model_options))
     manager = ModelManager.of(context.workspace, settings)
     context.events.emit(PhaseStarted(phase="loading", detail=resolved.info.label or resolved.info.name))
-    model = manager.load(resolved.info, resolved.family, where, context.library)
+    with memory_errors_explained(
+        f"The memory ran out while '{resolved.info.name}' was loaded.",
+        f"{CLOSE}, or compute in a smaller type: sfumato settings set engine.dtype bfloat16",
+    ):
+        kept = manager.load(resolved.info, resolved.family, where, context.library)
+    model = kept.model
     shape = latent_shape(resolved, model)
     batch_size = resolved.request.batch_size
     passes = passes_side_by_side(settings.cfg_batching, resolved.cfg_scale, batch_size * shape[1] * shape[2])
-    check_memory(model, resolved, settings.cfg_batching)
+    check_memory(model, resolved, settings.cfg_batching, lambda: manager.drop_others(model))
     context.events.emit(PhaseStarted(phase="encoding"))
-    positive, negative = encoded_prompts(resolved, model, where, manager)
+    positive, negative = encoded_prompts(resolved, kept, manager)
     guidance = Guidance(
         [positive] * batch_size, [negative] * batch_size, resolved.cfg_scale, one_batch=passes == 2
     )
@@ -68,17 +73,18 @@ def latent_shape(resolved: ResolvedRequest, model: LoadedModel) -> tuple[int, in
     return latent.channels, height // latent.pixels_per_latent, width // latent.pixels_per_latent
 
 
-def encoded_prompts(
-    resolved: ResolvedRequest, model: LoadedModel, where: Placement, manager: ModelManager
-) -> tuple[Any, Any]:
+def encoded_prompts(resolved: ResolvedRequest, kept: KeptModel, manager: ModelManager) -> tuple[Any, Any]:
     """Conditioning of prompt and negative prompt; the latter is only encoded where guidance uses it."""
     options = resolved.model_options
     relevant = encoding_options(resolved.family.options, options)
-    key = identity(resolved.info, where)
 
     def encoded(prompt: str) -> Any:
         return condition(
-            manager.conditioning, key, prompt, relevant, lambda text: model.condition(text, options)
+            manager.conditioning,
+            kept.identity,
+            prompt,
+            relevant,
+            lambda text: kept.model.condition(text, options),
         )
 
     positive = encoded(resolved.request.prompt)
