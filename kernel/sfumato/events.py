@@ -24,7 +24,7 @@ class Event(BaseModel):
 
 
 class PhaseStarted(Event):
-    """A longer phase began: loading a model, encoding prompts, sampling, decoding, saving."""
+    """A longer phase began: loading a model, encoding prompts, sampling, decoding."""
 
     kind: Literal["phase_started"] = "phase_started"
     phase: str

@@ -198,7 +198,7 @@ class LoadedModel(Protocol):
         ...
 
     def sampling_memory(self, width: int, height: int, batch_size: int, options: Mapping[str, Any]) -> int:
-        """Bytes `denoise` needs beyond the weights for so many latents at once, estimated from sizes alone."""
+        """Bytes `denoise` needs beyond the weights for that many latents, estimated from sizes alone."""
         ...
 
     def decoding_memory(self, width: int, height: int, batch_size: int) -> int:
@@ -206,7 +206,6 @@ class LoadedModel(Protocol):
         ...
 
 
-@runtime_checkable
 class ModelFamily(Protocol):
     """Models of one architecture. The module that holds it must import without a tensor library."""
 

@@ -129,7 +129,7 @@ class PluginManager:
             return
         try:
             self._pluggy.register(module, record.name)
-            self._check_hook_names(record.name)
+            self._check_hooks(record.name)
         except (Exception, SystemExit) as error:
             self._quarantine(record, "registration", error)
         else:
@@ -138,14 +138,19 @@ class PluginManager:
                 record, hooks=tuple(sorted(caller.name for caller in callers))
             )
 
-    def _check_hook_names(self, plugin: str) -> None:
-        """A misspelt hook would silently never be called."""
-        known = [name for name in vars(hookspecs) if name.startswith("register_")]
+    def _check_hooks(self, plugin: str) -> None:
+        """A misspelt hook would silently never be called, and a wrong one register nothing."""
         for caller in self._pluggy.get_hookcallers(self._pluggy.get_plugin(plugin)) or []:
-            implementation = next(impl for impl in caller.get_hookimpls() if impl.plugin_name == plugin)
-            if not caller.has_spec() and not implementation.optionalhook:
-                near = ", ".join(nearest_names(caller.name, known)) or ", ".join(known)
-                raise PluginError(f"There is no hook named '{caller.name}'.", hint=f"Did you mean {near}?")
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin_name != plugin:
+                    continue
+                if caller.spec is not None:
+                    check_call(caller.name, implementation, caller.spec.argnames)
+                elif not implementation.optionalhook:
+                    near = ", ".join(nearest_names(caller.name, hook_names()) or hook_names())
+                    raise PluginError(
+                        f"There is no hook named '{caller.name}'.", hint=f"Did you mean {near}?"
+                    )
 
     def fill(self, registries: Registries) -> None:
         """Run all registration hooks, plugin by plugin; a plugin's additions are kept whole or not at all."""
@@ -174,7 +179,7 @@ class PluginManager:
         for implementation in caller.get_hookimpls():
             if implementation.plugin_name == plugin:
                 registrar = registry.registrar(plugin)
-                implementation.function(*[registrar] * len(implementation.argnames))
+                implementation.function(registrar)
                 registrar.commit()
 
     def _quarantine(self, record: PluginRecord, stage: str, error: BaseException) -> None:
@@ -186,7 +191,7 @@ class PluginManager:
             record,
             state=PluginState.QUARANTINED,
             stage=stage,
-            problem=f"{type(error).__name__}: {error}",
+            problem=" ".join(f"{type(error).__name__}: {error}".split()),
             traceback="".join(traceback.format_exception(error)),
             advice=_advice(record, error),
         )
@@ -215,6 +220,20 @@ def check_api_version(plugin: str, declared: object) -> None:
         raise PluginError(
             f"Plugin '{plugin}' asks for kernel API {declared}; this kernel has {current}.",
             hint="Update Sfumato." if newer else "Update the plugin.",
+        )
+
+
+def check_call(hook: str, implementation: pluggy.HookImpl, parameters: Collection[str]) -> None:
+    """Raises `PluginError` unless calling the implementation with these parameters does its work."""
+    function = implementation.function
+    if inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
+        raise PluginError(
+            f"'{hook}' is a generator or coroutine, as wrappers are: nothing would run it.",
+            hint="Make it a plain function with @hookimpl alone.",
+        )
+    if tuple(implementation.argnames) != tuple(parameters):
+        raise PluginError(
+            f"'{hook}' has the wrong parameters.", hint=f"Write: def {hook}({', '.join(parameters)})."
         )
 
 

@@ -17,8 +17,12 @@ from sfumato.tasks import TaskInfo
 class Registries:
     """What the plugins of one studio have contributed; the attribute name is the hook's `<things>`."""
 
-    samplers: Registry[SamplerInfo] = field(default_factory=lambda: Registry("sampler", SamplerInfo))
-    schedulers: Registry[SchedulerInfo] = field(default_factory=lambda: Registry("scheduler", SchedulerInfo))
+    samplers: Registry[SamplerInfo] = field(
+        default_factory=lambda: Registry("sampler", SamplerInfo, "sfumato samplers")
+    )
+    schedulers: Registry[SchedulerInfo] = field(
+        default_factory=lambda: Registry("scheduler", SchedulerInfo, "sfumato schedulers")
+    )
     weight_formats: Registry[WeightFormatInfo] = field(
         default_factory=lambda: Registry("weight format", WeightFormatInfo)
     )
@@ -26,7 +30,7 @@ class Registries:
         default_factory=lambda: Registry("model family", ModelFamilyInfo)
     )
     models: Registry[RegisteredModelInfo] = field(
-        default_factory=lambda: Registry("model", RegisteredModelInfo)
+        default_factory=lambda: Registry("model", RegisteredModelInfo, "sfumato models")
     )
     tasks: Registry[TaskInfo] = field(default_factory=lambda: Registry("task", TaskInfo))
     settings: Registry[SettingsSectionInfo] = field(

@@ -62,11 +62,13 @@ class Registry(Generic[Info]):
     Args:
         kind: What an entry is called in messages ("sampler").
         describe: Builds the description from the keyword arguments of `Registrar.add`.
+        listing: The command that lists the entries, if there is one.
     """
 
-    def __init__(self, kind: str, describe: Callable[..., Info]) -> None:
+    def __init__(self, kind: str, describe: Callable[..., Info], listing: str = "") -> None:
         self.kind = kind
         self._describe = describe
+        self._listing = listing
         self._entries: dict[str, Entry[Info]] = {}
         self._names: dict[str, str] = {}
 
@@ -111,7 +113,10 @@ class Registry(Generic[Info]):
         found = self._names.get(_key(name))
         if found is None:
             spellings = [s for entry in self for s in (entry.info.name, *_labels(entry.info))]
-            raise UnknownName(self.kind, name, spellings, hint=f"'sfumato {self.kind}s' lists them all.")
+            hint = f"'{self._listing}' lists them all."
+            if not (spellings and self._listing):
+                hint = "A plugin that brings it may be switched off or broken: 'sfumato plugins' tells."
+            raise UnknownName(self.kind, name, spellings, hint=hint)
         return self._entries[found]
 
     def __iter__(self) -> Iterator[Entry[Info]]:

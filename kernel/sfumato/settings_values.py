@@ -19,7 +19,7 @@ from sfumato.settings_sources import Given, parse_json
 NONE_WORDS = ("", "none", "null")
 
 Values = Sequence[tuple[str, Given]]
-"""Field names with what is given for them, the lowest layer first; of several for one field the last holds."""
+"""Field names with what is given for them, lowest layer first; of several for one field the last holds."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def fit(model: type[BaseModel], values: Values) -> Fitted:
     Raises:
         ValidationError: the defaults alone do not make a section.
     """
-    left, refused = list(values), []
+    left = list(values)
+    refused: list[Refused] = []
     while True:
         try:
             return Fitted(_checked(model, left), dict(left), tuple(refused))

@@ -137,6 +137,35 @@ def test_a_misspelt_hook_is_quarantined_with_the_nearest_name(install_plugin: In
     assert "register_samplers" in quarantined(start()[0], "typo").problem
 
 
+@pytest.mark.parametrize(
+    ("hook", "problem"),
+    [
+        ("@hookimpl(wrapper=True)\ndef register_samplers(samplers): return (yield)", "is a generator"),
+        ("@hookimpl(hookwrapper=True)\ndef register_samplers(samplers): yield", "is a generator"),
+        ("@hookimpl\ndef register_samplers(samplers): yield", "is a generator"),
+        ("@hookimpl\nasync def register_samplers(samplers): pass", "is a generator"),
+        ("@hookimpl\ndef register_samplers(): pass", "wrong parameters"),
+        ("@hookimpl\ndef register_samplers(samplers=None): pass", "wrong parameters"),
+        ("@hookimpl\ndef register_samplers(samplers, schedulers): pass", "schedulers"),
+        ("@hookimpl\ndef register_samplers(sampler): pass", "sampler"),
+    ],
+)
+def test_a_hook_that_would_register_nothing_is_quarantined(
+    install_plugin: InstallPlugin, hook: str, problem: str
+) -> None:
+    install_plugin("idle", f'from sfumato.hookspecs import hookimpl\nSFUMATO_API = "1.0"\n{hook}\n')
+    record = quarantined(start()[0], "idle")
+    assert record.stage == "registration"
+    assert problem in record.problem
+    assert "\n" not in record.problem
+
+
+def test_a_second_implementation_of_a_hook_is_looked_at_too(install_plugin: InstallPlugin) -> None:
+    second = "\n    @hookimpl(specname='register_samplers')\n    def more(): pass\n"
+    install_plugin("twofold", GOOD.format(name="twofold", label="Twofold") + second)
+    assert "wrong parameters" in quarantined(start()[0], "twofold").problem
+
+
 def test_asking_for_an_absent_plugin_offers_the_nearest_names(install_plugin: InstallPlugin) -> None:
     install_plugin("drift", GOOD.format(name="drift", label="Drift"))
     with pytest.raises(UnknownName, match="drift"):

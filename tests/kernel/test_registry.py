@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 
+from sfumato.cli import main
 from sfumato.errors import BadInput, PluginError, UnknownName
+from sfumato.registries import Registries
 from sfumato.registry import Registry
 from sfumato.sampling import SamplerInfo
 
 
 @pytest.fixture
 def samplers() -> Registry[SamplerInfo]:
-    registry = Registry("sampler", SamplerInfo)
+    registry = Registry("sampler", SamplerInfo, listing="sfumato samplers")
     registrar = registry.registrar("classics")
     registrar.add("euler_ancestral", "json:dumps", label="Euler a", aliases=("sample_euler_ancestral",))
     registrar.commit()
@@ -29,6 +33,31 @@ def test_an_unknown_name_offers_the_nearest(samplers: Registry[SamplerInfo]) -> 
     with pytest.raises(UnknownName, match="Did you mean Euler a") as caught:
         samplers.get("Euler b")
     assert caught.value.exit_code == 2
+
+
+def test_an_unknown_name_tells_the_command_that_lists_them(samplers: Registry[SamplerInfo]) -> None:
+    with pytest.raises(UnknownName, match="'sfumato samplers' lists them all"):
+        samplers.get("swirl")
+
+
+def test_where_nothing_is_known_the_plugins_are_to_be_looked_at(samplers: Registry[SamplerInfo]) -> None:
+    samplers.withdraw("classics")
+    with pytest.raises(UnknownName, match="'sfumato plugins' tells"):
+        samplers.get("Euler a")
+
+
+@pytest.mark.parametrize("things", [field.name for field in dataclasses.fields(Registries)])
+@pytest.mark.parametrize("anything_known", [True, False])
+def test_every_command_that_a_hint_names_is_there(things: str, anything_known: bool) -> None:
+    registry = getattr(Registries(), things)
+    if anything_known:
+        registrar = registry.registrar("some_plugin")
+        registrar.add("known", "json:dumps", label="Known")
+        registrar.commit()
+    with pytest.raises(UnknownName) as caught:
+        registry.get("unknown_thing")
+    (command,) = re.findall(r"'sfumato (\w+)'", caught.value.hint)
+    assert main([command, "--help"]) == 0
 
 
 @pytest.mark.parametrize("name", ["Euler", "euler-a", "", "2m"])

@@ -42,7 +42,7 @@ def quarantined(install_plugin: InstallPlugin, name: str, target: str) -> Plugin
     record = studio.plugins.get("brittle")
     assert (record.state, record.stage) == (PluginState.QUARANTINED, "settings")
     assert "brittle" not in {entry.plugin for entry in studio.registries.settings}
-    assert "sound.size" not in studio.settings.keys()
+    assert "sound.size" not in list(studio.settings.keys())
     assert studio.settings.general.default_model is None
     return record
 
