@@ -52,8 +52,7 @@ def our_loader(folder: Path) -> Callable[[], nn.Module]:
     from sfumato_models_flux.detection import detect, find_transformer, read_config
     from sfumato_models_flux.transformer import FluxTransformer
     from sfumato_networks.formats import SafetensorsFormat
-    from sfumato_networks.part_loading import load_network
-    from sfumato_networks.weights import build_empty
+    from sfumato_networks.weights import build_empty, load_network
 
     def load() -> nn.Module:
         file = folder / CHECKPOINT

@@ -65,8 +65,7 @@ class EmojiModel(nn.Module):
 
     def velocity(self, tokens: Tensor, t: Tensor, context: Tensor, vector: Tensor) -> Tensor:
         """The direction from clean to noise at packed latents ``[b, 16, 64]`` and times ``[b]`` in 0..1."""
-        none = torch.empty(0, 3)
-        return self.transformer(tokens, t, context, vector, none, none, rotary=self.rotary)
+        return self.transformer(tokens, t, context, vector, self.rotary)
 
 
 def initialise(model: EmojiModel) -> None:
