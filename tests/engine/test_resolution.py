@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -32,6 +33,30 @@ def test_an_open_seed_is_drawn_once(workbench: Workbench) -> None:
     first, second = resolved(workbench), resolved(workbench)
     assert 0 <= first.request.seed < SEED_LIMIT
     assert first.request.seed != second.request.seed
+
+
+def test_an_open_seed_does_not_follow_the_programs_own_random_numbers(workbench: Workbench) -> None:
+    seeds = []
+    for _ in range(2):
+        random.seed(0)
+        seeds.append(resolved(workbench).request.seed)
+    assert seeds[0] != seeds[1]
+
+
+def test_a_model_of_noise_predictions_takes_the_scheduler_that_a_chosen_sampler_prefers(
+    workbench: Workbench,
+) -> None:
+    context = workbench.context
+    library: Any = context.library
+    defaults = library.info.defaults.model_copy(update={"sampler": "dpmpp_2m", "scheduler": "simple"})
+    library.info = library.info.model_copy(update={"prediction": "eps", "defaults": defaults})
+
+    def scheduler(**fields: Any) -> str | None:
+        return resolve(GenerationRequest(**fields), context).request.scheduler
+
+    assert scheduler(sampler="dpmpp_2m") == "karras"
+    assert scheduler(sampler="dpmpp_2m", scheduler="exponential") == "exponential"
+    assert scheduler() == "simple"
 
 
 def test_seeds_count_up_and_stay_seeds(workbench: Workbench) -> None:
@@ -65,11 +90,26 @@ def test_flow_models_keep_their_own_scheduler_whatever_the_sampler_prefers(workb
 
 def test_sampler_options_are_completed_and_split(workbench: Workbench) -> None:
     request = resolved(
-        workbench, sampler="euler_a", scheduler="karras", sampler_options={"eta": "0.5", "rho": 5}
+        workbench, sampler="euler_a", scheduler="karras", sampler_options={"eta": "0.5", "rho": 7}
     )
-    assert request.sampler_options["eta"] == 0.5
-    assert request.scheduler_options == {"rho": 5.0}
-    assert request.request.sampler_options == {"eta": 0.5, "s_noise": 1.0, "rho": 5.0}
+    assert request.sampler_options == {"eta": 0.5, "s_noise": 1.0}
+    assert request.scheduler_options == {"rho": 7.0}
+    assert request.request.sampler_options == {"eta": 0.5}
+
+
+def test_another_sampler_can_be_put_into_a_resolved_request(workbench: Workbench) -> None:
+    first = resolved(workbench, sampler="euler", model_options={"length": 4}).request
+    varied = resolve(first.model_copy(update={"sampler": "euler_ancestral"}), workbench.context).request
+    assert (varied.sampler, varied.model_options) == ("euler_ancestral", {"length": 4})
+
+
+def test_options_that_a_model_prefers_are_kept_and_can_be_taken_back(workbench: Workbench) -> None:
+    context = workbench.context
+    context.library.info = context.library.info.model_copy(update={"options": {"length": 4}})  # type: ignore[attr-defined]
+    preferred = resolve(GenerationRequest(), context)
+    assert (preferred.model_options["length"], preferred.request.model_options) == (4, {})
+    default = resolve(GenerationRequest(model_options={"length": 8}), context)
+    assert default.request.model_options == {"length": 8}
 
 
 @pytest.mark.parametrize(

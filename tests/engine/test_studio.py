@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,28 @@ def test_parts_beside_the_checkpoint_leave_their_trace(generate: Generate, in_pa
     assert parts["transformer"] == [{"file": "body.safetensors", "sha256": hash_of(in_parts)}]
     tokenizer = in_parts.parent / "tokenizers" / "t5xxl" / "tokenizer.json"
     assert {"file": "tokenizer.json", "sha256": hash_of(tokenizer)} in parts["t5_tokenizer"]
+
+
+def test_a_record_finds_its_model_again(tiny_flux: Path, tmp_path: Path) -> None:
+    studio = Studio(Settings.load(overrides={"general.default_model": str(tiny_flux)}))
+    small: dict[str, Any] = {"width": 64, "height": 48, "steps": 2, "output_folder": tmp_path}
+    record = studio.generate("a", **small).images[0]
+    again = Studio().generate(record.request, output_folder=tmp_path).images[0]
+    assert (pixels(again.path) == pixels(record.path)).all()
+    varied = Studio().generate(record.request, sampler="euler_ancestral", output_folder=tmp_path).images[0]
+    assert (pixels(varied.path) != pixels(record.path)).any()
+
+
+def test_a_record_names_a_model_in_the_model_folders_without_its_path(
+    tiny_flux: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    shutil.copy(tiny_flux, tmp_path / "checkpoints")
+    write_tokenizers(tmp_path / "tokenizers")
+    overrides = {"general.default_model": "tiny.safetensors", "general.model_folders": [str(tmp_path)]}
+    studio = Studio(Settings.load(overrides=overrides))
+    result = studio.generate("a", width=64, height=48, steps=1, output_folder=tmp_path / "out")
+    assert result.images[0].request.model == "tiny"
 
 
 def test_parts_in_the_checkpoint_are_no_modules(generate: Generate) -> None:

@@ -16,7 +16,6 @@ import torch
 from sfumato import __version__
 from sfumato.library import ModelLibrary
 from sfumato.models import ModelInfo
-from sfumato.sampling import Option
 from sfumato_engine import infotext
 from sfumato_engine.option_roles import infotext_fields
 from sfumato_engine.resolution import ResolvedRequest
@@ -111,17 +110,8 @@ class Provenance:
 
     def _option_fields(self) -> dict[str, Any]:
         """Sampler and scheduler options that differ from their defaults."""
-        changed: dict[str, Any] = {}
-        for options, values in (
-            (self.resolved.sampler.info.options, self.resolved.sampler_options),
-            (self.resolved.scheduler.info.options, self.resolved.scheduler_options),
-        ):
-            changed |= {
-                _key(option): values[option.name]
-                for option in options
-                if values[option.name] != option.default
-            }
-        return changed
+        changed = self.resolved.request.sampler_options
+        return {OPTION_KEYS.get(name, name.replace("_", " ").capitalize()): changed[name] for name in changed}
 
     def json(self, seed: int) -> str:
         """The whole story in ASCII JSON: the resolved request, the model and all versions."""
@@ -139,10 +129,6 @@ class Provenance:
             "versions": dict(self.versions),
         }
         return json.dumps(story)
-
-
-def _key(option: Option) -> str:
-    return OPTION_KEYS.get(option.name, option.name.replace("_", " ").capitalize())
 
 
 def _model(info: ModelInfo) -> dict[str, str]:

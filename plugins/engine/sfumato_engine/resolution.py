@@ -5,14 +5,15 @@ No tensor library is imported here, so that a misspelt name is answered at once.
 
 from __future__ import annotations
 
-import random
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from sfumato.errors import BadInput, UnknownName
+from sfumato.errors import BadInput, SfumatoError, UnknownName
 from sfumato.models import ModelFamily, ModelInfo
 from sfumato.registries import Registries
 from sfumato.registry import Entry, Registry
@@ -26,7 +27,8 @@ class ResolvedRequest:
     """Everything a request means, decided.
 
     Attributes:
-        request: With every field filled and names in their permanent form.
+        request: With every field filled and names in their permanent form; of the options only those that
+            the request changes, so that another sampler or model can be put into it.
         info: The model.
         family: The model's family.
         sampler: Registry entry of the sampler.
@@ -45,18 +47,16 @@ class ResolvedRequest:
 
     @property
     def steps(self) -> int:
-        return self.request.steps or self.info.defaults.steps
+        return cast("int", self.request.steps)
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        defaults = self.info.defaults
-        return self.request.width or defaults.width, self.request.height or defaults.height
+        return cast("int", self.request.width), cast("int", self.request.height)
 
     @property
     def cfg_scale(self) -> float:
-        scale = self.request.cfg_scale
-        return self.info.defaults.cfg_scale if scale is None else scale
+        return cast("float", self.request.cfg_scale)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -90,12 +90,15 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
     scheduler_options = checked_options(scheduler.info.options, filled.sampler_options)
     model_options = family_options(family.options, {**info.options, **filled.model_options})
     definite = {
-        "model": request.model or info.name,
-        "seed": random.randrange(SEED_LIMIT) if filled.seed == RANDOM_SEED else filled.seed,
+        "model": _model_name(request, info, context),
+        "seed": secrets.randbelow(SEED_LIMIT) if filled.seed == RANDOM_SEED else filled.seed,
         "sampler": sampler.info.name,
         "scheduler": scheduler.info.name,
-        "sampler_options": {**scheduler_options, **sampler_options},
-        "model_options": model_options,
+        "sampler_options": {
+            **changed_options(scheduler.info.options, scheduler_options),
+            **changed_options(sampler.info.options, sampler_options),
+        },
+        "model_options": _changed(model_options, family_options(family.options, info.options)),
     }
     return ResolvedRequest(
         request=filled.model_copy(update=definite),
@@ -107,6 +110,20 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
         scheduler_options=scheduler_options,
         model_options=model_options,
     )
+
+
+def _model_name(request: GenerationRequest, info: ModelInfo, context: TaskContext) -> str:
+    """What finds the model again: a registered one's own name, what was asked for, a name or a path."""
+    registered = context.registries.models
+    if info.name in registered and Path(registered.get(info.name).target) == info.path:
+        return info.name
+    if request.model:
+        return request.model
+    try:
+        found = context.library.find(info.name).path
+    except SfumatoError:
+        found = None
+    return info.name if found == info.path else str(info.path.absolute())
 
 
 def _scheduler(
@@ -151,6 +168,15 @@ def checked_options(options: Sequence[Option], values: Mapping[str, Any]) -> dic
         BadInput: a value of the wrong type, out of bounds, or not among the choices.
     """
     return {option.name: _checked(option, values.get(option.name, option.default)) for option in options}
+
+
+def changed_options(options: Sequence[Option], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that differ from the options' defaults."""
+    return _changed(values, {option.name: option.default for option in options})
+
+
+def _changed(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value != defaults[name]}
 
 
 def _checked(option: Option, value: Any) -> float | int | bool | str:
