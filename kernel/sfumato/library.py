@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from sfumato.errors import BadInput, CheckpointError, SfumatoError, UnknownName
 from sfumato.file_hashes import FileHashes
-from sfumato.models import CheckpointHeader, ModelFamily, ModelInfo, RegisteredModelInfo, WeightFormat
+from sfumato.models import (
+    CheckpointHeader,
+    ModelFamily,
+    ModelFamilyInfo,
+    ModelInfo,
+    RegisteredModelInfo,
+    WeightFormat,
+)
 from sfumato.registry import Entry
 
 if TYPE_CHECKING:
@@ -87,9 +94,16 @@ class ModelLibrary:
             found.append(self._registered(entry) if entry else self.detect(path))
         except SfumatoError as error:
             self.problems[path] = error
+        except Exception as error:  # of a plugin's reader: the other models are still there
+            log.debug("'%s' cannot be read", path, exc_info=True)
+            why = f"{type(error).__name__}: {error}."
+            self.problems[path] = CheckpointError(f"'{path.name}' cannot be read.", why=why)
 
     def find(self, name: str | None) -> ModelInfo:
         """The model of that name, alias or path; without one, the default model.
+
+        A name goes before a path: no file in the working directory hides a model; "./name" is a path.
+        Of models with one name the outermost answers, and "folder/name" any other.
 
         Raises:
             UnknownName: no model answers to it.
@@ -100,19 +114,25 @@ class ModelLibrary:
             return self._first_registered()
         if name in self._registries.models:
             return self._registered(self._registries.models.get(name))
-        path = Path(name).expanduser()
-        if path.exists():
-            return self.detect(path)
         candidates = self._candidates()
-        for candidate in candidates:
-            if name in (candidate.name, candidate.stem):
+        for candidate in sorted(candidates, key=lambda path: len(path.parts)):
+            if _answers_to(candidate, name):
                 return self.detect(candidate)
+        path = _existing(name)
+        if path is not None:
+            return self.detect(path)
         known = [entry.info.name for entry in self._registries.models] + [c.stem for c in candidates]
         raise UnknownName("model", name, known, hint="'sfumato models' lists them; a path works too.")
 
     def _first_registered(self) -> ModelInfo:
+        broken: SfumatoError | None = None
         for entry in self._registries.models:
-            return self._registered(entry)
+            try:
+                return self._registered(entry)
+            except SfumatoError as error:
+                broken = broken or error
+        if broken:
+            raise broken
         raise BadInput(
             "No model is installed.",
             hint="Name one with --model PATH, or install the embedded one: pip install sfumato-model-emoji",
@@ -138,8 +158,7 @@ class ModelLibrary:
         """
         header = self.header(path)
         for entry in self._registries.model_families:
-            family: ModelFamily = entry.load()()
-            info = family.detect(header)
+            info = _asked(entry, header)
             if info is not None:
                 return info
         families = ", ".join(entry.info.label for entry in self._registries.model_families) or "none"
@@ -160,6 +179,8 @@ class ModelLibrary:
     def _format(self, path: Path) -> WeightFormat:
         if not path.exists():
             raise BadInput(f"There is no file or folder '{path}'.", hint="Check the path.")
+        if not (path.is_file() or path.is_dir()):  # reading a pipe or a device may never end
+            raise BadInput(f"'{path}' is neither a file nor a folder.", hint="Name a weights file.")
         for entry in self._registries.weight_formats:
             marker = entry.info.folder_marker
             in_folder = bool(marker) and path.is_dir()
@@ -224,6 +245,35 @@ class ModelLibrary:
 
     def _suffixes(self) -> tuple[str, ...]:
         return tuple(suffix for entry in self._registries.weight_formats for suffix in entry.info.suffixes)
+
+
+def _asked(entry: Entry[ModelFamilyInfo], header: CheckpointHeader) -> ModelInfo | None:
+    """What one family says of a checkpoint; a broken one is passed over, for others may know it."""
+    try:
+        family: ModelFamily = entry.load()()
+        return family.detect(header)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        log.warning(
+            "The model family '%s' of plugin '%s' cannot be asked: %s", entry.info.name, entry.plugin, error
+        )
+        return None
+
+
+def _answers_to(path: Path, name: str) -> bool:
+    """Whether that is the path's name, with or without its ending and with any folders before it."""
+    parts = tuple(name.replace("\\", "/").split("/"))
+    return parts in (path.parts[-len(parts) :], path.with_suffix("").parts[-len(parts) :])
+
+
+def _existing(name: str) -> Path | None:
+    """The file or folder of that path, if there is one; a name may be anything that a person typed."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
 
 
 def _walk(base: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from sfumato.errors import BadInput, CheckpointError, UnknownName
+from sfumato.models import CheckpointHeader, ModelInfo
+from sfumato.registries import Registries
 from tests.tiny_models import TinyFlux, library_of, write_all_in_one, write_transformer
 
 
@@ -134,3 +137,59 @@ def test_what_is_no_model_is_refused_by_name(tmp_path: Path, name: str, words: s
 def test_without_any_model_the_way_forward_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--model PATH"):
         library_of(tmp_path).find(None)
+
+
+@pytest.mark.parametrize("name", ["sub/tiny", "sub/tiny.safetensors", "checkpoints/sub/tiny"])
+def test_of_models_with_one_name_the_folder_picks(root: Path, name: str) -> None:
+    write_transformer(TinyFlux(), root / "checkpoints" / "sub" / "tiny.safetensors")
+    library = library_of(root)
+    assert library.find("tiny").path.parent == root / "checkpoints"
+    assert library.find(name).path.parent == root / "checkpoints" / "sub"
+
+
+def test_a_folder_in_the_working_directory_hides_no_model(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("work"))
+    Path("tiny").mkdir()
+    assert library_of(root).find("tiny").path.parent == root / "checkpoints"
+    with pytest.raises(CheckpointError, match="is not a model"):
+        library_of(root).find("./tiny")
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/x", "x" * 5000, "a\0b"])
+def test_a_name_that_can_be_no_path_is_an_unknown_name(root: Path, name: str) -> None:
+    with pytest.raises(UnknownName):
+        library_of(root).find(name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system")
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with pytest.raises(BadInput, match="neither a file nor a folder"):
+        library_of(tmp_path).find(str(tmp_path / "pipe.safetensors"))
+
+
+class BrokenFamily:
+    def detect(self, header: CheckpointHeader) -> ModelInfo | None:
+        raise KeyError("no such tensor")
+
+
+@pytest.mark.parametrize("target", ["no_such_module:Family", BrokenFamily])
+def test_a_broken_family_takes_no_model_away(root: Path, target: str | type) -> None:
+    registries = Registries()
+    broken = registries.model_families.registrar("aaa")
+    broken.add("broken", target, label="Broken")
+    broken.commit()
+    library = library_of(root, registries=registries)
+    assert library.find("tiny").family == "flux"
+    assert [model.name for model in library.models()] == ["tiny"]
+
+
+def test_a_registered_model_that_is_gone_is_passed_over(root: Path) -> None:
+    registries = Registries()
+    models = registries.models.registrar("bundled")
+    models.add("aaa", str(root / "gone.safetensors"), label="Gone")
+    models.add("bbb", str(root / "checkpoints" / "tiny.safetensors"), label="There")
+    models.commit()
+    assert library_of(root, registries=registries).find(None).name == "bbb"

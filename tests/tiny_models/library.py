@@ -9,12 +9,12 @@ from sfumato.library import ModelLibrary
 from sfumato.registries import Registries
 
 
-def library_of(*roots: Path) -> ModelLibrary:
-    """Looks for models and parts in these folders."""
+def library_of(*roots: Path, registries: Registries | None = None) -> ModelLibrary:
+    """Looks for models and parts in these folders; ``registries`` may bring more plugins."""
     import sfumato_models_flux.plugin
     import sfumato_networks.plugin
 
-    registries = Registries()
+    registries = registries or Registries()
     formats = registries.weight_formats.registrar("networks")
     sfumato_networks.plugin.register_weight_formats(formats)
     formats.commit()

@@ -20,6 +20,7 @@ from sfumato_models_flux.stored_transformer import StoredTransformer, find_trans
 from sfumato_networks.part_finder import CLIP_TOKENIZER, T5_TOKENIZER
 from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER, Part, recognise
 from sfumato_networks.quantised_storage import refuse_quantised
+from sfumato_networks.tokenizer import holds_tokenizer
 
 _LATENT_PATCH = 4
 _LORA = re.compile(r"lora_(down|up|A|B)\b|lora\d?\.(down|up)\b|lokr_|hada_")
@@ -149,7 +150,7 @@ def _label(variant: str, config: FluxConfig) -> str:
 def _missing(header: CheckpointHeader, parts: Iterable[Part]) -> tuple[str, ...]:
     held = {part.kind for part in parts}
     for kind, folder in ((CLIP_TOKENIZER, "tokenizer"), (T5_TOKENIZER, "tokenizer_2")):
-        if (header.path / folder).is_dir():
+        if holds_tokenizer(header.path / folder):
             held.add(kind)
     wanted = (AUTOENCODER, CLIP_TEXT, T5_ENCODER, CLIP_TOKENIZER, T5_TOKENIZER)
     return tuple(kind for kind in wanted if kind not in held)

@@ -55,7 +55,7 @@ class LatentScaling:
 
 
 def read_scaling(part: Part, metadata: Mapping[str, str]) -> LatentScaling:
-    """From the checkpoint's metadata, the autoencoder's config.json, or Flux.1's values, in this order."""
+    """From the metadata of the autoencoder, then the checkpoint, then config.json; else Flux.1's values."""
     stated = {**metadata, **part.header.metadata}
     scale = stated.get("sfumato.latent_scale", part.config.get("scaling_factor", SCALE))
     shift = stated.get("sfumato.latent_shift", part.config.get("shift_factor", SHIFT))

@@ -89,12 +89,22 @@ def find_parts(info: ModelInfo, finder: PartFinder, config: FluxConfig) -> Found
         CLIP_TEXT: config.vector_size,
         T5_ENCODER: config.context_size,
     }
-    found: dict[str, Part | Path | None] = {kind: finder.find(kind, width) for kind, width in widths.items()}
-    found |= {kind: finder.find_tokenizer(kind) for kind in (CLIP_TOKENIZER, T5_TOKENIZER)}
-    missing = [kind for kind, part in found.items() if part is None]
+    parts = {kind: part for kind, width in widths.items() if (part := finder.find(kind, width))}
+    tokenizers = {
+        kind: folder for kind in (CLIP_TOKENIZER, T5_TOKENIZER) if (folder := finder.find_tokenizer(kind))
+    }
+    missing = [
+        kind for kind in (*widths, CLIP_TOKENIZER, T5_TOKENIZER) if kind not in {**parts, **tokenizers}
+    ]
     if missing:
         raise finder.missing(info.name, missing)
-    return FoundParts(*found.values())  # type: ignore[arg-type]  # in the order of the fields, none of them None
+    return FoundParts(
+        autoencoder=parts[AUTOENCODER],
+        clip=parts[CLIP_TEXT],
+        t5=parts[T5_ENCODER],
+        clip_tokenizer=tokenizers[CLIP_TOKENIZER],
+        t5_tokenizer=tokenizers[T5_TOKENIZER],
+    )
 
 
 class _Loader:
