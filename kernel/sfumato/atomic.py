@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -15,8 +16,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     A file that was there hands on its rights: what was private stays so.
 
     Raises:
-        OSError: nothing was changed (the disk is full, the folder cannot be written ...).
+        OSError: nothing was changed (the disk is full, the folder cannot be written, `path` is no file ...).
     """
+    if path.exists() and not path.is_file():  # the rename would take a device or a pipe away
+        raise OSError(errno.EINVAL, "It is a folder, a device or a pipe, and no file", str(path))
     # Not tempfile: its files are private, and the rename would keep them so.
     temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
-from sfumato.errors import SfumatoError, UnknownName
+from sfumato.errors import PluginError, SfumatoError, UnknownName
 from sfumato.events import CancelToken
 from sfumato.tasks import TaskContext
 
@@ -39,7 +39,14 @@ class LocalBackend:
     def run(self, task: str, request: Any, context: TaskContext) -> Any:
         work: Callable[[Any, TaskContext], Any] = context.registries.tasks.get(task).load()
         with self._turn(context.cancel):
-            return work(request, replace(context, workspace=self._workspace))
+            try:
+                return work(request, replace(context, workspace=self._workspace))
+            except SystemExit as error:
+                raise PluginError(
+                    "A plugin tried to end the program.",
+                    why="It called exit() in the middle of the work.",
+                    hint="'sfumato -v ...' shows where; disable that plugin, and tell its author.",
+                ) from error
 
     @contextmanager
     def _turn(self, cancel: CancelToken) -> Iterator[None]:

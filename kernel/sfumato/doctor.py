@@ -65,7 +65,7 @@ def _results(check: Check, studio: Studio, plugin: str) -> tuple[CheckResult, ..
         return tuple(check(studio))
     except SfumatoError as error:
         return (_problem("Check", error),)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         advice = (
             f"Report it, or switch the plugin off: sfumato plugins disable {plugin}"
             if plugin

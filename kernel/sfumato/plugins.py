@@ -113,7 +113,9 @@ class PluginManager:
             start = time.perf_counter()
             try:
                 module = entry_point.load()
-            except (Exception, SystemExit) as error:  # a plugin calling exit() must not end the program
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # whatever a plugin raises, exit() too, must not end the program
                 self._quarantine(record, "import", error)
             else:
                 self.register(module, record)
@@ -130,7 +132,9 @@ class PluginManager:
         try:
             self._pluggy.register(module, record.name)
             self._check_hooks(record.name)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._quarantine(record, "registration", error)
         else:
             callers = self._pluggy.get_hookcallers(module) or []
@@ -162,7 +166,9 @@ class PluginManager:
             try:
                 for stage in record.hooks:
                     self._collect(record.name, stage, registries)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self.quarantine(record.name, stage, error, registries)
             self._add_load_time(record.name, time.perf_counter() - start)
 

@@ -93,7 +93,7 @@ class Registry(Generic[Info]):
                     raise BadInput(
                         f"The {self.kind} name '{spelling}' is taken.",
                         why=f"Plugin '{owner}' already registered it; '{entry.plugin}' wants it too.",
-                        hint=f"Disable one of them: sfumato plugins disable {entry.plugin}",
+                        hint=f"Keep one of them: sfumato plugins disable {owner}, or {entry.plugin}.",
                     )
                 names[spelling] = entry.info.name
             known[entry.info.name] = entry

@@ -43,7 +43,7 @@ class GenerationRequest(BaseModel):
     seed: int = Field(
         default=RANDOM_SEED,
         ge=RANDOM_SEED,
-        lt=SEED_LIMIT,
+        le=SEED_LIMIT - 1,
         title="Seed",
         description="Picks the starting noise; -1 draws a new one. Image number i uses seed + i.",
         json_schema_extra=_group("Sampling"),

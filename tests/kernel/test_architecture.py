@@ -184,7 +184,7 @@ def test_functions_and_files_stay_short(distribution: Distribution) -> None:
 
 def test_the_kernel_can_be_read_in_one_sitting() -> None:
     read = [module for module in KERNEL.modules if not module.name.startswith("sfumato.cli")]
-    assert sum(len(module.source.splitlines()) for module in read) <= 3100
+    assert sum(len(module.source.splitlines()) for module in read) <= 3200
 
 
 def test_every_distribution_has_the_same_version_python_and_licence() -> None:

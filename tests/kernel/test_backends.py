@@ -98,3 +98,13 @@ def test_work_that_fails_makes_room_for_the_next(studio: Studio) -> None:
     with pytest.raises(ZeroDivisionError):
         studio.run("call", lambda context: 1 / 0)
     assert in_a_thread(lambda: studio.run("call", lambda context: "done")).result(LONG) == "done"
+
+
+def test_work_that_calls_exit_is_an_error_and_no_success(studio: Studio) -> None:
+    with pytest.raises(SfumatoError, match="tried to end the program"):
+        studio.run("call", lambda _: exit_program())
+    assert studio.run("call", lambda _: "still here") == "still here"
+
+
+def exit_program() -> None:
+    raise SystemExit(0)

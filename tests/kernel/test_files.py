@@ -148,3 +148,13 @@ def test_a_damaged_hash_store_only_costs_time(tmp_path: Path, content: bytes) ->
     file.write_bytes(b"one")
     store.write_bytes(content)
     assert FileHashes(store).sha256(file) == hashlib.sha256(b"one").hexdigest()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes in the file system")
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="no file"):
+        write_atomically(pipe, b"new")
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]

@@ -64,6 +64,7 @@ def test_a_disabled_plugin_is_listed_but_not_imported(install_plugin: InstallPlu
         ("import a_library_nobody_has", "ModuleNotFoundError"),
         ("def broken(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit"),
+        ("class Odd(BaseException): pass\nraise Odd('x')", "Odd: x"),
         ("1 / 0", "ZeroDivisionError"),
     ],
 )

@@ -113,7 +113,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except SystemExit as exit_request:
         code = exit_request.code if isinstance(exit_request.code, int) else int(exit_request.code is not None)
     except SfumatoError as error:
-        output.report_error(error)
+        output.report_error(error, with_traceback=session.verbose > 0)
         code = error.exit_code
     except KeyboardInterrupt:
         code = Cancelled.exit_code

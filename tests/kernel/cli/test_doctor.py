@@ -20,8 +20,13 @@ def burn(studio):
     raise RuntimeError("smoke")
 
 
+def leave(studio):
+    raise SystemExit(0)
+
+
 @hookimpl
 def register_checks(checks):
+    checks.add("leaving", leave, label="Leaving")
     checks.add("burning", burn, label="Burning")
     checks.add("missing", "nowhere:check", label="Missing")
 """
@@ -63,6 +68,7 @@ def test_a_check_that_fails_is_a_problem_of_its_own(
     outcome = sfumato("doctor", "--json")
     assert outcome.code == 1
     failed = {check["name"]: check for check in outcome.json["checks"] if check["plugin"] == "fire"}
+    assert "SystemExit" in failed["leaving"]["results"][0]["detail"]
     assert "RuntimeError: smoke" in failed["burning"]["results"][0]["detail"]
     assert "nowhere" in failed["missing"]["results"][0]["detail"]
 
