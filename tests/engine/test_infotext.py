@@ -83,6 +83,7 @@ READ: list[tuple[str, dict[str, Any]]] = [
     (BEETLE, {"Negative prompt": "低品質", "Seed": "4294967293"}),
     (BEETLE, {"ControlNet 0": "Module: canny, Model: cn_canny [d14c016b], Weight: 1.0"}),
     (ONLY_NEGATIVE, {"Prompt": "", "Negative prompt": "only a negative", "Size-1": "64"}),
+    (ONLY_NEGATIVE.replace("prompt: ", "prompt:\n"), {"Prompt": "", "Negative prompt": "only a negative"}),
     ("no fields, just: a prompt", {"Prompt": "no fields, just: a prompt", "Negative prompt": ""}),
     ("", {"Prompt": "", "Negative prompt": "", "Refiner switch by sampling steps": False}),
 ]
@@ -134,6 +135,7 @@ def test_a_value_equal_to_its_key_stands_bare() -> None:
         ('say "x", \\', '"say \\"x\\", \\\\"'),
         ("Käfer, 低", '"Käfer, 低"'),
         ('only "quotes"', 'only "quotes"'),
+        ('"x"', '"\\"x\\""'),
     ],
 )
 def test_values_are_quoted_only_where_they_must_be(value: str, written: str) -> None:
@@ -141,8 +143,9 @@ def test_values_are_quoted_only_where_they_must_be(value: str, written: str) -> 
 
 
 PRINTABLE = st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp"), blacklist_characters="\x85")
+KEYS = ("Sampler", "Model", "Lora hashes")
 VALUES = st.text(PRINTABLE | st.sampled_from(',:\n\\"'), min_size=1).filter(
-    lambda value: value == value.strip() and not value.startswith('"')
+    lambda value: value == value.strip() and value not in KEYS  # a bare key stands for itself
 )
 PROMPTS = st.text(PRINTABLE).map(str.strip).filter(lambda text: not text.startswith("Negative prompt:"))
 
@@ -151,9 +154,15 @@ PROMPTS = st.text(PRINTABLE).map(str.strip).filter(lambda text: not text.startsw
 def test_prompts_and_values_survive_writing_and_reading(
     prompt: str, negative: str, values: tuple[str, ...]
 ) -> None:
-    fields = {"Steps": "20", "Sampler": values[0], "Model": values[1], "Lora hashes": values[2]}
+    fields = {"Steps": "20", **dict(zip(KEYS, values, strict=True))}
     read = infotext.read(infotext.write(prompt, negative, fields))
     assert (read.prompt, read.negative_prompt, read.fields) == (prompt, negative, fields)
+
+
+@pytest.mark.parametrize("piece", ["a", " ", "-", "a ", "\t", "\ta"])
+def test_a_stranger_does_not_hold_up_reading_with_a_line_that_is_no_fields(piece: str) -> None:
+    text = f"x{piece * 200_000}x"
+    assert infotext.read(text).prompt == text
 
 
 @given(st.text())

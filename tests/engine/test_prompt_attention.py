@@ -80,5 +80,13 @@ def test_nothing_is_an_error_and_neighbours_differ(prompt: str) -> None:
     assert all(left[1] != right[1] for left, right in pairwise(pieces))
 
 
+def test_a_long_number_that_is_no_weight_is_text() -> None:
+    assert parse_attention(f"(a:{'1' * 100_000}x)") == [(f"a:{'1' * 100_000}x", 1.1)]
+
+
+def test_text_is_one_piece_from_however_many_tokens() -> None:
+    assert parse_attention(r"\(" * 100_000) == [("(" * 100_000, 1.0)]
+
+
 def test_deep_nesting_by_a_stranger_is_read_at_once() -> None:
     assert len(parse_attention("(a" * 30_000 + "[b" * 30_000)) > 1000

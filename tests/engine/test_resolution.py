@@ -55,7 +55,7 @@ def test_a_model_of_noise_predictions_takes_the_scheduler_that_a_chosen_sampler_
         return resolve(GenerationRequest(**fields), context).request.scheduler
 
     assert scheduler(sampler="dpmpp_2m") == "karras"
-    assert scheduler(sampler="dpmpp_2m", scheduler="exponential") == "exponential"
+    assert scheduler(sampler="dpmpp_2m", scheduler="normal") == "normal"
     assert scheduler() == "simple"
 
 

@@ -129,10 +129,26 @@ def test_names_follow_the_pattern() -> None:
     assert render("{seed}-{model}-{prompt}", VALUES) == "7-gauss-a-red-apple"
 
 
-@given(st.text())
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("赤いリンゴ、皿の上", "赤いリンゴ-皿の上"),
+        ("Красное яблоко", "Красное-яблоко"),
+        ("हिन्दी", "हिन्दी"),
+        ("Ka\u0308fer", "Käfer"),
+        ("left\u202eright 🍎", "left-right"),
+        ("字" * 200, "字" * 80),
+    ],
+)
+def test_letters_of_any_script_are_kept(prompt: str, name: str) -> None:
+    assert render("{prompt}", {**VALUES, "prompt": prompt}) == name
+
+
+@given(st.text() | st.text(st.characters(categories=["L", "M"]), min_size=60))
 def test_no_prompt_escapes_the_folder_or_hides_the_file(prompt: str) -> None:
     name = render("{prompt}", {**VALUES, "prompt": prompt})
     assert len(name) <= LONGEST_NAME
+    assert len(f"1000000-{name}.png".encode()) <= 255
     assert not name.startswith((".", "-"))
     assert not set(name) & set('/\\:*?"<>|\0\n ')
 

@@ -52,9 +52,10 @@ READING_DEFAULTS: Mapping[str, Any] = {
 }
 """What A1111 assumes for fields that a text does not hold."""
 
+# A key is looked for only where such characters begin: from anywhere, a long text would take time squared.
 _FIELD = re.compile(
     r"""
-    \s* (?P<key> \w [\w\ /-]+ ) : \s*
+    (?<! [\w\ /-] ) [\ /-]* (?P<key> \w [\w\ /-]+ ) : \s*
     (?P<value> "(?: [^\\"] | \\. )+" | [^,]* )
     (?: , | $ )
     """,
@@ -97,8 +98,11 @@ def _in_order(fields: Mapping[str, Any]) -> list[str]:
 
 
 def quoted(value: str) -> str:
-    """The value as it may stand in a field: as it is, or as a JSON string if it holds , : or LF."""
-    return json.dumps(value, ensure_ascii=False) if re.search("[,:\n]", value) else value
+    """The value as it may stand in a field: as it is, or as a JSON string if it holds , : or LF.
+
+    Also if it begins with a quote, which would be read as one of these.
+    """
+    return json.dumps(value, ensure_ascii=False) if re.search('^"|[,:\n]', value) else value
 
 
 def unquoted(value: str) -> str:
@@ -125,7 +129,7 @@ def read(text: str) -> Infotext:
             reading, line = negative, line.removeprefix(NEGATIVE).strip()
         reading.append(line)
     fields = {match["key"]: unquoted(match["value"]) for match in found}
-    return Infotext("\n".join(prompt), "\n".join(negative), fields)
+    return Infotext(*("\n".join(part).lstrip("\n") for part in (prompt, negative)), fields)
 
 
 def read_parameters(text: str) -> dict[str, Any]:

@@ -14,6 +14,8 @@ opened is text, and so is a number that belongs to no bracket. A lone backslash 
 from __future__ import annotations
 
 import re
+from itertools import groupby
+from operator import itemgetter
 
 ROUND_FACTOR = 1.1
 SQUARE_FACTOR = 1 / 1.1
@@ -21,7 +23,7 @@ SQUARE_FACTOR = 1 / 1.1
 _TOKEN = re.compile(
     r"""
       \\(?P<escaped>[()\[\]\\]?)
-    | :\s*(?P<factor>[+-]?(?:\d+\.?\d*|\.\d+))\s*\)
+    | :\s*(?P<factor>[+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*\)
     | (?P<bracket>[()\[\]])
     | (?P<text>[^\\()\[\]:]+|:)
     """,
@@ -85,11 +87,10 @@ class _Reader:
         weights = [1.0]
         for factor, parent in zip(self._factors[1:], self._parents[1:], strict=True):
             weights.append(factor * weights[parent])
-        merged: list[tuple[str, float]] = []
-        for text, group, squares in self._texts:
-            weight = weights[group] * SQUARE_FACTOR**squares
-            if merged and merged[-1][1] == weight:
-                merged[-1] = (merged[-1][0] + text, weight)
-            elif text:
-                merged.append((text, weight))
-        return merged
+        weighted = (
+            (text, weights[group] * SQUARE_FACTOR**squares) for text, group, squares in self._texts if text
+        )
+        return [
+            ("".join(text for text, _ in pieces), weight)
+            for weight, pieces in groupby(weighted, key=itemgetter(1))
+        ]
