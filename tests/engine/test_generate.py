@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from sfumato_engine import infotext
 from sfumato_engine.settings import EngineSettings
 
 from .conftest import Workbench
+from .gaussian_model import OneModelLibrary
 
 EMPTY_HASH = "e3b0c44298"
 """How the SHA-256 of a file without content begins."""
@@ -116,6 +118,23 @@ def test_cancelling_keeps_finished_pictures_and_stops_at_the_next_step(workbench
     saved = [event.image.path for event in workbench.events if isinstance(event, ImageSaved)]
     assert [path.name for path in saved] == ["00001-1.png"]
     assert sorted((workbench.folder / "out").iterdir()) == saved
+
+
+def test_drawing_does_not_end_before_what_runs_beside_it(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+
+    def slow_sha256(library: OneModelLibrary, path: Path) -> str:
+        time.sleep(0.5)
+        hashed.append(path)
+        return ""
+
+    monkeypatch.setattr(OneModelLibrary, "sha256", slow_sha256)
+    workbench.on_event = lambda event: workbench.cancel.cancel()
+    with pytest.raises(Cancelled):
+        workbench.generate(seed=1)
+    assert hashed == [workbench.model_file]
 
 
 def test_a_prompt_is_encoded_once_and_the_model_loaded_once(workbench: Workbench) -> None:

@@ -24,6 +24,14 @@ def test_neighbours_do_not_change_a_pictures_noise() -> None:
         assert torch.equal(alone(*interval)[0], together(*interval)[1])
 
 
+def test_only_the_path_ahead_is_kept() -> None:
+    noise = ImageNoise([1], SHAPE, "cpu")
+    for step in range(50, 0, -1):
+        noise(float(step), step - 0.5)
+        noise(float(step), step - 1.0)
+    assert len(noise._path) <= 3
+
+
 def many(*intervals: tuple[float, float]) -> list[torch.Tensor]:
     noise = ImageNoise([1], (100_000,), "cpu")
     return [noise(*interval)[0] for interval in intervals]

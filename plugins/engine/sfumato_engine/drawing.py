@@ -33,6 +33,11 @@ STORY_PATIENCE = 5.0
 """Seconds to wait for the background thread when drawing ends early: one that is still running while the
 interpreter shuts down can abort the program."""
 
+DECODER_HINT = (
+    "Compute the autoencoder (VAE) in bfloat16 or float32, by the model's option for it, or all parts by: "
+    "sfumato settings set engine.dtype bfloat16"
+)
+
 
 def draw(resolved: ResolvedRequest, context: TaskContext, started: float) -> GenerationResult:
     """Draw and save all pictures of a request, batch by batch.
@@ -146,7 +151,7 @@ def decoded(model: LoadedModel, latents: Tensor) -> Iterator[Tensor]:
     b, _, h, w = latents.shape
     for part in latents.split(decoded_side_by_side(b, b * h * w)):
         pixels = model.decode(part)
-        check_finite(pixels, "Compute the autoencoder (VAE) in float32 or bfloat16, not in float16.")
+        check_finite(pixels, DECODER_HINT)
         colours = pixels.mul(255).round_().clamp_(0, 255).to(torch.uint8)
         yield from colours.permute(0, 2, 3, 1).contiguous().cpu()
 

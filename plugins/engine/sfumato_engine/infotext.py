@@ -129,7 +129,7 @@ def read(text: str) -> Infotext:
             reading, line = negative, line.removeprefix(NEGATIVE).strip()
         reading.append(line)
     fields = {match["key"]: unquoted(match["value"]) for match in found}
-    return Infotext(*("\n".join(part).lstrip("\n") for part in (prompt, negative)), fields)
+    return Infotext("\n".join(prompt).lstrip("\n"), "\n".join(negative).lstrip("\n"), fields)
 
 
 def read_parameters(text: str) -> dict[str, Any]:
