@@ -19,7 +19,9 @@ class ImageRecord(BaseModel):
     width: int
     height: int
     infotext: str = Field(description="The A1111 'parameters' text stored in the file.")
-    request: GenerationRequest = Field(description="The request with every field resolved.")
+    request: GenerationRequest = Field(
+        description="The request with every field resolved; options that are at their defaults are left out."
+    )
 
 
 class GenerationResult(BaseModel):

@@ -156,3 +156,9 @@ def test_no_prompt_escapes_the_folder_or_hides_the_file(prompt: str) -> None:
 def test_unknown_placeholders_are_refused_when_the_setting_is_made() -> None:
     with pytest.raises(ValueError, match=r"unknown placeholder \{sed\}"):
         EngineSettings(file_name="{sed}")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
+def test_a_folder_that_takes_no_files_is_told_before_anything_is_drawn() -> None:
+    with pytest.raises(SfumatoError, match="--out"):
+        PictureFolder(Path("/proc"))

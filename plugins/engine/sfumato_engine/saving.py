@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,8 +33,8 @@ class PictureFolder:
         self.path = path
         with _explained(path):
             path.mkdir(parents=True, exist_ok=True)
-            if not os.access(path, os.W_OK):
-                raise PermissionError(errno.EACCES, "You may not write there")
+            with tempfile.TemporaryFile(dir=path):  # found by trying, and before hours of drawing
+                pass
 
     def save(self, content: bytes, name: str) -> Path:
         """Write a picture under the next free number.
