@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from sfumato_models_flux.config import FluxConfig, expected_shapes
-from sfumato_models_flux.diffusers_keys import is_diffusers_flux, original_shapes, original_tensors
+from sfumato_models_flux.diffusers_keys import is_diffusers_flux, sources
+
+from .original_layout import original_tensors
 
 diffusers = pytest.importorskip("diffusers")
 
@@ -30,7 +32,8 @@ def diffusers_tensors(guidance: bool = True) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("guidance", [True, False])
 def test_all_tensors_and_shapes_of_the_original_layout_come_out(guidance: bool) -> None:
     tensors = diffusers_tensors(guidance)
-    found = original_shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()})
+    stored = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    found = {name: source.shape(stored) for name, source in sources(stored).items()}
     assert found == expected_shapes(FluxConfig.from_shapes(found))
     assert found == {name: tuple(tensor.shape) for name, tensor in original_tensors(tensors).items()}
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sfumato_models_flux.config import FluxConfig, expected_shapes
-from sfumato_models_flux.diffusers_keys import original_tensors
+
+from .original_layout import original_tensors
 
 pytest.importorskip("diffusers")
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from sfumato_models_flux.config import FluxConfig, default_axes, expected_shapes
-from sfumato_models_flux.diffusers_keys import original_tensors
 from sfumato_models_flux.transformer import FluxTransformer, image_positions, pack, unpack
+
+from .original_layout import original_tensors
 
 diffusers = pytest.importorskip("diffusers")
 

@@ -55,9 +55,8 @@ def container_memory(folder: Path = CGROUP) -> DeviceMemory | None:
     if not limit.strip().isdigit():
         return None
     counters = dict(line.split() for line in statistics.splitlines())
-    in_use = int(used) - int(
-        counters.get("inactive_file", 0)
-    )  # what files left in the cache can be taken back
+    # What files left in the cache can be taken back.
+    in_use = int(used) - int(counters.get("inactive_file", 0))
     return DeviceMemory(int(limit) - in_use, int(limit))
 
 

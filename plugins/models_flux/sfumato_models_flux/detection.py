@@ -123,7 +123,7 @@ def _refuse_lora(header: CheckpointHeader) -> None:
         raise CheckpointError(
             f"'{header.path.name}' is a LoRA, not a model.",
             why=f"{len(marked)} of its {len(names)} tensors are low-rank changes to another model's weights.",
-            hint="Choose the model it was made for with --model, and use this file as a LoRA on it.",
+            hint="Choose the model it was made for; LoRAs are not applied yet.",
         )
 
 

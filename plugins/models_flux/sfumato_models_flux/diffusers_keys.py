@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from sfumato_models_flux.sources import MadeTensors, Shape, Source
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from sfumato_models_flux.sources import Source
 
 _TOP = {
     "img_in": "x_embedder",
@@ -78,16 +74,6 @@ def sources(names: Iterable[str]) -> dict[str, Source]:
         for number in _block_numbers(found, old):
             wanted.update(_block_sources(f"{old}.{number}.", f"{new}.{number}.", layers, norms))
     return {name: source for name, source in wanted.items() if found.issuperset(source.names)}
-
-
-def original_shapes(shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """Shapes under the original names, from those under diffusers' names; for detection from a header."""
-    return {name: source.shape(shapes) for name, source in sources(shapes).items()}
-
-
-def original_tensors(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The tensors under their original names. Stacked ones are copies, all others the tensors given."""
-    return MadeTensors(tensors, sources(tensors))
 
 
 def _top_sources() -> Iterable[tuple[str, Source]]:
