@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from sfumato.registry import Registrar
     from sfumato.sampling import SamplerInfo, SchedulerInfo
     from sfumato.settings import SettingsSectionInfo
+    from sfumato.stages import StageInfo
     from sfumato.tasks import TaskInfo
+    from sfumato.training import TrainerInfo
 
 PROJECT = "sfumato"
 KERNEL_API = (1, 0)
@@ -76,6 +78,23 @@ def register_models(models: Registrar[RegisteredModelInfo]) -> None:
 
 
 # Work
+
+
+@hookspec
+def register_stages(stages: Registrar[StageInfo]) -> None:
+    """Offer stages in the way of a picture: ``stages.add(name, target, label=..., at="picture", options=...)``.
+
+    The target is a plain function whose shape depends on `at`, see `sfumato.stages`. It takes part in the
+    requests that name it; one that raises fails its request, with the stage named.
+    """
+
+
+@hookspec
+def register_trainers(trainers: Registrar[TrainerInfo]) -> None:
+    """Offer trainers: ``trainers.add(name, target, label=..., options=...)``.
+
+    The target is a `sfumato.training.Trainer`; ``Studio().train(config)`` runs the one that the config names.
+    """
 
 
 @hookspec

@@ -118,6 +118,7 @@ class ModelInfo(BaseModel):
     missing_parts: tuple[str, ...] = Field(default=(), description="Parts that must be found beside it.")
     defaults: RequestDefaults = RequestDefaults()
     options: dict[str, Any] = Field(default_factory=dict, description="Family options this model prefers.")
+    ignores: tuple[str, ...] = Field(default=(), description="Request fields that have no effect on it.")
     metadata: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -157,7 +158,25 @@ class LatentFormat:
 
 
 WeightedText = Sequence[tuple[str, float]]
-"""A parsed prompt: pieces of text, each with its attention weight (1.0 = as written)."""
+"""Pieces of text in order, each with its attention weight (1.0 = as written)."""
+
+Emphasis = Literal["original", "no_norm"]
+
+
+@dataclass(frozen=True)
+class PromptText:
+    """One prompt as text encoders read it: no brackets are left, and nothing in it changes over the steps.
+
+    Attributes:
+        chunks: Encoded apart and put one after another; BREAK begins a new one. There is at least one.
+        emphasis: How weights act on encoded tokens: "original" restores their mean afterwards, "no_norm" does
+            not.
+        clip_skip: Which layer of CLIP is taken, from the end: 1 is the last one.
+    """
+
+    chunks: tuple[WeightedText, ...]
+    emphasis: Emphasis = "original"
+    clip_skip: int = 1
 
 
 @runtime_checkable
@@ -179,7 +198,7 @@ class LoadedModel(Protocol):
         """The noise levels for pictures of this size in pixels."""
         ...
 
-    def condition(self, text: WeightedText, options: Mapping[str, Any]) -> Any:
+    def condition(self, text: PromptText, options: Mapping[str, Any]) -> Any:
         """Run the text encoders on one prompt."""
         ...
 

@@ -10,7 +10,9 @@ from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInf
 from sfumato.registry import Registry
 from sfumato.sampling import SamplerInfo, SchedulerInfo
 from sfumato.settings import SettingsSectionInfo
+from sfumato.stages import StageInfo
 from sfumato.tasks import TaskInfo
+from sfumato.training import TrainerInfo
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Registries:
     models: Registry[RegisteredModelInfo] = field(
         default_factory=lambda: Registry("model", RegisteredModelInfo, "sfumato models")
     )
+    stages: Registry[StageInfo] = field(default_factory=lambda: Registry("stage", StageInfo))
+    trainers: Registry[TrainerInfo] = field(default_factory=lambda: Registry("trainer", TrainerInfo))
     tasks: Registry[TaskInfo] = field(default_factory=lambda: Registry("task", TaskInfo))
     settings: Registry[SettingsSectionInfo] = field(
         default_factory=lambda: Registry("settings section", SettingsSectionInfo)

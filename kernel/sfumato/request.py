@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -10,6 +10,10 @@ from sfumato.text import writable
 
 SEED_LIMIT = 2**32
 RANDOM_SEED = -1
+
+Emphasis = Literal["original", "no_norm", "ignore", "none"]
+NoiseSource = Literal["cpu", "nv"]
+StepNoise = Literal["path", "brownian_tree"]
 
 
 def _group(name: str) -> dict[str, Any]:
@@ -25,13 +29,29 @@ class GenerationRequest(BaseModel):
     prompt: str = Field(
         default="",
         title="Prompt",
-        description="What to draw. (word:1.3) weighs a word up, [word] weighs it down.",
+        description="What to draw. (word:1.3) weighs a word up, [word] weighs it down, [from:to:0.5] changes it "
+        "half-way, AND joins two prompts.",
         json_schema_extra=_group("Prompt"),
     )
     negative_prompt: str = Field(
         default="",
         title="Negative prompt",
         description="What to steer away from; works when the CFG scale is above 1.",
+        json_schema_extra=_group("Prompt"),
+    )
+    emphasis: Emphasis = Field(
+        default="original",
+        title="Emphasis",
+        description="How weights act: 'original' restores the mean of the encoded prompt, 'no_norm' leaves it as it "
+        "comes, 'ignore' drops the weights, 'none' takes brackets as text.",
+        json_schema_extra=_group("Prompt"),
+    )
+    clip_skip: int | None = Field(
+        default=None,
+        ge=1,
+        le=12,
+        title="Clip skip",
+        description="Which layer of CLIP encodes the prompt, from the end: 1 is the last one.",
         json_schema_extra=_group("Prompt"),
     )
     model: str | None = Field(
@@ -75,6 +95,98 @@ class GenerationRequest(BaseModel):
         title="CFG scale",
         description="How strongly the prompt rules over the negative prompt; 1 switches guidance off.",
         json_schema_extra=_group("Sampling"),
+    )
+    cfg_rescale: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="CFG rescale",
+        description="Brings the contrast that a high CFG scale adds back to the prompt's own: 0 not at all, 1 fully.",
+        json_schema_extra=_group("Guidance"),
+    )
+    guidance_start: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Guidance start",
+        description="Share of the steps that follow the prompt alone, before the negative prompt takes part.",
+        json_schema_extra=_group("Guidance"),
+    )
+    guidance_end: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        title="Guidance end",
+        description="Share of the steps after which the negative prompt takes part no more.",
+        json_schema_extra=_group("Guidance"),
+    )
+    negative_minimum_sigma: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        title="Negative guidance minimum sigma",
+        description="Below this noise level the negative prompt is left out of every other step, which is quicker.",
+        json_schema_extra=_group("Guidance"),
+    )
+    negative_minimum_sigma_all: bool = Field(
+        default=False,
+        title="Negative guidance minimum sigma, all steps",
+        description="Leave it out of all steps below that level, not of every other one.",
+        json_schema_extra=_group("Guidance"),
+    )
+    variation_seed: int = Field(
+        default=RANDOM_SEED,
+        ge=RANDOM_SEED,
+        le=SEED_LIMIT - 1,
+        title="Variation seed",
+        description="Picks the noise that is mixed in by the variation strength; -1 draws a new one. "
+        "Image number i uses variation seed + i, and all share the seed.",
+        json_schema_extra=_group("Noise"),
+    )
+    variation_strength: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        title="Variation strength",
+        description="From the seed's noise (0) to the variation seed's (1).",
+        json_schema_extra=_group("Noise"),
+    )
+    seed_resize_width: int = Field(
+        default=0,
+        ge=0,
+        le=16384,
+        title="Seed resize width",
+        description="Width of the picture whose composition the seed should keep; 0 for this picture's.",
+        json_schema_extra=_group("Noise"),
+    )
+    seed_resize_height: int = Field(
+        default=0,
+        ge=0,
+        le=16384,
+        title="Seed resize height",
+        description="Height of the picture whose composition the seed should keep; 0 for this picture's.",
+        json_schema_extra=_group("Noise"),
+    )
+    noise_seed_delta: int = Field(
+        default=0,
+        ge=0,
+        le=SEED_LIMIT - 1,
+        title="Eta noise seed delta",
+        description="Added to the seed for the noise that samplers add on the way (ENSD); 31337 matches NovelAI.",
+        json_schema_extra=_group("Noise"),
+    )
+    noise_source: NoiseSource = Field(
+        default="cpu",
+        title="Noise source",
+        description="Whose random numbers: torch's on a CPU, or those of an NVIDIA GPU ('nv', made on any device).",
+        json_schema_extra=_group("Noise"),
+    )
+    step_noise: StepNoise = Field(
+        default="path",
+        title="Step noise",
+        description="Noise that samplers add on the way: a quick Brownian path, or k-diffusion's 'brownian_tree' as "
+        "A1111's and ComfyUI's SDE samplers use it.",
+        json_schema_extra=_group("Noise"),
     )
     width: int | None = Field(
         default=None,
@@ -120,6 +232,12 @@ class GenerationRequest(BaseModel):
         description="Knobs of the model family, such as Flux's guidance and shift.",
         json_schema_extra=_group("Model"),
     )
+    stages: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        title="Stages",
+        description="Stages of plugins that take part, by name, each with its options.",
+        json_schema_extra=_group("Plugins"),
+    )
     backend: str = Field(
         default="local",
         title="Backend",
@@ -155,3 +273,4 @@ class RequestDefaults(BaseModel):
     cfg_scale: float = 1.0
     width: int = 1024
     height: int = 1024
+    clip_skip: int = 1

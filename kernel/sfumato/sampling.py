@@ -50,6 +50,12 @@ class SamplerInfo(BaseModel):
         default=("eps", "v", "flow"), description="Model kinds it is right for."
     )
     preferred_scheduler: str = Field(default="", description="Scheduler used when the user leaves it open.")
+    needs_unconditional: bool = Field(
+        default=False, description="Uses the estimate for the negative prompt too (CFG++)."
+    )
+    own_levels: bool = Field(
+        default=False, description="Takes only the ends of the schedule, and chooses the levels between."
+    )
     options: tuple[Option, ...] = ()
 
 
@@ -75,6 +81,12 @@ class Denoise(Protocol):
     def __call__(self, x: Tensor, sigma: float) -> Tensor: ...
 
 
+class DenoisePair(Protocol):
+    """The guided estimate, and the one for the negative prompt alone, of one evaluation."""
+
+    def __call__(self, x: Tensor, sigma: float) -> tuple[Tensor, Tensor]: ...
+
+
 class NoiseSource(Protocol):
     """Fresh standard normal noise shaped like the latents, from each picture's own seed.
 
@@ -98,12 +110,15 @@ class SamplingContext:
         options: The sampler's own options, complete and checked.
         on_step: Called once a step, after the clean estimate is known: ``on_step(index, x, denoised)``.
             It may raise to cancel.
+        denoise_pair: Given to samplers that say `SamplerInfo.needs_unconditional`, to be called in place of
+            `denoise`.
     """
 
     convention: Convention
     noise: NoiseSource
     options: dict[str, Any] = field(default_factory=dict)
     on_step: Callable[[int, Tensor, Tensor], None] = _ignore_step
+    denoise_pair: DenoisePair | None = None
 
 
 class Sampler(Protocol):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sfumato.models import ModelInfo, Placement
+from sfumato.models import ModelInfo, Placement, PromptText
 from sfumato_engine.batching import SMALL_WORK, passes_side_by_side
 from sfumato_engine.guidance import Guidance, guided
 
@@ -20,7 +20,10 @@ def model() -> GaussianModel:
 
 
 def estimate(model: GaussianModel, scale: float, *, one_batch: bool) -> torch.Tensor:
-    positive, negative = model.condition([("a", 1.0)], {}), model.condition([("b", 1.0)], {})
+    positive, negative = (
+        model.condition(PromptText(([("a", 1.0)],)), {}),
+        model.condition(PromptText(([("b", 1.0)],)), {}),
+    )
     x = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     return guided(model, Guidance([positive] * 2, [negative] * 2, scale, one_batch), {})(x, 0.5)
 

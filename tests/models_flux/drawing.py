@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sfumato.models import PromptText
 from sfumato.noise_schedule import shift_sigma
 from sfumato_models_flux.model import FluxModel
 from sfumato_models_flux.transformer import pack
@@ -38,8 +39,8 @@ class Wish:
 def picture(model: FluxModel, wish: Wish, **options: Any) -> Tensor:
     """Pixels [1, 3, H, W] in 0..1, by Euler steps on evenly spaced times under the model's own shift."""
     options = {"guidance": wish.guidance, "t5_length": wish.t5_length, **options}
-    positive = [model.condition([(wish.prompt, 1.0)], options)]
-    negative = [model.condition([(wish.negative, 1.0)], options)]
+    positive = [model.condition(PromptText(([(wish.prompt, 1.0)],)), options)]
+    negative = [model.condition(PromptText(([(wish.negative, 1.0)],)), options)]
     shift = model.noise_schedule(wish.width, wish.height, options).shift
     sigmas = [shift_sigma(1 - step / wish.steps, shift) for step in range(wish.steps)] + [0.0]
     x = wish.noise(model.latent_format.channels)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sfumato.models import Placement
+from sfumato.models import Placement, PromptText
 from sfumato_models_flux.family import FluxFamily
 from sfumato_models_flux.model import FluxModel
 
@@ -50,15 +50,15 @@ def test_the_same_picture_as_diffusers(model: FluxModel, pipeline, wish: Wish) -
     "prompt", ["a red apple", "Ünïcode  🍎 it's 2026", "", "seven small grey mice in a very long row " * 3]
 )
 def test_the_same_tokens_and_states_as_transformers(model: FluxModel, pipeline, prompt: str) -> None:
-    found = model.condition([(prompt, 1.0)], {})
+    found = model.condition(PromptText(([(prompt, 1.0)],)), {})
     context, vector, _ = pipeline.encode_prompt(prompt, None, max_sequence_length=16)
     torch.testing.assert_close(found.context, context, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(found.vector, vector, atol=1e-4, rtol=1e-4)
 
 
 def test_pieces_of_a_prompt_are_the_tokens_of_the_whole(model: FluxModel) -> None:
-    whole = model.condition([("a red apple", 1.0)], {})
-    split = model.condition([("a ", 1.0), ("red", 1.0), (" apple", 1.0)], {})
+    whole = model.condition(PromptText(([("a red apple", 1.0)],)), {})
+    split = model.condition(PromptText(([("a ", 1.0), ("red", 1.0), (" apple", 1.0)],)), {})
     assert torch.equal(whole.context, split.context)
 
 

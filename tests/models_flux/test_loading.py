@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sfumato.errors import BadInput
-from sfumato.models import LoadedModel, Placement
+from sfumato.models import LoadedModel, Placement, PromptText
 from sfumato_models_flux.family import FluxFamily
 from sfumato_models_flux.latent_space import LatentScaling
 from sfumato_models_flux.model import FluxModel
@@ -115,7 +115,7 @@ def test_bfloat16_draws_close_to_float32(checkpoint: Path) -> None:
     pictures = []
     for dtype in ("float32", "bfloat16"):
         model = load(checkpoint, checkpoint.parent, Placement(dtype=dtype))
-        denoised = model.denoise(x, 0.9, [model.condition([("a red apple", 1.0)], {})], {})
+        denoised = model.denoise(x, 0.9, [model.condition(PromptText(([("a red apple", 1.0)],)), {})], {})
         assert denoised.dtype == torch.float32
         pictures.append(model.decode(denoised))
     assert (pictures[0] - pictures[1]).abs().mean() < 0.02

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from sfumato.models import Placement
+from sfumato.models import Placement, PromptText
 from sfumato.noise_schedule import dynamic_shift
 from sfumato_models_flux.family import FluxFamily
 from sfumato_models_flux.model import KEPT_SIZES, FluxModel
@@ -15,8 +15,8 @@ from sfumato_models_flux.prompts import token_weights, weigh
 
 from ..tiny_models import TinyFlux, library_of, write_all_in_one, write_tokenizers
 
-RED = [("a red apple", 1.0)]
-BLUE = [("the blue one", 1.0)]
+RED = PromptText(([("a red apple", 1.0)],))
+BLUE = PromptText(([("the blue one", 1.0)],))
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +126,17 @@ def test_every_option_explains_itself() -> None:
 
 
 def test_weights_of_one_change_nothing_however_the_text_is_split(model: FluxModel) -> None:
-    whole, split = model.condition(RED, {}), model.condition([("a red", 1.0), (" apple", 1.0)], {})
+    whole, split = (
+        model.condition(RED, {}),
+        model.condition(PromptText(([("a red", 1.0), (" apple", 1.0)],)), {}),
+    )
     assert torch.equal(whole.context, split.context)
     assert torch.equal(whole.vector, split.vector)
 
 
 def test_a_weight_acts_on_its_own_tokens_and_not_on_clip(model: FluxModel) -> None:
-    plain = model.condition([("a red", 1.0), (" apple", 1.0)], {})
-    strong = model.condition([("a red", 1.0), (" apple", 1.5)], {})
+    plain = model.condition(PromptText(([("a red", 1.0), (" apple", 1.0)],)), {})
+    strong = model.condition(PromptText(([("a red", 1.0), (" apple", 1.5)],)), {})
     assert torch.equal(plain.vector, strong.vector)
     ratio = strong.context / plain.context
     assert float((ratio[0, 3] / ratio[0, 0]).mean()) == pytest.approx(1.5, rel=1e-3)
@@ -164,6 +167,6 @@ def test_a_mean_near_zero_is_not_blown_up(weight: float) -> None:
 
 
 def test_an_empty_prompt_is_a_prompt(model: FluxModel) -> None:
-    empty = model.condition([("", 1.0)], {})
+    empty = model.condition(PromptText(([("", 1.0)],)), {})
     assert empty.context.shape == (1, 16, 32)
     assert empty.context.isfinite().all()

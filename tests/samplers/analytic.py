@@ -17,8 +17,6 @@ from sfumato_samplers import plugin
 from sfumato_samplers.log_snr import signal_scale
 
 CONVENTIONS: tuple[Convention, ...] = ("variance_exploding", "flow")
-SAMPLERS = ("dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "euler", "euler_ancestral", "heun")
-STOCHASTIC = ("dpmpp_2m_sde", "dpmpp_sde", "euler_ancestral")
 
 
 @dataclass(frozen=True)
@@ -124,3 +122,7 @@ def latents(count: int = 64, seed: int = 0) -> Tensor:
     """Standard normal latents in float64, shape (2, 1, 8, count / 8)."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(2, 1, 8, count // 8, generator=generator, dtype=torch.float64)
+
+
+SAMPLERS = tuple(entry.info.name for entry in registries().samplers)
+STOCHASTIC = tuple(entry.info.name for entry in registries().samplers if entry.info.stochastic)

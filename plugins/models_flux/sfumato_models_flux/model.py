@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sfumato.models import LatentFormat, ModelInfo, WeightedText
+from sfumato.models import LatentFormat, ModelInfo, PromptText
 from sfumato.noise_schedule import NoiseSchedule, dynamic_shift, flow_schedule
 from sfumato_models_flux.latent_space import PATCH, LatentScaling
 from sfumato_models_flux.options import FluxOptions
@@ -71,7 +71,7 @@ class FluxModel:
         return dynamic_shift(tokens, base_shift=options.base_shift, max_shift=options.max_shift)
 
     @torch.no_grad()
-    def condition(self, text: WeightedText, options: Mapping[str, Any] | FluxOptions) -> FluxConditioning:
+    def condition(self, text: PromptText, options: Mapping[str, Any] | FluxOptions) -> FluxConditioning:
         """Encode one prompt; see `PromptEncoder` for what attention weights do."""
         encoded = self.prompts.encode(text, self._t5_length(self._options(options)))
         dtype = self.transformer.img_in.weight.dtype

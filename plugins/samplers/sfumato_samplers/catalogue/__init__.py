@@ -1,0 +1,1 @@
+"""What this plugin offers: names, labels, aliases, options; one module a family."""
