@@ -82,7 +82,7 @@ def register_models(models: Registrar[RegisteredModelInfo]) -> None:
 
 @hookspec
 def register_stages(stages: Registrar[StageInfo]) -> None:
-    """Offer stages in the way of a picture: ``stages.add(name, target, label=..., at="picture", options=...)``.
+    """Offer stages in the way of a picture: ``stages.add(name, target, label=..., at="picture")``.
 
     The target is a plain function whose shape depends on `at`, see `sfumato.stages`. It takes part in the
     requests that name it; one that raises fails its request, with the stage named.

@@ -205,7 +205,10 @@ class LoadedModel(Protocol):
     def denoise(
         self, x: Tensor, sigma: float, conditioning: Sequence[Any], options: Mapping[str, Any]
     ) -> Tensor:
-        """The clean estimate of latents x [b, c, h, w] at noise level `sigma`, one conditioning a picture."""
+        """The clean estimate of latents x [b, c, h, w] at noise level `sigma`, one conditioning a picture.
+
+        Those of one batch may come from prompts of more or fewer chunks.
+        """
         ...
 
     def decode(self, latents: Tensor) -> Tensor:

@@ -29,8 +29,8 @@ class GenerationRequest(BaseModel):
     prompt: str = Field(
         default="",
         title="Prompt",
-        description="What to draw. (word:1.3) weighs a word up, [word] weighs it down, [from:to:0.5] changes it "
-        "half-way, AND joins two prompts.",
+        description="What to draw. (word:1.3) weighs a word up, [word] weighs it down, [from:to:0.5] changes "
+        "it half-way, AND joins two prompts.",
         json_schema_extra=_group("Prompt"),
     )
     negative_prompt: str = Field(
@@ -42,8 +42,8 @@ class GenerationRequest(BaseModel):
     emphasis: Emphasis = Field(
         default="original",
         title="Emphasis",
-        description="How weights act: 'original' restores the mean of the encoded prompt, 'no_norm' leaves it as it "
-        "comes, 'ignore' drops the weights, 'none' takes brackets as text.",
+        description="How weights act: 'original' restores the encoded prompt's mean, 'no_norm' does not, "
+        "'ignore' drops the weights, 'none' takes brackets as text.",
         json_schema_extra=_group("Prompt"),
     )
     clip_skip: int | None = Field(
@@ -101,7 +101,7 @@ class GenerationRequest(BaseModel):
         ge=0,
         le=1,
         title="CFG rescale",
-        description="Brings the contrast that a high CFG scale adds back to the prompt's own: 0 not at all, 1 fully.",
+        description="Takes back the contrast that a high CFG scale adds: 0 nothing of it, 1 all of it.",
         json_schema_extra=_group("Guidance"),
     )
     guidance_start: float = Field(
@@ -125,7 +125,7 @@ class GenerationRequest(BaseModel):
         ge=0,
         le=1000,
         title="Negative guidance minimum sigma",
-        description="Below this noise level the negative prompt is left out of every other step, which is quicker.",
+        description="Below this noise level every other step leaves out the negative prompt: quicker.",
         json_schema_extra=_group("Guidance"),
     )
     negative_minimum_sigma_all: bool = Field(
@@ -172,20 +172,20 @@ class GenerationRequest(BaseModel):
         ge=0,
         le=SEED_LIMIT - 1,
         title="Eta noise seed delta",
-        description="Added to the seed for the noise that samplers add on the way (ENSD); 31337 matches NovelAI.",
+        description="Added to the seed for the noise that samplers add on the way (ENSD).",
         json_schema_extra=_group("Noise"),
     )
     noise_source: NoiseSource = Field(
         default="cpu",
         title="Noise source",
-        description="Whose random numbers: torch's on a CPU, or those of an NVIDIA GPU ('nv', made on any device).",
+        description="Whose random numbers: torch's on a CPU, or an NVIDIA GPU's ('nv', on any device).",
         json_schema_extra=_group("Noise"),
     )
     step_noise: StepNoise = Field(
         default="path",
         title="Step noise",
-        description="Noise that samplers add on the way: a quick Brownian path, or k-diffusion's 'brownian_tree' as "
-        "A1111's and ComfyUI's SDE samplers use it.",
+        description="Noise that samplers add on the way: a quick Brownian path, or k-diffusion's "
+        "'brownian_tree', which the SDE samplers of A1111 and ComfyUI use.",
         json_schema_extra=_group("Noise"),
     )
     width: int | None = Field(

@@ -166,6 +166,34 @@ def test_a_mean_near_zero_is_not_blown_up(weight: float) -> None:
     assert float(weighted[:, 0].abs().max()) <= 2.1 * float(states[:, 0].abs().max())
 
 
+def test_emphasis_without_norm_multiplies_the_states_and_no_more(model: FluxModel) -> None:
+    chunk = [("a red", 1.0), (" apple", 1.5)]
+    plain = model.condition(PromptText(([(text, 1.0) for text, _ in chunk],)), {})
+    strong = model.condition(PromptText((chunk,), emphasis="no_norm"), {})
+    assert torch.equal(strong.context[0, 0], plain.context[0, 0])
+    torch.testing.assert_close(strong.context[0, 3], 1.5 * plain.context[0, 3])
+
+
+def test_chunks_are_encoded_apart_and_follow_each_other(model: FluxModel) -> None:
+    red, blue = model.condition(RED, {}), model.condition(BLUE, {})
+    both = model.condition(PromptText((*RED.chunks, *BLUE.chunks)), {})
+    assert torch.equal(both.context, torch.cat((red.context, blue.context), dim=1))
+    assert torch.equal(both.vector, red.vector)
+
+
+def test_prompts_of_different_lengths_share_a_batch(model: FluxModel) -> None:
+    x = noise(3)
+    prompts = [
+        model.condition(RED, {}),
+        model.condition(PromptText((*RED.chunks, *BLUE.chunks)), {}),
+        model.condition(BLUE, {}),
+    ]
+    together = model.denoise(x, 0.7, prompts, {})
+    for position, prompt in enumerate(prompts):
+        alone = model.denoise(x[position : position + 1], 0.7, [prompt], {})
+        torch.testing.assert_close(together[position : position + 1], alone)
+
+
 def test_an_empty_prompt_is_a_prompt(model: FluxModel) -> None:
     empty = model.condition(PromptText(([("", 1.0)],)), {})
     assert empty.context.shape == (1, 16, 32)

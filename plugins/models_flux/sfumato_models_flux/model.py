@@ -86,6 +86,9 @@ class FluxModel:
         options: Mapping[str, Any] | FluxOptions,
     ) -> Tensor:
         """``x0 = x - sigma * v`` for latents x [b, c, h, w] at sigma in 0..1, one conditioning a picture."""
+        lengths = {c.context.shape[1] for c in conditioning}
+        if len(lengths) > 1:
+            return self._denoise_by_length(x, sigma, conditioning, options)
         b, _, h, w = x.shape
         context, vector = self._stack(conditioning)
         dtype, device = context.dtype, x.device
@@ -101,6 +104,23 @@ class FluxModel:
             guidance,
         )
         return x - sigma * unpack(velocity, h, w).to(x.dtype)
+
+    def _denoise_by_length(
+        self,
+        x: Tensor,
+        sigma: float,
+        conditioning: Sequence[FluxConditioning],
+        options: Mapping[str, Any] | FluxOptions,
+    ) -> Tensor:
+        """Prompts of more or fewer chunks do not fit into one batch: one evaluation for each length."""
+        positions: dict[int, list[int]] = {}
+        for position, prompt in enumerate(conditioning):
+            positions.setdefault(prompt.context.shape[1], []).append(position)
+        denoised = torch.empty_like(x)
+        for chosen in positions.values():
+            prompts = [conditioning[position] for position in chosen]
+            denoised[chosen] = self.denoise(x[chosen], sigma, prompts, options)
+        return denoised
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
-from sfumato.models import WeightedText
+from sfumato.models import Emphasis, PromptText, WeightedText
 from sfumato_networks.clip_text import ClipText
 from sfumato_networks.t5_encoder import T5Encoder
 from sfumato_networks.tokenizer import Tokenizer
@@ -24,7 +24,10 @@ _STEADY = 2.0
 
 @dataclass(frozen=True)
 class FluxConditioning:
-    """One encoded prompt: ``context`` [1, m, context_size] and ``vector`` [1, vector_size]."""
+    """One encoded prompt: ``context`` [1, m, context_size] and ``vector`` [1, vector_size].
+
+    m is the T5 length times the number of chunks.
+    """
 
     context: Tensor
     vector: Tensor
@@ -34,13 +37,15 @@ class FluxConditioning:
 class PromptEncoder:
     """The text side of a Flux model.
 
-    Attention weights act on T5 alone, in the way AUTOMATIC1111 calls "original": each token's state is
-    multiplied by its weight, then all are rescaled so that their mean is what it was. The mean of T5's states
-    is near zero, where that could blow up or change sign: it is left out if it would change them twofold.
-    Weights of 1 leave every bit as it was. CLIP, of which Flux sees the pooled state only, reads plain text.
+    Attention weights act on T5 alone: each token's state is multiplied by its weight, then, with emphasis
+    "original", all are rescaled so that their mean is what it was. The mean of T5's states is near zero,
+    where that could blow up or change sign: it is left out if it would change them twofold. Weights of 1
+    leave every bit as it was. CLIP, of which Flux sees the pooled state only, reads plain text, and no layer
+    of it can be skipped.
 
-    The prompt is tokenised whole, so that weights never change which tokens it has; a token has the weight of
-    the piece it ends in.
+    A chunk is tokenised whole, so that weights never change which tokens it has; a token has the weight of
+    the piece it ends in. Chunks are encoded apart; their contexts follow each other, and the vector is that
+    of the first one.
     """
 
     clip: ClipText
@@ -48,10 +53,11 @@ class PromptEncoder:
     t5: T5Encoder
     t5_tokenizer: Tokenizer
 
-    def encode(self, text: WeightedText, t5_length: int) -> FluxConditioning:
-        """Run both encoders on one prompt, T5 on ``t5_length`` tokens."""
+    def encode(self, text: PromptText, t5_length: int) -> FluxConditioning:
+        """Run both encoders on one prompt, T5 on ``t5_length`` tokens a chunk."""
+        contexts = [self._context(chunk, t5_length, text.emphasis) for chunk in text.chunks]
         return FluxConditioning(
-            self._context(text, t5_length), self._vector("".join(piece for piece, _ in text))
+            torch.cat(contexts, dim=1), self._vector("".join(piece for piece, _ in text.chunks[0]))
         )
 
     def _vector(self, text: str) -> Tensor:
@@ -63,14 +69,14 @@ class PromptEncoder:
         device = self.clip.text_model.embeddings.token_embedding.weight.device
         return self.clip(torch.tensor([row], device=device), tokenizer.end).pooled
 
-    def _context(self, text: WeightedText, length: int) -> Tensor:
+    def _context(self, text: WeightedText, length: int, emphasis: Emphasis) -> Tensor:
         tokenizer = self.t5_tokenizer
         tokens = tokenizer.encode_with_ends("".join(piece for piece, _ in text))
         ids = _fitting([token for token, _ in tokens], length - 1, "T5")
         weights = token_weights(text, [end for _, end in tokens[: len(ids)]])
         row = [*ids, tokenizer.end] + [tokenizer.pad] * (length - len(ids) - 1)
         states: Tensor = self.t5(torch.tensor([row], device=self.t5.shared.weight.device))
-        return weigh(states, weights + [1.0] * (length - len(weights)))
+        return weigh(states, weights + [1.0] * (length - len(weights)), restore_mean=emphasis == "original")
 
 
 def token_weights(text: WeightedText, ends: Sequence[int]) -> list[float]:
@@ -79,12 +85,14 @@ def token_weights(text: WeightedText, ends: Sequence[int]) -> list[float]:
     return [text[bisect_left(piece_ends, end)][1] for end in ends]
 
 
-def weigh(states: Tensor, weights: list[float]) -> Tensor:
-    """States [1, m, c] multiplied by one weight a token, their mean restored where that is safe."""
+def weigh(states: Tensor, weights: list[float], *, restore_mean: bool = True) -> Tensor:
+    """States [1, m, c] multiplied by one weight a token, their mean restored if asked and where it is safe."""
     if all(weight == 1.0 for weight in weights):
         return states
     factors = torch.tensor(weights, dtype=torch.float32, device=states.device)
     weighted = states.float() * factors[None, :, None]
+    if not restore_mean:
+        return weighted.to(states.dtype)
     before, after = float(states.float().mean()), float(weighted.mean())
     restore = before / after if after else 0.0
     if not 1 / _STEADY <= restore <= _STEADY:
