@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sfumato.noise_schedule import Convention, NoiseSchedule, flow_schedule, variance_exploding_schedule
 from sfumato.registries import Registries
-from sfumato.sampling import SamplingContext
+from sfumato.sampling import SamplerInfo, SamplingContext
 from sfumato_samplers import plugin
 from sfumato_samplers.log_snr import signal_scale
 
@@ -95,10 +95,20 @@ def sample(
     convention: Convention = "variance_exploding",
     **given: Any,
 ) -> Tensor:
-    """Run a registered sampler with its default options, save those given (or `noise`, `on_step`)."""
+    """Run a registered sampler with its default options, save those given (or `noise`, `on_step`).
+
+    A sampler that wants the unconditional estimate too is given `unconditional`, or the guided one twice.
+    """
     entry = registries().samplers.get(name)
+    unconditional = given.pop("unconditional", None)
+
+    def denoise_pair(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        guided = denoise(x, sigma)
+        return guided, unconditional(x, sigma) if unconditional else guided
+
     fields = {"noise": given.pop("noise", None) or NoiseTape(x)}
     fields |= {"on_step": given.pop("on_step")} if "on_step" in given else {}
+    fields |= {"denoise_pair": denoise_pair} if entry.info.needs_unconditional else {}
     options = {option.name: option.default for option in entry.info.options} | given
     return entry.load()(denoise, x, sigmas, SamplingContext(convention=convention, options=options, **fields))
 
@@ -124,5 +134,14 @@ def latents(count: int = 64, seed: int = 0) -> Tensor:
     return torch.randn(2, 1, 8, count // 8, generator=generator, dtype=torch.float64)
 
 
-SAMPLERS = tuple(entry.info.name for entry in registries().samplers)
-STOCHASTIC = tuple(entry.info.name for entry in registries().samplers if entry.info.stochastic)
+def conventions_of(info: SamplerInfo) -> tuple[Convention, ...]:
+    """The conventions of the models a sampler is right for."""
+    kinds = {"flow" if prediction == "flow" else "variance_exploding" for prediction in info.predictions}
+    return tuple(convention for convention in CONVENTIONS if convention in kinds)
+
+
+INFOS = tuple(entry.info for entry in registries().samplers)
+SAMPLERS = tuple(info.name for info in INFOS)
+CASES = tuple((info.name, convention) for info in INFOS for convention in conventions_of(info))
+OWN_LEVELS = tuple(info.name for info in INFOS if info.own_levels)
+STOCHASTIC = tuple(info.name for info in INFOS if info.stochastic)

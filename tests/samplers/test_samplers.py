@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sfumato.errors import BadInput, UnknownName
 
 from .analytic import (
-    CONVENTIONS,
+    CASES,
+    OWN_LEVELS,
     SAMPLERS,
     Mixture,
     NoiseTape,
@@ -24,13 +25,16 @@ from .analytic import (
     schedule,
 )
 
+BY_SCHEDULE = [case for case in CASES if case[0] not in OWN_LEVELS]
+# these carry earlier slopes into the step to 0 too, as their authors do
+ENDING_BESIDE_THE_ESTIMATE: tuple[str, ...] = ()
+
 
 def levels(convention, steps=7):
     return schedule("simple", steps, noise_schedule(convention))
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(("name", "convention"), CASES)
 def test_a_batch_equals_its_single_pictures(convention, name):
     sigmas = levels(convention)
     pictures = sigmas[0] * latents()
@@ -47,8 +51,7 @@ def test_a_batch_equals_its_single_pictures(convention, name):
         assert torch.equal(alone[0], found)
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(("name", "convention"), BY_SCHEDULE)
 def test_each_step_is_observed_once_with_the_estimate_of_its_level(convention, name):
     seen = []
     sigmas = levels(convention)
@@ -59,8 +62,8 @@ def test_each_step_is_observed_once_with_the_estimate_of_its_level(convention, n
         assert torch.equal(denoised, denoise(x, sigmas[index]))
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_an_observer_may_stop_the_work(name):
+@pytest.mark.parametrize(("name", "convention"), CASES)
+def test_an_observer_may_stop_the_work(name, convention):
     class StopNow(Exception):
         pass
 
@@ -68,11 +71,10 @@ def test_an_observer_may_stop_the_work(name):
         raise StopNow
 
     with pytest.raises(StopNow):
-        sample(name, Mixture("flow").denoise, latents(), levels("flow"), "flow", on_step=stop)
+        sample(name, Mixture(convention).denoise, latents(), levels(convention), convention, on_step=stop)
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS)
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(("name", "convention"), CASES)
 def test_latents_estimates_and_noise_are_left_unchanged(convention, name):
     handed_out = []
 
@@ -95,8 +97,7 @@ def test_latents_estimates_and_noise_are_left_unchanged(convention, name):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
-@pytest.mark.parametrize("convention", CONVENTIONS)
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(("name", "convention"), CASES)
 def test_few_steps_from_the_highest_level_stay_finite_and_end_in_the_estimate(name, convention, steps):
     estimates = []
 
@@ -107,32 +108,31 @@ def test_few_steps_from_the_highest_level_stay_finite_and_end_in_the_estimate(na
     sigmas = levels(convention, steps)
     found = sample(name, denoise, sigmas[0] * latents(), sigmas, convention)
     assert torch.isfinite(found).all()
-    assert torch.equal(found, estimates[-1])
+    assert torch.equal(found, estimates[-1]) or name in ENDING_BESIDE_THE_ESTIMATE
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("convention", CONVENTIONS)
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(("name", "convention"), CASES)
 def test_latents_keep_their_type(name, convention, dtype):
     sigmas = levels(convention)
     x = (sigmas[0] * latents()).to(dtype)
     assert sample(name, lambda x, sigma: 0.5 * x, x, sigmas, convention).dtype == dtype
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_no_step_leaves_latents_as_they_are(name):
-    assert torch.equal(sample(name, Mixture("flow").denoise, latents(), [0.7], "flow"), latents())
+@pytest.mark.parametrize(("name", "convention"), CASES)
+def test_no_step_leaves_latents_as_they_are(name, convention):
+    assert torch.equal(sample(name, Mixture(convention).denoise, latents(), [0.7], convention), latents())
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.sampled_from(SAMPLERS),
-    st.sampled_from(CONVENTIONS),
+    st.sampled_from(CASES),
     st.floats(0, 2),
     st.floats(0, 2),
     st.integers(1, 12),
 )
-def test_any_options_within_bounds_give_finite_latents(name, convention, eta, s_noise, steps):
+def test_any_options_within_bounds_give_finite_latents(case, eta, s_noise, steps):
+    name, convention = case
     names = {option.name for option in registries().samplers.get(name).info.options}
     options = {key: value for key, value in {"eta": eta, "s_noise": s_noise}.items() if key in names}
     sigmas = levels(convention, steps)
@@ -147,15 +147,15 @@ def test_dpmpp_2m_sde_without_noise_is_dpmpp_2m():
     torch.testing.assert_close(quiet, plain)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_the_model_is_evaluated_as_often_as_the_description_says(name):
+@pytest.mark.parametrize(("name", "convention"), BY_SCHEDULE)
+def test_the_model_is_evaluated_as_often_as_the_description_says(name, convention):
     calls = []
 
     def denoise(x, sigma):
         calls.append(sigma)
-        return Mixture("flow").denoise(x, sigma)
+        return Mixture(convention).denoise(x, sigma)
 
-    sample(name, denoise, latents(), [0.9, 0.7, 0.5, 0.3, 0.0], "flow")
+    sample(name, denoise, latents(), [0.9, 0.7, 0.5, 0.3, 0.0], convention)
     assert len(calls) == 3 * registries().samplers.get(name).info.evaluations_per_step + 1
 
 
