@@ -69,7 +69,7 @@ def test_a_picture_tells_how_it_was_made(workbench: Workbench) -> None:
     assert (fields["Model"], fields["Model hash"]) == ("gauss", EMPTY_HASH)
     assert story["request"]["sampler_options"] == {"eta": 0.5}
     assert story["seed"] == 3
-    assert {"sfumato", "plugins", "torch", "python"} <= story["versions"].keys()
+    assert {"sfumato", "plugins", "torch", "python"} <= story["environment"].keys()
 
 
 def test_the_stored_request_makes_the_same_picture_again(workbench: Workbench) -> None:

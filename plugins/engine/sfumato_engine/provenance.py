@@ -4,44 +4,35 @@ from __future__ import annotations
 
 import json
 import logging
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import importlib_metadata
-import torch
 
 from sfumato import __version__
 from sfumato.library import ModelLibrary
 from sfumato.models import ModelInfo
+from sfumato.registry import Entry
+from sfumato.request import GenerationRequest
+from sfumato.stages import StageInfo
+from sfumato.tasks import TaskContext
 from sfumato_engine import infotext
-from sfumato_engine.option_roles import infotext_fields
+from sfumato_engine.infotext_fields import OWN_VERSION, option_fields, request_fields, stage_fields
+from sfumato_engine.option_roles import infotext_fields, part_dtypes
+from sfumato_engine.replay.environment import environment
 from sfumato_engine.resolution import ResolvedRequest
+from sfumato_engine.settings import EngineSettings
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-"""Version of the JSON's shape."""
+FORMAT = 2
+"""Version of the JSON's shape. 1 had no `environment` but `device` and `versions`, and no `size` of files."""
 
 SHORT_HASH = 10
 
 AUTOENCODER = "autoencoder"
 TOKENIZER = "tokenizer"
 """Kinds of parts that infotexts treat apart; tokenizers' kinds end so."""
-
-OPTION_KEYS: Mapping[str, str] = {
-    "eta": "Eta",
-    "s_churn": "Sigma churn",
-    "s_tmin": "Sigma tmin",
-    "s_tmax": "Sigma tmax",
-    "s_noise": "Sigma noise",
-    "sigma_min": "Schedule min sigma",
-    "sigma_max": "Schedule max sigma",
-    "rho": "Schedule rho",
-}
-"""Infotext keys of sampler and scheduler options that A1111 knows; others go by their own name."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +42,18 @@ class Provenance:
     Attributes:
         sha256: By file, those of all parts; empty for files that could not be read.
         parts: The files of each part of the model, by kind.
+        environment: See `sfumato_engine.replay.environment`.
     """
 
     resolved: ResolvedRequest
     sha256: Mapping[Path, str]
     parts: Mapping[str, Sequence[Path]]
-    device: str
-    versions: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    stage_labels: Mapping[str, str] = field(default_factory=dict)
 
-    def infotext(self, seed: int) -> str:
-        """The A1111 text of the picture made with `seed`."""
-        request = self.resolved.request
+    def infotext(self, seed: int, variation_seed: int | None = None) -> str:
+        """The A1111 text of the picture made with these seeds."""
+        request = self._request_of(variation_seed)
         fields = {
             "Steps": request.steps,
             "Sampler": self.resolved.sampler.info.label,
@@ -72,14 +64,22 @@ class Provenance:
             "Model hash": self._short_hash(self.resolved.info.path),
             "Model": self.resolved.info.name,
             **self._part_fields(),
-            "RNG": "CPU",
             **infotext_fields(
                 self.resolved.family.options, self.resolved.info.variant, self.resolved.model_options
             ),
-            **self._option_fields(),
-            "Version": f"sfumato {__version__}",
+            **request_fields(request, stochastic=self.resolved.sampler.info.stochastic),
+            **option_fields(request.sampler_options),
+            **stage_fields(self.stage_labels, request.stages),
+            "Version": f"{OWN_VERSION}{__version__}",
         }
         return infotext.write(request.prompt, request.negative_prompt, fields)
+
+    def _request_of(self, variation_seed: int | None) -> GenerationRequest:
+        """The request with the picture's own variation seed in it."""
+        request = self.resolved.request
+        if variation_seed is None:
+            return request
+        return request.model_copy(update={"variation_seed": variation_seed})
 
     def _part_fields(self) -> dict[str, Any]:
         """Parts that the checkpoint does not hold, as A1111 (only the VAE) and Forge name them."""
@@ -108,45 +108,69 @@ class Provenance:
             if not sha256
         )
 
-    def _option_fields(self) -> dict[str, Any]:
-        """Sampler and scheduler options that differ from their defaults."""
-        changed = self.resolved.request.sampler_options
-        return {OPTION_KEYS.get(name, name.replace("_", " ").capitalize()): changed[name] for name in changed}
-
-    def json(self, seed: int) -> str:
-        """The whole story in ASCII JSON: the resolved request, the model and all versions."""
-        info = self.resolved.info
+    def json(self, seed: int, variation_seed: int | None = None) -> str:
+        """The whole story in ASCII JSON: the resolved request, the model and its surroundings."""
+        info, request = self.resolved.info, self.resolved.request
+        if variation_seed is None and request.variation_strength:
+            variation_seed = request.variation_seed
         story = {
             "format": FORMAT,
-            "request": self.resolved.request.model_dump(mode="json"),
+            "request": request.model_dump(mode="json"),
             "seed": seed,
-            "model": {**_model(info), "sha256": self.sha256.get(info.path, "")},
+            "variation_seed": variation_seed,
+            "model": {**_model(info), **self._file(info.path)},
             "parts": {
-                kind: [{"file": path.name, "sha256": self.sha256[path]} for path in files]
+                kind: [{"file": path.name, **self._file(path)} for path in files]
                 for kind, files in self.parts.items()
             },
-            "device": self.device,
-            "versions": dict(self.versions),
+            "environment": dict(self.environment),
         }
         return json.dumps(story)
+
+    def _file(self, path: Path) -> dict[str, Any]:
+        return {"sha256": self.sha256.get(path, ""), "size": _size(path)}
 
 
 def _model(info: ModelInfo) -> dict[str, str]:
     return {"name": info.name, "family": info.family, "variant": info.variant, "file": info.path.name}
 
 
+def _size(path: Path) -> int:
+    """Bytes of a file: who looks for a renamed one need not hash files of other sizes. 0 if there is none."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:
+        return 0
+
+
 def trace(
-    resolved: ResolvedRequest, library: ModelLibrary, parts: Mapping[str, Sequence[Path]], device: str
+    resolved: ResolvedRequest,
+    library: ModelLibrary,
+    parts: Mapping[str, Sequence[Path]],
+    device: str,
+    context: TaskContext | None = None,
 ) -> Provenance:
     """Gather the story of a request; hashes the parts' files unless their hashes are known (seconds each).
 
     Args:
         parts: The files of each part of the model, by kind.
         device: As people know it.
+        context: Where the request is carried out; without it, less is known.
     """
     files = dict.fromkeys(path for files in parts.values() for path in files)
     sha256 = {path: _sha256(library, path) for path in files}
-    return Provenance(resolved, sha256, parts, device, installed_versions())
+    types: dict[str, str] = {}
+    stages: dict[str, Entry[StageInfo]] = {}
+    brought = {"sampler": resolved.sampler.plugin, "scheduler": resolved.scheduler.plugin}
+    if context:
+        settings: EngineSettings = context.settings.engine
+        types = {"default": settings.dtype, "cfg_batching": settings.cfg_batching}
+        stages = {name: context.registries.stages.get(name) for name in resolved.request.stages}
+        brought["family"] = context.registries.model_families.get(resolved.info.family).plugin
+        brought |= {f"stage {name}": entry.plugin for name, entry in stages.items()}
+    types |= part_dtypes(resolved.family.options, resolved.model_options)
+    labels = {name: entry.info.label for name, entry in stages.items()}
+    return Provenance(resolved, sha256, parts, environment(device, types, brought), labels)
 
 
 def _sha256(library: ModelLibrary, path: Path) -> str:
@@ -156,18 +180,3 @@ def _sha256(library: ModelLibrary, path: Path) -> str:
     except OSError as error:
         log.warning("No hash of %s: %s", path, error)
         return ""
-
-
-def installed_versions() -> dict[str, Any]:
-    """Versions of Sfumato, its plugins, torch and Python; reading all metadata takes some milliseconds."""
-    plugins = {
-        entry_point.name: entry_point.dist.version
-        for entry_point in importlib_metadata.entry_points(group="sfumato")
-        if entry_point.dist
-    }
-    return {
-        "sfumato": __version__,
-        "plugins": dict(sorted(plugins.items())),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }

@@ -1,0 +1,1 @@
+"""Pictures drawn again from what they remember, and compared."""
