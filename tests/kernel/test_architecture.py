@@ -26,6 +26,8 @@ EVERYTHING = [KERNEL, *PLUGINS]
 MODULES = {module.name: module for distribution in EVERYTHING for module in distribution.modules}
 
 NEVER_IN_THE_KERNEL = {"torch", "flask", "diffusers", "transformers", "numpy"}
+NO_RUNNING_STUDIO_NEEDS = ("sfumato.scaffold", "sfumato.testing")
+"""Parts of the kernel's distribution for those who write plugins (decision 0011)."""
 NEVER_AT_RUN_TIME = {"diffusers", "transformers", "k_diffusion"}
 HEAVY = {"torch", "numpy", "scipy", "PIL", "flask", "diffusers", "transformers", "safetensors", "tokenizers"}
 MAY_PRINT = ("sfumato.cli",)
@@ -53,7 +55,28 @@ def test_the_kernel_knows_no_tensors_and_no_web() -> None:
     found = [
         f"{module}:{line} imports {target}"
         for module, target, line in running_imports(KERNEL)
-        if target.partition(".")[0] in NEVER_IN_THE_KERNEL
+        if target.partition(".")[0] in NEVER_IN_THE_KERNEL and not module.name.startswith("sfumato.testing")
+    ]
+    assert not found
+
+
+def test_a_running_studio_imports_nothing_made_for_writers_of_plugins() -> None:
+    found = [
+        f"{module}:{item.line} imports {item.target}"
+        for module in KERNEL.modules
+        for item in module.imports
+        if item.target.startswith(NO_RUNNING_STUDIO_NEEDS)
+        and not module.name.startswith((*NO_RUNNING_STUDIO_NEEDS, "sfumato.cli.plugins"))
+    ]
+    assert not found
+
+
+def test_the_contract_suite_imports_tensors_and_pages_only_within_tests() -> None:
+    found = [
+        f"{module}:{item.line} imports {item.target}"
+        for module in KERNEL.modules
+        for item in module.imports
+        if item.package in NEVER_IN_THE_KERNEL and item.at_top and not item.for_types
     ]
     assert not found
 
@@ -183,7 +206,8 @@ def test_functions_and_files_stay_short(distribution: Distribution) -> None:
 
 
 def test_the_kernel_can_be_read_in_one_sitting() -> None:
-    read = [module for module in KERNEL.modules if not module.name.startswith("sfumato.cli")]
+    apart = ("sfumato.cli", *NO_RUNNING_STUDIO_NEEDS)
+    read = [module for module in KERNEL.modules if not module.name.startswith(apart)]
     assert sum(len(module.source.splitlines()) for module in read) <= 3200
 
 

@@ -1,0 +1,228 @@
+"""The contract of samplers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from sfumato.noise_schedule import Convention
+from sfumato.registry import Entry
+from sfumato.sampling import NoiseSource, SamplerInfo, SamplingContext
+from sfumato.testing.analytic import (
+    CONVENTIONS,
+    Gaussian,
+    Mixture,
+    SeededNoise,
+    conventions_of,
+    levels,
+    normal,
+)
+from sfumato.testing.entries import EntryContract
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SEEDS = (11, 12)
+STEPS = 7
+FALLING_LEVELS: dict[Convention, list[float]] = {
+    "variance_exploding": [14.6, 6.0, 2.5, 1.0, 0.4],
+    "flow": [1.0, 0.9, 0.72, 0.5, 0.3],
+}
+
+
+class StopNow(Exception):
+    """Raised by an observer that has seen enough."""
+
+
+def sample(
+    entry: Entry[SamplerInfo],
+    denoise: Callable[[Tensor, float], Tensor],
+    x: Tensor,
+    sigmas: Sequence[float],
+    convention: Convention,
+    options: dict[str, Any],
+    *,
+    noise: NoiseSource | None = None,
+    on_step: Callable[[int, Tensor, Tensor], None] | None = None,
+) -> Tensor:
+    """Run a registered sampler as the engine does, the negative prompt's estimate being the prompt's."""
+
+    def denoise_pair(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        estimate = denoise(x, sigma)
+        return estimate, estimate
+
+    observer = {} if on_step is None else {"on_step": on_step}
+    context = SamplingContext(
+        convention=convention,
+        noise=noise or SeededNoise(x, range(len(x))),
+        options=options,
+        denoise_pair=denoise_pair if entry.info.needs_unconditional else None,
+        **observer,
+    )
+    found: Tensor = entry.load()(denoise, x, sigmas, context)
+    return found
+
+
+def spaced(convention: Convention, steps: int, start: float, end: float) -> list[float]:
+    """Levels equally spaced in sigma for flow models, in its logarithm for others."""
+    if convention == "flow":
+        return [start + i / steps * (end - start) for i in range(steps + 1)]
+    return [start * (end / start) ** (i / steps) for i in range(steps + 1)]
+
+
+class SamplerContract(EntryContract):
+    """What a registered sampler promises, tried on data whose exact solution is known, in float64."""
+
+    registry: ClassVar[str] = "samplers"
+
+    @pytest.fixture(params=CONVENTIONS)
+    def convention(self, request: pytest.FixtureRequest, entry: Entry[SamplerInfo]) -> Convention:
+        """Every way of mixing noise and picture that the models it is made for have."""
+        chosen: Convention = request.param
+        if chosen not in conventions_of(entry.info.predictions):
+            pytest.skip(f"made for {', '.join(entry.info.predictions)} alone")
+        return chosen
+
+    @pytest.mark.parametrize("steps", [1, 2, 3, STEPS])
+    def test_latents_stay_finite_and_keep_their_shape(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any], steps: int
+    ) -> None:
+        sigmas = levels(convention, steps)
+        x = sigmas[0] * normal((2, 1, 4, 4))
+        found = sample(entry, Mixture(convention).denoise, x, sigmas, convention, given_options)
+        assert found.shape == x.shape
+        assert found.isfinite().all()
+
+    def test_a_batch_equals_its_single_pictures(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
+    ) -> None:
+        import torch
+
+        sigmas = levels(convention, STEPS)
+        pictures = sigmas[0] * normal((2, 1, 4, 4))
+        denoise = Mixture(convention).denoise
+
+        def drawn(x: Tensor, seeds: Sequence[int]) -> Tensor:
+            noise = SeededNoise(x, seeds)
+            return sample(entry, denoise, x, sigmas, convention, given_options, noise=noise)
+
+        together = drawn(pictures, SEEDS)
+        for i, seed in enumerate(SEEDS):
+            torch.testing.assert_close(drawn(pictures[i : i + 1], [seed]), together[i : i + 1])
+
+    def test_latents_estimates_and_noise_are_left_unchanged(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
+    ) -> None:
+        handed_out: list[tuple[Tensor, Tensor]] = []
+
+        def remembered(tensor: Tensor) -> Tensor:
+            handed_out.append((tensor, tensor.clone()))
+            return tensor
+
+        sigmas, data = levels(convention, STEPS), Mixture(convention)
+        x = remembered(sigmas[0] * normal((2, 1, 4, 4)))
+        noise = SeededNoise(x, SEEDS)
+        sample(
+            entry,
+            lambda x, sigma: remembered(data.denoise(x, sigma)),
+            x,
+            sigmas,
+            convention,
+            given_options,
+            noise=lambda sigma, sigma_next: remembered(noise(sigma, sigma_next)),
+        )
+        assert all(tensor.equal(copy) for tensor, copy in handed_out)
+
+    @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+    def test_latents_keep_their_type(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any], dtype: str
+    ) -> None:
+        import torch
+
+        sigmas = levels(convention, STEPS)
+        x = (sigmas[0] * normal((2, 1, 4, 4))).to(getattr(torch, dtype))
+        found = sample(entry, lambda x, sigma: 0.5 * x, x, sigmas, convention, given_options)
+        assert found.dtype == x.dtype
+
+    def test_it_ends_in_the_picture_when_the_model_knows_it(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
+    ) -> None:
+        sigmas, picture = levels(convention, STEPS), normal((2, 1, 4, 4), seed=3)
+        x = picture * Gaussian(convention).signal(sigmas[0]) + sigmas[0] * normal((2, 1, 4, 4))
+        found = sample(entry, lambda x, sigma: picture.clone(), x, sigmas, convention, given_options)
+        noise_left = sigmas[-2] if entry.info.own_levels else 1e-6
+        assert float((found - picture).abs().max()) <= 4 * noise_left
+
+    def test_each_step_is_observed_once(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
+    ) -> None:
+        seen: list[tuple[int, Tensor, Tensor]] = []
+        sigmas = levels(convention, STEPS)
+        x = sigmas[0] * normal((2, 1, 4, 4))
+        denoise = Mixture(convention).denoise
+        sample(entry, denoise, x, sigmas, convention, given_options, on_step=lambda *step: seen.append(step))
+        indices = [index for index, _, _ in seen]
+        assert indices == list(range(len(seen) if entry.info.own_levels else STEPS))
+        assert all(shown.shape == x.shape for _, *pair in seen for shown in pair)
+
+    def test_an_observer_may_stop_the_work(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
+    ) -> None:
+        steps_seen = []
+
+        def stop(index: int, x: Tensor, denoised: Tensor) -> None:
+            steps_seen.append(index)
+            raise StopNow
+
+        sigmas, denoise = levels(convention, STEPS), Mixture(convention).denoise
+        x = sigmas[0] * normal((1, 1, 4, 4))
+        with pytest.raises(StopNow):
+            sample(entry, denoise, x, sigmas, convention, given_options, on_step=stop)
+        assert steps_seen == [0]
+
+    def test_it_costs_no_more_evaluations_than_it_says(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
+    ) -> None:
+        if entry.info.own_levels:
+            pytest.skip("chooses its levels, and their number, itself")
+        calls = []
+
+        def denoise(x: Tensor, sigma: float) -> Tensor:
+            calls.append(sigma)
+            return Mixture(convention).denoise(x, sigma)
+
+        sigmas = levels(convention, STEPS)
+        sample(entry, denoise, sigmas[0] * normal((1, 1, 4, 4)), sigmas, convention, given_options)
+        assert len(calls) <= STEPS * entry.info.evaluations_per_step
+
+    def test_it_converges_to_the_exact_solution_at_its_order(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
+    ) -> None:
+        if entry.info.stochastic or entry.info.own_levels:
+            pytest.skip("adds noise, or chooses its levels itself")
+        data = Gaussian(convention)
+        start, end = (0.95, 0.1) if convention == "flow" else (10.0, 0.1)
+        x = data.noisy(start, 32)
+        exact = data.transported(x, start, end)
+
+        def error(steps: int) -> float:
+            sigmas = spaced(convention, steps, start, end)
+            found = sample(entry, data.denoise, x, sigmas, convention, given_options)
+            return float((found - exact).abs().max())
+
+        coarse, fine = error(64), error(128)
+        assert fine < 1e-12 or math.log2(coarse / fine) > entry.info.order - 0.3
+
+    def test_fresh_noise_brings_latents_to_the_variance_of_their_level(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
+    ) -> None:
+        if not entry.info.stochastic or entry.info.own_levels:
+            pytest.skip("adds no noise, or chooses its levels itself")
+        picture, sigmas = Gaussian(convention, deviation=0.0), FALLING_LEVELS[convention]
+        x = picture.noisy(sigmas[0], 20_000)
+        found = sample(entry, picture.denoise, x, sigmas, convention, given_options)
+        assert float(found.std()) == pytest.approx(sigmas[-1], rel=0.03)
+        assert float(found.mean()) == pytest.approx(picture.signal(sigmas[-1]) * picture.mean, abs=0.02)
