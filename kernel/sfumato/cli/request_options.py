@@ -20,8 +20,11 @@ from sfumato.errors import BadInput
 from sfumato.request import GenerationRequest, RequestDefaults
 from sfumato.settings_sources import parse_json
 
-OPTION_NAMES = {"negative_prompt": "negative", "sampler_options": "sampler_option"}
+OPTION_NAMES = {"negative_prompt": "negative", "sampler_options": "sampler_option", "stages": "stage"}
 """Fields whose option is not called like the field; A1111 and ComfyUI users know these."""
+
+METAVARS = {"sampler_options": "NAME=VALUE", "stages": "NAME[.OPTION=VALUE]"}
+"""What stands for the value of options that may be given several times."""
 
 NOT_OPTIONS = ("prompt", "model_options")
 """The prompt is the argument; model options have one option each, by family."""
@@ -90,7 +93,7 @@ def _parameter(
         min=low,
         max=high,
         rich_help_panel=panel,
-        metavar=_metavar(kind),
+        metavar=METAVARS.get(option.field) or _metavar(kind),
     )
     return inspect.Parameter(
         option.parameter,
@@ -113,8 +116,6 @@ def _option_type(annotation: Any) -> Any:
 
 def _metavar(kind: Any) -> str | None:
     """What stands for the value in help; None leaves choices and switches to typer."""
-    if kind == list[str]:
-        return "NAME=VALUE"
     return {int: "N", float: "NUMBER", str: "TEXT"}.get(kind)
 
 
@@ -144,23 +145,39 @@ def chosen_fields(
     """Sort typer's values back into the schemas they came from; what was not given is left out.
 
     Raises:
-        BadInput: a sampler option is not NAME=VALUE.
+        BadInput: a sampler option is not NAME=VALUE, or a stage not NAME or NAME.OPTION=VALUE.
     """
     chosen = ChosenFields({}, {})
     for option in options:
         value = values.get(option.parameter)
         if value is None or value == []:
             continue
-        if isinstance(value, list):
+        if option.field == "stages":
+            value = _stages(option, value)
+        elif isinstance(value, list):
             value = dict(_pair(option, item) for item in value)
         target = chosen.families.setdefault(option.family, {}) if option.family else chosen.request
         target[option.field] = value
     return chosen
 
 
-def _pair(option: OptionField, text: str) -> tuple[str, Any]:
+def _pair(option: OptionField, text: str, example: str = "eta=0.5") -> tuple[str, Any]:
     """'eta=0.5' is ("eta", 0.5); text that is no number and no true or false stays text."""
     name, separator, value = text.partition("=")
     if not separator or not name.strip():
-        raise BadInput(f"'{text}' is not an option with a value.", hint=f"Write {option.flag} eta=0.5")
+        raise BadInput(f"'{text}' is not an option with a value.", hint=f"Write {option.flag} {example}")
     return name.strip(), parse_json(value)
+
+
+def _stages(option: OptionField, texts: list[str]) -> dict[str, dict[str, Any]]:
+    """'film_grain' names a stage, 'film_grain.strength=0.3' also sets an option of it."""
+    stages: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        name, separator, setting = text.partition(".")
+        options = stages.setdefault(name.strip(), {})
+        if separator:
+            key, value = _pair(option, setting, f"{name}.strength=0.3")
+            options[key] = value
+        elif "=" in name:
+            raise BadInput(f"'{text}' is not a stage.", hint=f"Write {option.flag} film_grain.strength=0.3")
+    return stages

@@ -32,6 +32,12 @@ def test_out_says_where_pictures_go(sfumato: Sfumato, tmp_path: Path) -> None:
     assert outcome.lines == [str(tmp_path / "here" / "00000.png")]
 
 
+def test_stages_are_named_and_set_by_options(sfumato: Sfumato) -> None:
+    words = ("--stage", "grain.strength=0.3", "--stage", "frame", "--stage", "grain.kind=fine")
+    (request,) = requests(sfumato, "apple", *words)
+    assert request["stages"] == {"grain": {"strength": 0.3, "kind": "fine"}, "frame": {}}
+
+
 def test_json_is_one_object_a_picture(sfumato: Sfumato) -> None:
     lines = sfumato("generate", "an apple", "--json", "--count", "2", "--seed", "7").lines
     objects = [json.loads(line) for line in lines]
@@ -91,6 +97,8 @@ def test_help_shows_schemas_bounds_and_defaults(sfumato: Sfumato) -> None:
         ("--tiny-hue", "2"),
         ("--tiny-paper", "red"),
         ("--sampler-option", "eta"),
+        ("--stage", "grain=0.3"),
+        ("--stage", "grain.strength"),
         ("--stepz", "3"),
         ("--model", "no-such-model", "--tiny-hue", "1"),
         ("--backend", "moon"),
