@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sfumato.noise_schedule import NoiseSchedule
+from sfumato_samplers.schedules.uniform import sgm_uniform, uniform
 
 NO_NOISE = 1e-5
 
@@ -16,6 +17,5 @@ def normal(steps: int, schedule: NoiseSchedule, options: dict[str, Any]) -> list
     schedule of this name ends a shifted flow table a little higher, because its timesteps leave the shift
     out.
     """
-    last = len(schedule.sigmas) - 1
-    spans = steps if schedule.sigma_min < NO_NOISE else max(steps - 1, 1)
-    return [schedule.sigma(last * (1 - i / spans)) for i in range(steps)] + [0.0]
+    even = sgm_uniform if schedule.sigma_min < NO_NOISE else uniform
+    return even(steps, schedule, options)
