@@ -20,7 +20,8 @@ from sfumato_engine.background import in_background
 from sfumato_engine.batching import decoded_side_by_side
 from sfumato_engine.device import device_label
 from sfumato_engine.memory import CLOSE, LOWER, memory_errors_explained
-from sfumato_engine.noise import ImageNoise
+from sfumato_engine.noise import ImageNoise, NoiseSettings
+from sfumato_engine.noise.seeds import picture_variation_seed
 from sfumato_engine.png import PARAMETERS, STORY, encode_png
 from sfumato_engine.preparation import Prepared, prepare
 from sfumato_engine.preview import previews
@@ -90,7 +91,7 @@ class Drawing:
                 first = batch * request.batch_size
                 seeds = [self._resolved.seed(first + position) for position in range(request.batch_size)]
                 progress.start_batch(batch)
-                latents = self._sample(prepared, seeds, progress)
+                latents = self._sample(prepared, first, seeds, progress)
                 self._phase("decoding")
                 for seed, pixels in zip(seeds, decoded(prepared.model, latents), strict=True):
                     self._save(pixels, seed, story)
@@ -106,14 +107,34 @@ class Drawing:
             preview_every=self._context.settings.engine.preview_every,
         )
 
-    def _sample(self, prepared: Prepared, seeds: Sequence[int], progress: Progress) -> Tensor:
+    def _sample(self, prepared: Prepared, first: int, seeds: Sequence[int], progress: Progress) -> Tensor:
         self._phase("sampling")
-        noise = ImageNoise(seeds, prepared.latent_shape, prepared.model.device)
+        noise = self._noise(prepared, first, seeds)
         started = time.monotonic()
         latents = prepared.sampling.from_noise(noise, progress.step, self._context.cancel)
         check_finite(latents, "Try: sfumato settings set engine.dtype float32")
         self.sampling_seconds += time.monotonic() - started
         return latents
+
+    def _noise(self, prepared: Prepared, first: int, seeds: Sequence[int]) -> ImageNoise:
+        """Noise of the batch whose first picture is number `first` of the request."""
+        request, sigmas = self._resolved.request, prepared.sampling.sigmas
+        pixels = prepared.model.latent_format.pixels_per_latent
+        height, width = request.seed_resize_height // pixels, request.seed_resize_width // pixels
+        numbers = range(first, first + len(seeds))
+        settings = NoiseSettings(
+            seeds=tuple(seeds),
+            variation_seeds=tuple(
+                picture_variation_seed(request.variation_seed, number) for number in numbers
+            ),
+            variation_strength=request.variation_strength,
+            resize_from=(height, width) if height and width else None,
+            seed_delta=request.noise_seed_delta,
+            source=request.noise_source,
+            step_noise=request.step_noise,
+        )
+        levels = min(sigma for sigma in sigmas if sigma > 0), max(sigmas)
+        return ImageNoise(settings, prepared.latent_shape, prepared.model.device, levels)
 
     def _save(self, pixels: Tensor, seed: int, story: Future[Provenance]) -> None:
         provenance = story.result()
