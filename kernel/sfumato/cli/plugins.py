@@ -1,4 +1,4 @@
-"""`sfumato plugins`: which plugins there are, what became of each, and switching them off and on."""
+"""`sfumato plugins`: which there are, what became of each, switching them off and on, writing new ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sfumato.cli import new_plugin
 from sfumato.cli.output import print_facts, print_json, print_table, say
 from sfumato.cli.session import Session
 
@@ -19,16 +20,17 @@ PluginName = Annotated[str, typer.Argument(help="The plugin's name, as 'sfumato 
 
 DISABLED_KEY = "plugins.disabled"
 
-group = typer.Typer(help="List, inspect, enable and disable plugins.")
+group = typer.Typer(help="List, inspect, enable and disable plugins, write new ones.")
 
 
 def add_to(app: typer.Typer) -> None:
+    new_plugin.add_to(group)
     app.add_typer(group, name="plugins")
 
 
 @group.callback(invoke_without_command=True)
 def plugins(context: typer.Context, as_json: AsJson = False) -> None:
-    """List, inspect, enable and disable plugins."""
+    """List, inspect, enable and disable plugins, write new ones."""
     if context.invoked_subcommand is None:
         list_plugins(context, as_json)
 

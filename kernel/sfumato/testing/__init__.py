@@ -8,9 +8,10 @@ class TestMidpoint(SamplerContract):
     name = "midpoint"
 ```
 
-Every contract finds what it tests as a studio does, through the entry point of the installed plugin, and tests
-what users rely on. Some need something tiny to work on, which the class then supplies (`ModelFamilyContract`
-a checkpoint, `WeightFormatContract` a file). Needs the extra ``sfumato-kernel[testing]``.
+Every contract finds what it tests as a studio does, through the entry point of the installed plugin, and
+tests what users rely on. Some need something tiny to work on, which the class then supplies
+(`ModelFamilyContract` a checkpoint, `WeightFormatContract` a file). Needs the extra
+``sfumato-kernel[testing]``; `docs/plugins.md` tells more.
 """
 
 from __future__ import annotations

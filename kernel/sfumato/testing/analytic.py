@@ -46,7 +46,7 @@ def levels(convention: Convention, steps: int) -> list[float]:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Normal data: exact denoiser and exact probability-flow trajectories. Deviation 0 is a single picture."""
+    """Normal data: exact denoiser and exact probability-flow trajectories. Deviation 0 is one picture."""
 
     convention: Convention
     mean: float = 0.3
