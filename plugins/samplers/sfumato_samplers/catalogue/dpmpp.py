@@ -40,22 +40,49 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         ),
     )
     samplers.add(
-        "dpmpp_2m_sde",
-        "sfumato_samplers.dpmpp_2m_sde:dpmpp_2m_sde",
-        label="DPM++ 2M SDE",
-        aliases=("dpmpp_2m_sde_gpu", "k_dpmpp_2m_sde", "sample_dpmpp_2m_sde"),
-        summary="DPM++ 2M with fresh noise: more texture for the same time, best from 25 steps up.",
+        "dpmpp_2s_ancestral",
+        "sfumato_samplers.dpmpp_2s_ancestral:dpmpp_2s_ancestral",
+        label="DPM++ 2S a",
+        aliases=("dpmpp_2s_a", "k_dpmpp_2s_a", "k_dpmpp_2s_ancestral", "sample_dpmpp_2s_ancestral"),
+        summary="Euler a with a second evaluation in each step: lively pictures with more detail.",
         order=2,
+        evaluations_per_step=2,
         stochastic=True,
         preferred_scheduler="karras",
-        options=(
-            ETA,
-            S_NOISE,
-            Option(
-                name="solver_type",
-                default="midpoint",
-                choices=("midpoint", "heun"),
-                description="How the change of the estimate enters a step; heun is a little sharper.",
-            ),
-        ),
+        options=(ETA, S_NOISE),
+    )
+    for name, label, solver, difference in (
+        ("dpmpp_2m_sde", "DPM++ 2M SDE", "midpoint", "more texture for the same time"),
+        ("dpmpp_2m_sde_heun", "DPM++ 2M SDE Heun", "heun", "a little sharper than DPM++ 2M SDE"),
+    ):
+        samplers.add(
+            name,
+            "sfumato_samplers.dpmpp_2m_sde:dpmpp_2m_sde",
+            label=label,
+            aliases=(f"{name}_gpu", f"k_{name}", f"sample_{name}"),
+            summary=f"DPM++ 2M with fresh noise: {difference}, best from 25 steps up.",
+            order=2,
+            stochastic=True,
+            preferred_scheduler="exponential",
+            options=(ETA, S_NOISE, _solver_type(solver)),
+        )
+    samplers.add(
+        "dpmpp_3m_sde",
+        "sfumato_samplers.dpmpp_3m_sde:dpmpp_3m_sde",
+        label="DPM++ 3M SDE",
+        aliases=("dpmpp_3m_sde_gpu", "k_dpmpp_3m_sde", "sample_dpmpp_3m_sde"),
+        summary="DPM++ 2M SDE with a longer memory: smooth and detailed, from 30 steps up.",
+        order=3,
+        stochastic=True,
+        preferred_scheduler="exponential",
+        options=(ETA, S_NOISE),
+    )
+
+
+def _solver_type(default: str) -> Option:
+    return Option(
+        name="solver_type",
+        default=default,
+        choices=("midpoint", "heun"),
+        description="How the change of the estimate enters a step; heun is a little sharper.",
     )
