@@ -17,6 +17,7 @@ from sfumato.library import ModelLibrary
 from sfumato.plugins import PluginManager
 from sfumato.records import GenerationResult
 from sfumato.registries import Registries
+from sfumato.replay import ReplayReport, ReplayRequest
 from sfumato.request import GenerationRequest
 from sfumato.settings import Settings
 from sfumato.tasks import TaskContext
@@ -92,6 +93,27 @@ class Studio:
             cancel=cancel,
         )
         return result
+
+    def replay(
+        self,
+        path: str | Path,
+        *,
+        output_folder: str | Path | None = None,
+        on_event: Listener | None = None,
+        cancel: CancelToken | None = None,
+        **changes: Any,
+    ) -> ReplayReport:
+        """Draw a picture again from what it remembers, with request fields changed, and compare.
+
+        Raises:
+            BadInput: it is no picture with such a memory, or a change cannot be.
+            CannotReplay: it cannot be drawn again; its `differences` tell what is not as it was.
+        """
+        request = ReplayRequest(path=Path(path), changes=changes)
+        report: ReplayReport = self.run(
+            "replay", request, output_folder=output_folder, on_event=on_event, cancel=cancel
+        )
+        return report
 
     def run(
         self,

@@ -1,4 +1,4 @@
-"""What the engine offers: the task 'generate', its settings, its health checks."""
+"""What the engine offers: the tasks 'generate' and 'replay', its settings, its health checks."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ def register_tasks(tasks: Registrar[TaskInfo]) -> None:
         "sfumato_engine.generate:generate",
         label="Generate",
         summary="Pictures from a prompt.",
+    )
+    tasks.add(
+        "replay",
+        "sfumato_engine.replay.replay:replay",
+        label="Replay",
+        summary="A picture again, from what it remembers.",
     )
 
 

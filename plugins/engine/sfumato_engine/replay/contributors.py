@@ -1,0 +1,62 @@
+"""The plugins that brought what a picture was drawn with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sfumato.errors import BadInput
+from sfumato.registries import Registries
+from sfumato.registry import Registry
+from sfumato.request import GenerationRequest
+from sfumato_engine.replay.comparison import shown
+from sfumato_engine.replay.environment import installed_versions
+from sfumato_engine.replay.story import Story
+
+
+def check_contributors(
+    story: Story, request: GenerationRequest, changes: Mapping[str, Any], registries: Registries
+) -> None:
+    """Raises `BadInput` for a sampler, scheduler, family or stage not here, naming the plugin it came from."""
+    for field, what, name, registry in _used(story, request, registries):
+        if field not in changes and name not in registry:
+            raise BadInput(
+                f"The {registry.kind} '{shown(name)}' is not here.",
+                why=_origin(story, what),
+                hint=f"Install or enable that plugin, or draw without it: {_without(field)}",
+            )
+
+
+def _used(
+    story: Story, request: GenerationRequest, registries: Registries
+) -> Iterator[tuple[str, str, str, Registry[Any]]]:
+    """Request field, name among the contributors, registered name and registry of all that took part."""
+    for field, what, name, registry in (
+        ("sampler", "sampler", request.sampler, registries.samplers),
+        ("scheduler", "scheduler", request.scheduler, registries.schedulers),
+        ("model", "family", story.model.family, registries.model_families),
+    ):
+        if name:
+            yield field, what, name, registry
+    for name in request.stages:
+        yield "stages", f"stage {name}", name, registries.stages
+
+
+def _origin(story: Story, what: str) -> str:
+    """Which plugin brought it then, and what is known of that plugin now."""
+    plugin = _entry(story.surroundings, "contributors", what)
+    if not plugin:
+        return "It came from a plugin that the picture does not name."
+    version = _entry(story.surroundings, "plugins", plugin)
+    now = installed_versions()["plugins"].get(plugin)
+    state = f"is installed in version {now} but does not bring it" if now else "is not installed"
+    return f"It came from the plugin '{plugin}'{f' {version}' if version else ''}, which {state}."
+
+
+def _entry(surroundings: Mapping[str, Any], group: str, name: str) -> str:
+    entries = surroundings.get(group)
+    return shown(entries.get(name)) if isinstance(entries, Mapping) else ""
+
+
+def _without(field: str) -> str:
+    return "--set stages={}" if field == "stages" else f"--set {field}=NAME"

@@ -1,0 +1,237 @@
+"""A request made of an infotext, our own or one by A1111 or Forge.
+
+Every field is taken, known to say nothing about the pixels, or listed as not carried over. Two things go
+without saying in A1111's texts: noise comes from an NVIDIA GPU, and SDE samplers use Brownian trees.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from sfumato.errors import BadInput, SfumatoError
+from sfumato.models import ModelFamily, ModelInfo
+from sfumato.registries import Registries
+from sfumato.request import GenerationRequest
+from sfumato.sampling import Option
+from sfumato_engine import infotext
+from sfumato_engine.infotext import Infotext
+from sfumato_engine.infotext_fields import (
+    CHANGED,
+    EMPHASIS,
+    NOISE_SOURCES,
+    OWN_VERSION,
+    family_keys,
+    options_by_key,
+    stage_key,
+)
+from sfumato_engine.replay.model_search import WantedModel
+from sfumato_engine.resolution import checked_options, family_options
+
+AUTOMATIC = "automatic"
+"""A1111's schedule for samplers that have none of their own."""
+
+OWN_SCHEDULES = ("DDIM", "DDIM CFG++", "PLMS", "UniPC")
+"""A1111's samplers whose timesteps go with them."""
+
+_PLAIN: Mapping[str, str] = {
+    "Steps": "steps",
+    "CFG scale": "cfg_scale",
+    "Seed": "seed",
+    "Clip skip": "clip_skip",
+    "ENSD": "noise_seed_delta",
+    "Variation seed": "variation_seed",
+    "Variation seed strength": "variation_strength",
+    **{key: name for name, key in CHANGED.items()},
+}
+"""Fields whose value is that of a request field."""
+
+_SIZES: Mapping[str, tuple[str, str]] = {
+    "Size": ("width", "height"),
+    "Seed resize from": ("seed_resize_width", "seed_resize_height"),
+}
+_OTHER_SPELLINGS = {"Eta DDIM": "Eta"}
+_SAYS_NOTHING = ("Version", "User", "Model", "Model hash")
+_OWN_PARTS = re.compile(r"VAE|VAE hash|Module \d+")
+"""Fields that only tell what was at hand; for our own texts, the parts that were found beside a model too."""
+
+_SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
+_EXTRA_NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^<>\n]{1,200}>")
+_SDE = re.compile(r"\bSDE\b")
+_UNSET = ("0", "0.0")
+"""A1111's schedule options at 0 leave the value to the model."""
+
+
+@dataclass
+class Import:
+    """An infotext on its way to a request.
+
+    Attributes:
+        fields: Not taken yet.
+        values: Of the request, so far.
+        left: What was not carried over, in words.
+    """
+
+    text: Infotext
+    fields: dict[str, str]
+    values: dict[str, Any] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+
+    @property
+    def is_own(self) -> bool:
+        return self.text.fields.get("Version", "").startswith(OWN_VERSION)
+
+    def put(self, name: str, value: Any, said: str) -> None:
+        """Set a request field, or leave `said` when the field cannot have the value."""
+        try:
+            checked = GenerationRequest.model_validate({name: value})
+        except ValidationError:
+            self.left.append(said)
+        else:
+            self.values[name] = getattr(checked, name)
+
+
+def wanted_model(text: Infotext) -> WantedModel:
+    """What the text says of its model."""
+    sha256 = text.fields.get("Model hash", "").strip().lower()
+    is_hash = re.fullmatch("[0-9a-f]{8,64}", sha256)
+    return WantedModel((text.fields.get("Model", "").strip(),), sha256 if is_hash else "")
+
+
+def import_request(
+    parameters: str, info: ModelInfo | None, registries: Registries
+) -> tuple[GenerationRequest, list[str]]:
+    """The request that an infotext describes, and what of it could not be carried over.
+
+    Args:
+        info: The model it will be drawn with, whose family may have options for some fields.
+    """
+    text = infotext.read(parameters)
+    fields = {_OTHER_SPELLINGS.get(key, key): value for key, value in text.fields.items()}
+    work = Import(text, {key: value for key, value in fields.items() if key not in _SAYS_NOTHING})
+    work.put("prompt", text.prompt, "the prompt")
+    work.put("negative_prompt", text.negative_prompt, "the negative prompt")
+    _take_plain(work)
+    _take_noise(work)
+    _take_sampler(work, info, registries)
+    _take_sampler_options(work, registries)
+    _take_model_options(work, info, registries)
+    _take_stages(work, registries)
+    _list_the_rest(work)
+    return GenerationRequest.model_validate(work.values), work.left
+
+
+def _take_plain(work: Import) -> None:
+    for key, name in _PLAIN.items():
+        if key in work.fields:
+            value = work.fields.pop(key)
+            work.put(name, value, f"{key}: {value}")
+    for key, names in _SIZES.items():
+        if key in work.fields:
+            value = work.fields.pop(key)
+            size = _SIZE.fullmatch(value)
+            for name, side in zip(names, size.groups() if size else ("", ""), strict=True):
+                work.put(name, side, f"{key}: {value}")
+    work.values.setdefault("clip_skip", 1)
+
+
+def _take_noise(work: Import) -> None:
+    """Whose random numbers, and how weights act."""
+    sources = {label: name for name, label in NOISE_SOURCES.items()}
+    source = work.fields.pop("RNG", "GPU")
+    work.put("noise_source", sources.get(source, "nv" if source == "GPU" else source), f"RNG: {source}")
+    emphases = {label.lower(): name for name, label in EMPHASIS.items()}
+    emphasis = work.fields.pop("Emphasis", "Original")
+    work.put("emphasis", emphases.get(emphasis.lower(), emphasis), f"Emphasis: {emphasis}")
+    if not work.is_own and _SDE.search(work.fields.get("Sampler", "")):
+        work.values["step_noise"] = "brownian_tree"
+
+
+def _take_sampler(work: Import, info: ModelInfo | None, registries: Registries) -> None:
+    """Names stay as they are written: the engine knows A1111's labels, the old joined ones too."""
+    sampler = work.fields.pop("Sampler", "")
+    scheduler = work.fields.pop("Schedule type", "")
+    if sampler:
+        work.values["sampler"] = sampler
+    if scheduler and (work.is_own or scheduler.lower() != AUTOMATIC):
+        work.values["scheduler"] = scheduler
+    elif AUTOMATIC in registries.schedulers and _is_plain(sampler, info, registries):
+        work.values["scheduler"] = AUTOMATIC
+
+
+def _is_plain(sampler: str, info: ModelInfo | None, registries: Registries) -> bool:
+    """Whether a label names a sampler alone, neither it nor a flow model having a schedule of its own."""
+    if sampler not in registries.samplers or (info and info.prediction == "flow"):
+        return False
+    return sampler not in OWN_SCHEDULES
+
+
+def _take_sampler_options(work: Import, registries: Registries) -> None:
+    options = options_by_key(_sampler_options(work, registries))
+    taken: dict[str, Any] = {}
+    for key, option in options.items():
+        value = work.fields.get(key)
+        if value is None or (key.startswith("Schedule ") and value in _UNSET):
+            work.fields.pop(key, None)
+            continue
+        try:
+            taken |= checked_options([option], {option.name: value})
+        except BadInput:
+            continue  # it stays among the fields that are not carried over
+        del work.fields[key]
+    work.values["sampler_options"] = taken
+
+
+def _sampler_options(work: Import, registries: Registries) -> list[Option]:
+    """The options of the sampler and scheduler that the text names, as far as they are here."""
+    found: list[Option] = []
+    for registry, name in ((registries.samplers, "sampler"), (registries.schedulers, "scheduler")):
+        if work.values.get(name, "") in registry:
+            found += registry.get(work.values[name]).info.options
+    return found
+
+
+def _take_model_options(work: Import, info: ModelInfo | None, registries: Registries) -> None:
+    """Fields that an option of the model's family stands for, such as Distilled CFG Scale."""
+    if info is None or info.family not in registries.model_families:
+        return
+    family: type[ModelFamily] = registries.model_families.get(info.family).load()
+    taken: dict[str, Any] = {}
+    for key, name in family_keys(family.options, info.variant).items():
+        if key not in work.fields:
+            continue
+        try:
+            taken[name] = family_options(family.options, {name: work.fields[key]})[name]
+        except SfumatoError:
+            continue
+        del work.fields[key]
+    work.values["model_options"] = taken
+
+
+def _take_stages(work: Import, registries: Registries) -> None:
+    names = {stage_key(entry.info.label): entry.info.name for entry in registries.stages}
+    taken: dict[str, dict[str, Any]] = {}
+    for key in [key for key in work.fields if key in names]:
+        try:
+            options = json.loads(work.fields[key])
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(options, dict):
+            taken[names[key]] = options
+            del work.fields[key]
+    work.values["stages"] = taken
+
+
+def _list_the_rest(work: Import) -> None:
+    for key, value in work.fields.items():
+        if not (work.is_own and _OWN_PARTS.fullmatch(key)):
+            work.left.append(f"{key}: {value}")
+    if "Seed" not in work.text.fields:
+        work.left.append("the seed, which the text does not tell")
+    tags = _EXTRA_NETWORK.findall(work.text.prompt + work.text.negative_prompt)
+    work.left += [f"{tag} in the prompt" for tag in tags]

@@ -1,0 +1,154 @@
+"""The task 'replay': the same picture again, or a variation, and how it compares."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfumato.errors import BadInput, Cancelled, SfumatoError
+from sfumato.replay import CannotReplay, Difference, ReplayReport, ReplayRequest
+from sfumato.request import GenerationRequest
+from sfumato.tasks import TaskContext
+from sfumato_engine import infotext
+from sfumato_engine.generate import generate
+from sfumato_engine.replay.comparison import compare_pixels, compare_stories, compare_values, shown
+from sfumato_engine.replay.contributors import check_contributors
+from sfumato_engine.replay.environment import installed_versions
+from sfumato_engine.replay.infotext_import import import_request, wanted_model
+from sfumato_engine.replay.model_search import WantedModel, find_model
+from sfumato_engine.replay.picture import LOSSY, Picture, read_picture
+from sfumato_engine.replay.request_changes import changed_request, fitting_request, told
+from sfumato_engine.replay.story import Story, parse_story, request_of
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A picture's request, ready to be drawn.
+
+    Attributes:
+        request: As it was, with the model's name of today.
+        story: What our own chunk tells; None where only an infotext was there.
+        not_carried_over: What could not be followed.
+    """
+
+    request: GenerationRequest
+    story: Story | None
+    not_carried_over: Sequence[str]
+
+
+def replay(request: ReplayRequest, context: TaskContext) -> ReplayReport:
+    """Draw a picture again into the output folder and compare.
+
+    Raises:
+        BadInput: the file is no picture, or a change cannot be.
+        CannotReplay: it cannot be drawn again; the error tells what differs by now.
+        Cancelled: stopped by the user.
+    """
+    picture = read_picture(request.path)
+    try:
+        remembered = remember(picture, request, context)
+        varied = changed_request(remembered.request, request.changes)
+        fitting, dropped = fitting_request(varied, request.changes, context)
+        record = generate(fitting, context).images[0]
+    except Cancelled:
+        raise
+    except SfumatoError as error:
+        raise _cannot(picture, error) from error
+    left = (*remembered.not_carried_over, *dropped)
+    new = read_picture(record.path)
+    changes = told(remembered.request, varied, request.changes)
+    compared = None if changes else compare_pixels(picture.pixels, new.pixels)
+    largest, share = compared or (None, None)
+    return ReplayReport(
+        path=picture.path,
+        record=record,
+        source="story" if remembered.story else "infotext",
+        largest_difference=largest,
+        differing_share=share,
+        changes=changes,
+        differences=tuple(_differences(picture, new, remembered.story)),
+        not_carried_over=tuple(shown(entry) for entry in left),
+    )
+
+
+def remember(picture: Picture, request: ReplayRequest, context: TaskContext) -> Remembered:
+    """The request in a picture's texts: our own story where there is one, else the infotext.
+
+    Raises:
+        BadInput: it has neither, or asks for what is not here.
+    """
+    if picture.story:
+        return _from_story(parse_story(picture.story), request, context)
+    if picture.parameters:
+        return _from_infotext(picture.parameters, request, context)
+    raise BadInput(
+        f"'{picture.path.name}' does not tell how it was made.",
+        why="It has neither Sfumato's story nor an A1111 infotext.",
+        hint="Programs that edit or send pictures often drop both: use the original file.",
+    )
+
+
+def _from_story(story: Story, request: ReplayRequest, context: TaskContext) -> Remembered:
+    stored, unknown = request_of(story)
+    check_contributors(story, stored, request.changes, context.registries)
+    if "model" not in request.changes:
+        names = (stored.model or "", story.model.name, story.model.file)
+        model = find_model(WantedModel(names, story.model.sha256, story.model.size), context)
+        stored = stored.model_copy(update={"model": model})
+    return Remembered(stored, story, unknown)
+
+
+def _from_infotext(parameters: str, request: ReplayRequest, context: TaskContext) -> Remembered:
+    if "model" in request.changes:
+        model: str | None = str(request.changes["model"])
+    else:
+        model = find_model(wanted_model(infotext.read(parameters)), context)
+    info = context.library.find(model)
+    imported, left = import_request(parameters, info, context.registries)
+    if model is None:
+        left.append("the model, which the text does not tell")
+    return Remembered(imported.model_copy(update={"model": model}), None, left)
+
+
+def _differences(picture: Picture, new: Picture, story: Story | None) -> list[Difference]:
+    """What was not as it is, besides what was changed on purpose."""
+    now = parse_story(new.story)
+    found = compare_stories(story, now) if story else _compare_infotexts(picture, now)
+    if picture.pixels.size != new.pixels.size:
+        sizes = ["x".join(map(str, each.pixels.size)) for each in (picture, new)]
+        found.append(Difference(what="size", then=sizes[0], now=sizes[1]))
+    if picture.format in LOSSY:
+        found.append(Difference(what="file", then=f"{picture.format}, which may lose detail", now=new.format))
+    return found
+
+
+def _compare_infotexts(picture: Picture, now: Story) -> list[Difference]:
+    fields = infotext.read(picture.parameters).fields
+    version = fields.get("Version", "")
+    current = f"sfumato {now.environment.get('sfumato', '')}"
+    found = [] if version == current else [Difference(what="program", then=shown(version), now=current)]
+    sha256 = fields.get("Model hash", "").lower()
+    if sha256 and now.model.sha256 and not now.model.sha256.startswith(sha256):
+        found.append(Difference(what="model hash", then=shown(sha256), now=now.model.sha256[:10]))
+    return found
+
+
+def _cannot(picture: Picture, error: SfumatoError) -> CannotReplay:
+    """The error, told of the picture, with what is known to differ; no tensor library is needed for that."""
+    differences: list[Difference] = []
+    try:
+        then = parse_story(picture.story).surroundings if picture.story else {}
+    except SfumatoError:
+        then = {}
+    if then:
+        differences = compare_values("", then, {"python": platform.python_version(), **installed_versions()})
+    cannot = CannotReplay(
+        f"'{Path(picture.path).name}' cannot be drawn again. {error.what}",
+        why=error.why,
+        hint=error.hint,
+        differences=differences,
+    )
+    cannot.exit_code = error.exit_code
+    return cannot
