@@ -1,28 +1,35 @@
 """Finding, checking, loading and quarantining plugins.
 
 A plugin is a module named by an entry point of group `sfumato`. It is registered with pluggy, in name order.
-One that fails to import, asks for another kernel API, or raises in a hook becomes a quarantined record; the
-others go on.
+One that fails to import, asks for another kernel API, or raises or hangs in a hook becomes a quarantined
+record; the others go on. Each step is watched in a thread of its own (`sfumato.watchdog`), so a plugin cannot
+set signal handlers there; what it changes of the process (streams, working directory, locale) is put back.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import time
-import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import ModuleType
+from typing import TypeVar
 
 import pluggy
-from importlib_metadata import EntryPoint, entry_points
 
 from sfumato import hookspecs
-from sfumato.errors import BadInput, PluginError, UnknownName, nearest_names
+from sfumato.errors import BadInput, PluginError, SfumatoError, UnknownName, nearest_names
 from sfumato.hookspecs import KERNEL_API, PROJECT
+from sfumato.installed import InstalledPlugin, installed_plugins
 from sfumato.registries import Registries
+from sfumato.registry import Entry
+from sfumato.settings import PluginSettings, SettingsSectionInfo, check_section
+from sfumato.watchdog import call_within, in_full, in_one_line, process_kept_as_it_is
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +47,13 @@ class PluginRecord:
     """What is known of one plugin.
 
     Attributes:
-        stage: Where a quarantined plugin failed: "import", "API version", or a hook's name.
+        stage: Where a quarantined plugin failed: "metadata", "name", "import", "API version", "registration",
+            a hook's name, or "settings".
         problem: Its failure in one line.
-        traceback: The failure in full.
+        traceback: The failure in full; for code that hung, where it did.
         advice: What the user can do about it.
         load_seconds: Wall time of importing and registering it.
+        replaces: The entries of other plugins that it stands in for, each in words.
     """
 
     name: str
@@ -58,6 +67,7 @@ class PluginRecord:
     problem: str = ""
     traceback: str = ""
     advice: str = ""
+    replaces: tuple[str, ...] = ()
 
 
 class PluginManager:
@@ -65,10 +75,12 @@ class PluginManager:
 
     Args:
         disabled: Names of plugins that are not to be loaded.
+        patience: Seconds that each import and each hook may take; 0 waits for ever.
     """
 
-    def __init__(self, disabled: Collection[str] = ()) -> None:
+    def __init__(self, disabled: Collection[str] = (), patience: float = PluginSettings().patience) -> None:
         self._disabled = frozenset(disabled)
+        self._patience = patience
         self._records: dict[str, PluginRecord] = {}
         self._pluggy = pluggy.PluginManager(PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
@@ -86,61 +98,81 @@ class PluginManager:
     def quarantined(self) -> list[PluginRecord]:
         return [record for record in self if record.state is PluginState.QUARANTINED]
 
+    def how_to_have(self, plugin: str, distribution: str = "") -> str:
+        """What to do for something that `plugin` brought when it was used, as when a picture was made."""
+        record = self._records.get(plugin)
+        if record is None:
+            return f"Plugin '{plugin}' brought it and is not installed: pip install {distribution or plugin}"
+        if record.state is PluginState.DISABLED:
+            return f"Plugin '{plugin}' brought it and is switched off: sfumato plugins enable {plugin}"
+        if record.state is PluginState.QUARANTINED:
+            return (
+                f"Plugin '{plugin}' brought it and is quarantined: 'sfumato plugins show {plugin}' tells why."
+            )
+        return f"Plugin '{plugin}' brought it once; its version {record.version} does not."
+
     def discover(self) -> None:
         """Load every installed plugin that is not disabled, in name order."""
-        found = entry_points(group=PROJECT)
-        for entry_point in sorted(found, key=lambda point: (point.name, _distribution_name(point))):
-            self._load_entry_point(entry_point)
+        for plugin in installed_plugins():
+            self._load(plugin)
 
-    def _load_entry_point(self, entry_point: EntryPoint) -> None:
-        name = entry_point.name
+    def _load(self, plugin: InstalledPlugin) -> None:
+        name, point = plugin.name, plugin.entry_point
         record = PluginRecord(
             name=name,
-            distribution=_distribution_name(entry_point),
-            version=entry_point.dist.version if entry_point.dist else "",
-            module=entry_point.value,
+            distribution=plugin.distribution,
+            version=plugin.version,
+            module=point.value if point else "",
         )
         if name in self._records:
             other = self._records[name].distribution
-            name = f"{name} ({record.distribution})"
-            problem = f"Distribution '{other}' already brings a plugin named '{entry_point.name}'."
-            self._quarantine(
-                replace(record, name=name), "name", BadInput(problem, hint="Uninstall one of them.")
-            )
+            twin = replace(record, name=f"{name} ({plugin.distribution})")
+            problem = f"Distribution '{other}' already brings a plugin named '{name}'."
+            self._quarantine(twin, "name", BadInput(problem, hint="Uninstall one of them."))
         elif name in self._disabled:
             self._records[name] = replace(record, state=PluginState.DISABLED)
+        elif point is None:
+            hint = f"Reinstall it: pip install --force-reinstall {plugin.distribution or name}."
+            why = in_one_line(plugin.problem) if plugin.problem else ""
+            self._quarantine(record, "metadata", PluginError("It is damaged on disk.", why=why, hint=hint))
         else:
             start = time.perf_counter()
             try:
-                module = entry_point.load()
+                module = self._watched(name, point.load)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # whatever a plugin raises, exit() too, must not end the program
                 self._quarantine(record, "import", error)
             else:
                 self.register(module, record)
-                self._add_load_time(name, time.perf_counter() - start)
+            self._add_load_time(name, time.perf_counter() - start)
+
+    def _watched(self, plugin: str, work: Callable[[], Result]) -> Result:
+        """Call a plugin's code in time, and undo what it did to the whole process."""
+
+        def tell(changed: str) -> None:
+            log.warning("Plugin '%s' changed %s, which was put back.", plugin, changed)
+
+        with process_kept_as_it_is(tell):
+            return call_within(self._patience, work)
 
     def register(self, module: ModuleType, record: PluginRecord) -> None:
         """Take in an imported plugin module; a failure quarantines it."""
-        self._records[record.name] = record
+        name = record.name
+        self._records[name] = record
+        stage = "API version"
         try:
-            check_api_version(record.name, getattr(module, "SFUMATO_API", None))
-        except PluginError as error:
-            self._quarantine(record, "API version", error)
-            return
-        try:
-            self._pluggy.register(module, record.name)
-            self._check_hooks(record.name)
+            check_api_version(name, self._watched(name, lambda: getattr(module, "SFUMATO_API", None)))
+            stage = "registration"
+            self._watched(name, lambda: self._pluggy.register(module, name))
+            self._check_hooks(name)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._quarantine(record, "registration", error)
+            self._quarantine(record, stage, error)
         else:
             callers = self._pluggy.get_hookcallers(module) or []
-            self._records[record.name] = replace(
-                record, hooks=tuple(sorted(caller.name for caller in callers))
-            )
+            self._records[name] = replace(record, hooks=tuple(sorted(caller.name for caller in callers)))
 
     def _check_hooks(self, plugin: str) -> None:
         """A misspelt hook would silently never be called, and a wrong one register nothing."""
@@ -169,11 +201,16 @@ class PluginManager:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                self.quarantine(record.name, stage, error, registries)
+                self._take_out(record.name, stage, error, registries)
             self._add_load_time(record.name, time.perf_counter() - start)
+        self._settle(registries)
 
     def quarantine(self, plugin: str, stage: str, error: BaseException, registries: Registries) -> None:
         """Take a plugin out that failed at `stage`, with everything it contributed."""
+        self._take_out(plugin, stage, error, registries)
+        self._settle(registries)
+
+    def _take_out(self, plugin: str, stage: str, error: BaseException, registries: Registries) -> None:
         registries.withdraw(plugin)
         self._quarantine(self.get(plugin), stage, error)
 
@@ -185,20 +222,52 @@ class PluginManager:
         for implementation in caller.get_hookimpls():
             if implementation.plugin_name == plugin:
                 registrar = registry.registrar(plugin)
-                implementation.function(registrar)
+                try:
+                    self._watched(plugin, functools.partial(implementation.function, registrar))
+                finally:
+                    registrar.close()
                 registrar.commit()
+
+    def _settle(self, registries: Registries) -> None:
+        """What can be judged only once all plugins have registered; taking one out may concern another."""
+        while failures := {**registries.settle(), **self._broken_sections(registries)}:
+            for plugin, (stage, error) in failures.items():
+                self._take_out(plugin, stage, error, registries)
+        absent = tuple(record.name for record in self if record.state is not PluginState.ACTIVE)
+        registries.tell_absent(absent)
+        for record in self:
+            self._records[record.name] = replace(record, replaces=registries.replaced_by(record.name))
+
+    def _broken_sections(self, registries: Registries) -> dict[str, tuple[str, BaseException]]:
+        """The plugins whose section of settings cannot be had, with the failure."""
+        failures: dict[str, tuple[str, BaseException]] = {}
+
+        def check(entry: Entry[SettingsSectionInfo]) -> None:
+            check_section(entry.info.name, entry.load())
+
+        for entry in registries.settings:
+            start = time.perf_counter()
+            try:
+                self._watched(entry.plugin, functools.partial(check, entry))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                failures[entry.plugin] = ("settings", error)
+            self._add_load_time(entry.plugin, time.perf_counter() - start)
+        return failures
 
     def _quarantine(self, record: PluginRecord, stage: str, error: BaseException) -> None:
         module = self._pluggy.get_plugin(record.name)
         if module is not None:
             self._pluggy.unregister(module)
-        log.warning("Plugin '%s' is quarantined (%s): %s", record.name, stage, error)
+        problem = in_one_line(error)
+        log.warning("Plugin '%s' is quarantined (%s): %s", record.name, stage, problem)
         self._records[record.name] = replace(
             record,
             state=PluginState.QUARANTINED,
             stage=stage,
-            problem=" ".join(f"{type(error).__name__}: {error}".split()),
-            traceback="".join(traceback.format_exception(error)),
+            problem=problem,
+            traceback=in_full(error),
             advice=_advice(record, error),
         )
 
@@ -252,15 +321,10 @@ def hook_names() -> tuple[str, ...]:
     )
 
 
-def _distribution_name(entry_point: EntryPoint) -> str:
-    return entry_point.dist.name if entry_point.dist else ""
-
-
 def _advice(record: PluginRecord, error: BaseException) -> str:
     disable = f"Or switch it off: sfumato plugins disable {record.name}"
-    hint = getattr(error, "hint", "")
-    if hint:
-        return f"{hint} {disable}"
+    if isinstance(error, SfumatoError) and error.hint:
+        return f"{error.hint} {disable}"
     if isinstance(error, ImportError) and record.distribution:
         reinstall = f"pip install --force-reinstall {record.distribution}"
         return f"Something it needs is missing; reinstall it: {reinstall}. {disable}"

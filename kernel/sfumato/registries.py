@@ -50,3 +50,25 @@ class Registries:
         """Forget everything a plugin contributed."""
         for registry in fields(self):
             getattr(self, registry.name).withdraw(plugin)
+
+    def settle(self) -> dict[str, tuple[str, Exception]]:
+        """Put all replacements in force; see `Registry.settle`. The failures come with the hook's name."""
+        return {
+            plugin: (f"register_{registry.name}", error)
+            for registry in fields(self)
+            for plugin, error in getattr(self, registry.name).settle().items()
+        }
+
+    def tell_absent(self, plugins: tuple[str, ...]) -> None:
+        """Let the registries know which installed plugins take no part."""
+        for registry in fields(self):
+            getattr(self, registry.name).absent = plugins
+
+    def replaced_by(self, plugin: str) -> tuple[str, ...]:
+        """What a plugin stands in for: "sampler 'euler' of plugin 'samplers'"."""
+        return tuple(
+            f"{registry.kind} '{entry.info.name}' of plugin '{entry.replaces}'"
+            for registry in (getattr(self, field.name) for field in fields(self))
+            for entry in registry
+            if entry.plugin == plugin and entry.replaces
+        )

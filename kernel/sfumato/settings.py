@@ -20,6 +20,7 @@ from sfumato import settings_sources as sources
 from sfumato.errors import BadInput, PluginError, UnknownName
 from sfumato.settings_sources import Given, Provenance
 from sfumato.settings_values import Refused, fit
+from sfumato.watchdog import in_one_line
 
 
 class SettingsSectionInfo(BaseModel):
@@ -71,6 +72,14 @@ class PluginSettings(BaseModel):
 
     disabled: tuple[str, ...] = Field(
         default=(), title="Disabled plugins", description="Names of installed plugins that are not loaded."
+    )
+    patience: float = Field(
+        default=10.0,
+        ge=0,
+        le=3600,
+        title="Patience",
+        description="Seconds that a plugin's import, each of its hooks and each of its checks may take; "
+        "a plugin that takes longer is quarantined. 0 waits for ever and watches nothing, for debugging.",
     )
 
 
@@ -133,30 +142,8 @@ class Settings:
         )
 
     def check_section(self, name: str, model: Any) -> None:
-        """Whether a plugin may add such a section.
-
-        Raises:
-            PluginError: `model` is no pydantic model that builds from its defaults, or the name is taken by
-            the kernel.
-        """
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise PluginError(
-                f"The settings section '{name}' is no pydantic model.", why=f"Its target is {model!r:.80}."
-            )
-        if hasattr(self, name):
-            raise PluginError(
-                f"A settings section cannot be named '{name}'.",
-                why="The kernel uses that name.",
-                hint="Name it after the plugin.",
-            )
-        try:
-            model()
-        except Exception as error:
-            raise PluginError(
-                f"The settings section '{name}' cannot be built from its defaults.",
-                why=f"{type(error).__name__}: {error}.",
-                hint="Every field needs a default, and the defaults must fit together.",
-            ) from error
+        """Whether a plugin may add such a section; see `check_section`."""
+        check_section(name, model)
 
     def with_sections(self, sections: Mapping[str, type[BaseModel]]) -> Settings:
         """These settings with the sections of plugins added, read and checked.
@@ -313,6 +300,33 @@ class Settings:
         if provenance is not None and provenance.source != "command line":
             hint = f"It is given by {provenance}. {hint}"
         return UnknownName("setting", key, self.keys(), hint=hint)
+
+
+def check_section(name: str, model: Any) -> None:
+    """Whether a plugin may add such a section.
+
+    Raises:
+        PluginError: `model` is no pydantic model that builds from its defaults, or the name is taken by the
+        kernel.
+    """
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise PluginError(
+            f"The settings section '{name}' is no pydantic model.", why=f"Its target is {model!r:.80}."
+        )
+    if name in KERNEL_SECTIONS or name in ("file", "problems") or hasattr(Settings, name):
+        raise PluginError(
+            f"A settings section cannot be named '{name}'.",
+            why="The kernel uses that name.",
+            hint="Name it after the plugin.",
+        )
+    try:
+        model()
+    except Exception as error:
+        raise PluginError(
+            f"The settings section '{name}' cannot be built from its defaults.",
+            why=f"{in_one_line(error)}.",
+            hint="Every field needs a default, and the defaults must fit together.",
+        ) from error
 
 
 def allowed(field: FieldInfo) -> str:

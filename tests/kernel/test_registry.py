@@ -52,7 +52,8 @@ def test_every_command_that_a_hint_names_is_there(things: str, anything_known: b
     registry = getattr(Registries(), things)
     if anything_known:
         registrar = registry.registrar("some_plugin")
-        registrar.add("known", "json:dumps", label="Known")
+        needed = {"at": "picture"} if things == "stages" else {}
+        registrar.add("known", "json:dumps", label="Known", **needed)
         registrar.commit()
     with pytest.raises(UnknownName) as caught:
         registry.get("unknown_thing")
