@@ -43,7 +43,7 @@ def add_to(schedulers: Registrar[SchedulerInfo]) -> None:
             "FlowMatchHeunDiscreteScheduler",
             "FlowMatchLCMScheduler",
         ),
-        summary="Equal steps in flow time under the model's shift; how Flux and SD3 were published.",
+        summary="Equal steps in flow time under the model's shift; how Flux was published.",
         predictions=("flow",),
         options=(
             Option(
@@ -74,7 +74,7 @@ def _add_spaced_in_time(schedulers: Registrar[SchedulerInfo]) -> None:
         "normal",
         "sfumato_samplers.schedules.normal:normal",
         label="Normal",
-        summary="Uniform, without a wasted step where a model's lowest noise level is 0 itself.",
+        summary="Equal steps in training time, as ComfyUI takes them; how SD3 was published.",
     )
     schedulers.add(
         "simple",
@@ -167,10 +167,10 @@ def _add_spaced_in_noise(schedulers: Registrar[SchedulerInfo]) -> None:
 def _add_for_few_steps(schedulers: Registrar[SchedulerInfo]) -> None:
     schedulers.add(
         "sgm_uniform",
-        "sfumato_samplers.schedules.uniform:sgm_uniform",
+        "sfumato_samplers.schedules.normal:sgm_uniform",
         label="SGM Uniform",
         aliases=("SGMUniform",),
-        summary="Uniform, with a larger last step: for LCM, Lightning and other models of few steps.",
+        summary="Normal, with a larger last step: for LCM, Lightning and other models of few steps.",
     )
     schedulers.add(
         "turbo",

@@ -15,12 +15,3 @@ def uniform(steps: int, schedule: NoiseSchedule, options: dict[str, Any]) -> lis
     """
     last = len(schedule.sigmas) - 1
     return [schedule.sigma(last * (1 - i / max(steps - 1, 1))) for i in range(steps)] + [0.0]
-
-
-def sgm_uniform(steps: int, schedule: NoiseSchedule, options: dict[str, Any]) -> list[float]:
-    """As `uniform` with one step more, the lowest trained level left out: the step to 0 starts above it.
-
-    Stability's generative-models take these; made for models distilled to few steps. ComfyUI's levels for
-    shifted flow models lie a little higher, because its timesteps leave the shift out.
-    """
-    return [*uniform(steps + 1, schedule, options)[:-2], 0.0]
