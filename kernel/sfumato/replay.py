@@ -70,6 +70,7 @@ class ReplayReport(BaseModel):
             else "differs"
         )
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def same(self) -> bool:
         """Whether the pictures are equal, up to rounding."""
@@ -84,3 +85,9 @@ class CannotReplay(SfumatoError):
     ) -> None:
         super().__init__(what, why=why, hint=hint)
         self.differences = tuple(differences)
+
+
+class NoStory(CannotReplay):
+    """A picture that does not tell how it was made."""
+
+    exit_code = 2

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sfumato.cli import doctor, generate, models, output, plugins, samplers, settings
+from sfumato.cli import doctor, generate, models, output, plugins, replay, samplers, settings
 from sfumato.cli.session import Session
 from sfumato.errors import Cancelled, SfumatoError
 
@@ -57,7 +57,7 @@ def build_app(studio: Studio | None = None) -> typer.Typer:
     )
     app.callback()(global_options)
     generate.add_to(app, studio)
-    for module in (samplers, models, plugins, settings, doctor):
+    for module in (replay, samplers, models, plugins, settings, doctor):
         module.add_to(app)
     return app
 

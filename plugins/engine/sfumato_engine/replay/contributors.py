@@ -17,7 +17,7 @@ from sfumato_engine.replay.story import Story
 def check_contributors(
     story: Story, request: GenerationRequest, changes: Mapping[str, Any], registries: Registries
 ) -> None:
-    """Raises `BadInput` for a sampler, scheduler, family or stage not here, naming the plugin it came from."""
+    """Raises `BadInput` for a sampler, scheduler, family or stage not here, naming where it came from."""
     for field, what, name, registry in _used(story, request, registries):
         if field not in changes and name not in registry:
             raise BadInput(

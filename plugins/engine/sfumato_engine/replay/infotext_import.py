@@ -14,10 +14,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sfumato.errors import BadInput, SfumatoError
+from sfumato.errors import BadInput, SfumatoError, UnknownName
 from sfumato.models import ModelFamily, ModelInfo
 from sfumato.registries import Registries
 from sfumato.request import GenerationRequest
+from sfumato.sampler_names import resolve_sampler
 from sfumato.sampling import Option
 from sfumato_engine import infotext
 from sfumato_engine.infotext import Infotext
@@ -33,10 +34,11 @@ from sfumato_engine.infotext_fields import (
 from sfumato_engine.replay.model_search import WantedModel
 from sfumato_engine.resolution import checked_options, family_options
 
-AUTOMATIC = "automatic"
-"""A1111's schedule for samplers that have none of their own."""
+AUTOMATIC = "Automatic"
+UNIFORM = "uniform"
+"""What A1111's Automatic, or no schedule in a text, means for samplers that have none of their own."""
 
-OWN_SCHEDULES = ("DDIM", "DDIM CFG++", "PLMS", "UniPC")
+OWN_SCHEDULES = ("DDIM", "DDIM CFG++", "PLMS", "UniPC", "LCM")
 """A1111's samplers whose timesteps go with them."""
 
 _PLAIN: Mapping[str, str] = {
@@ -158,10 +160,10 @@ def _take_sampler(work: Import, info: ModelInfo | None, registries: Registries) 
     scheduler = work.fields.pop("Schedule type", "")
     if sampler:
         work.values["sampler"] = sampler
-    if scheduler and (work.is_own or scheduler.lower() != AUTOMATIC):
+    if scheduler and scheduler != AUTOMATIC:
         work.values["scheduler"] = scheduler
-    elif AUTOMATIC in registries.schedulers and _is_plain(sampler, info, registries):
-        work.values["scheduler"] = AUTOMATIC
+    elif UNIFORM in registries.schedulers and _is_plain(sampler, info, registries):
+        work.values["scheduler"] = UNIFORM
 
 
 def _is_plain(sampler: str, info: ModelInfo | None, registries: Registries) -> bool:
@@ -189,11 +191,12 @@ def _take_sampler_options(work: Import, registries: Registries) -> None:
 
 def _sampler_options(work: Import, registries: Registries) -> list[Option]:
     """The options of the sampler and scheduler that the text names, as far as they are here."""
-    found: list[Option] = []
-    for registry, name in ((registries.samplers, "sampler"), (registries.schedulers, "scheduler")):
-        if work.values.get(name, "") in registry:
-            found += registry.get(work.values[name]).info.options
-    return found
+    names = work.values.get("sampler", ""), work.values.get("scheduler")
+    try:
+        sampler, scheduler = resolve_sampler(registries.samplers, registries.schedulers, *names)
+    except UnknownName:
+        return []
+    return [*sampler.info.options, *(scheduler.info.options if scheduler else ())]
 
 
 def _take_model_options(work: Import, info: ModelInfo | None, registries: Registries) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfumato.errors import BadInput, Cancelled, SfumatoError
-from sfumato.replay import CannotReplay, Difference, ReplayReport, ReplayRequest
+from sfumato.errors import Cancelled, SfumatoError
+from sfumato.replay import CannotReplay, Difference, NoStory, ReplayReport, ReplayRequest
 from sfumato.request import GenerationRequest
 from sfumato.tasks import TaskContext
 from sfumato_engine import infotext
@@ -43,7 +43,8 @@ def replay(request: ReplayRequest, context: TaskContext) -> ReplayReport:
 
     Raises:
         BadInput: the file is no picture, or a change cannot be.
-        CannotReplay: it cannot be drawn again; the error tells what differs by now.
+        NoStory: the picture does not tell how it was made.
+        CannotReplay: it cannot be drawn again, unchanged; the error tells what differs by now.
         Cancelled: stopped by the user.
     """
     picture = read_picture(request.path)
@@ -52,9 +53,11 @@ def replay(request: ReplayRequest, context: TaskContext) -> ReplayReport:
         varied = changed_request(remembered.request, request.changes)
         fitting, dropped = fitting_request(varied, request.changes, context)
         record = generate(fitting, context).images[0]
-    except Cancelled:
+    except (Cancelled, NoStory):
         raise
     except SfumatoError as error:
+        if request.changes:  # which may be the cause, and the picture as it was is not what is asked for
+            raise
         raise _cannot(picture, error) from error
     left = (*remembered.not_carried_over, *dropped)
     new = read_picture(record.path)
@@ -77,13 +80,14 @@ def remember(picture: Picture, request: ReplayRequest, context: TaskContext) -> 
     """The request in a picture's texts: our own story where there is one, else the infotext.
 
     Raises:
-        BadInput: it has neither, or asks for what is not here.
+        NoStory: it has neither.
+        BadInput: it asks for what is not here.
     """
     if picture.story:
         return _from_story(parse_story(picture.story), request, context)
     if picture.parameters:
         return _from_infotext(picture.parameters, request, context)
-    raise BadInput(
+    raise NoStory(
         f"'{picture.path.name}' does not tell how it was made.",
         why="It has neither Sfumato's story nor an A1111 infotext.",
         hint="Programs that edit or send pictures often drop both: use the original file.",

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sfumato.errors import BadInput, UnknownName
 from sfumato.replay import Difference
 from sfumato.request import GenerationRequest
+from sfumato.sampler_names import resolve_sampler
 from sfumato.tasks import TaskContext
 
 SEPARATOR = "."
@@ -78,11 +79,14 @@ def fitting_request(
 
 
 def _sampler_option_names(request: GenerationRequest, context: TaskContext) -> set[str] | None:
-    """What the request's sampler and scheduler have; None where their names are not plain ones."""
+    """What the request's sampler and scheduler have; None where one is left open or not here."""
     samplers, schedulers = context.registries.samplers, context.registries.schedulers
-    if (request.sampler or "") not in samplers or (request.scheduler or "") not in schedulers:
+    try:
+        sampler, scheduler = resolve_sampler(samplers, schedulers, request.sampler or "", request.scheduler)
+    except UnknownName:
         return None
-    sampler, scheduler = samplers.get(request.sampler or ""), schedulers.get(request.scheduler or "")
+    if scheduler is None:
+        return None
     return {option.name for option in (*sampler.info.options, *scheduler.info.options)}
 
 
