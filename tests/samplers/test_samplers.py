@@ -27,7 +27,9 @@ from .analytic import (
 
 BY_SCHEDULE = [case for case in CASES if case[0] not in OWN_LEVELS]
 # these carry earlier slopes into the step to 0 too, as their authors do
-ENDING_BESIDE_THE_ESTIMATE: tuple[str, ...] = ()
+ENDING_BESIDE_THE_ESTIMATE = ("lms",)
+# Heun++ looks only one level ahead before the last step; PLMS looks ahead in its first
+EVALUATIONS_MORE_OR_LESS = {"heunpp2": -1, "plms": 1}
 
 
 def levels(convention, steps=7):
@@ -156,7 +158,8 @@ def test_the_model_is_evaluated_as_often_as_the_description_says(name, conventio
         return Mixture(convention).denoise(x, sigma)
 
     sample(name, denoise, latents(), [0.9, 0.7, 0.5, 0.3, 0.0], convention)
-    assert len(calls) == 3 * registries().samplers.get(name).info.evaluations_per_step + 1
+    expected = 3 * registries().samplers.get(name).info.evaluations_per_step + 1
+    assert len(calls) == expected + EVALUATIONS_MORE_OR_LESS.get(name, 0)
 
 
 @pytest.mark.parametrize(

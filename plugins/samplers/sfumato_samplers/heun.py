@@ -18,10 +18,15 @@ def heun(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: Sampling
         x, sigma_hat = churned(x, sigma, steps, context)
         denoised = denoise(x, sigma_hat)
         context.on_step(i, x, denoised)
-        if sigma_next == 0:
-            return denoised
-        d = (x - denoised) / sigma_hat
-        x_euler = x + (sigma_next - sigma_hat) * d
-        d_next = (x_euler - denoise(x_euler, sigma_next)) / sigma_next
-        x = x + (sigma_next - sigma_hat) * 0.5 * (d + d_next)
+        x = heun_step(denoise, x, denoised, sigma_hat, sigma_next)
     return x
+
+
+def heun_step(denoise: Denoise, x: Tensor, denoised: Tensor, sigma: float, sigma_next: float) -> Tensor:
+    """From level `sigma`, where the estimate is `denoised`, to `sigma_next`; the step to 0 is Euler's."""
+    if sigma_next == 0:
+        return denoised
+    d = (x - denoised) / sigma
+    x_euler = x + (sigma_next - sigma) * d
+    d_next = (x_euler - denoise(x_euler, sigma_next)) / sigma_next
+    return x + (sigma_next - sigma) * 0.5 * (d + d_next)

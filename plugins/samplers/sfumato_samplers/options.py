@@ -11,6 +11,7 @@ ETA = Option(
     maximum=2,
     description="Share of fresh noise in a step: 0 is a plain ODE solver, 1 the full ancestral amount.",
 )
+NO_ETA = ETA.model_copy(update={"default": 0.0})
 S_NOISE = Option(
     name="s_noise",
     default=1.0,

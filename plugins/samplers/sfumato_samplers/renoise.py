@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sfumato.noise_schedule import Convention
 from sfumato.sampling import SamplingContext
-from sfumato_samplers.log_snr import signal_scale
+from sfumato_samplers.log_snr import half_log_snr, signal_scale
 
 GAMMA_LIMIT = math.sqrt(2) - 1
 
@@ -49,6 +49,18 @@ def ancestral_step(
         return down, 1.0, up
     down = target * max(1 + eta * (target / sigma - 1), 0.0)
     return down, *renoise(down, target, convention)
+
+
+def posterior_step(sigma: float, target: float, eta: float, convention: Convention) -> tuple[float, float]:
+    """``(kept, added)`` of an ancestral step that splits the noise-to-signal ratio instead of the level.
+
+    ``kept * x + (alpha(target) - kept * alpha(sigma)) * denoised + added * noise`` is, for `eta` 1, a draw
+    from ``q(x_target | x_sigma, x0 = denoised)`` in both conventions. A flow model's pure noise is allowed.
+    """
+    alpha = signal_scale(target, convention)
+    ratio, ratio_target = (math.exp(-half_log_snr(level, convention)) for level in (sigma, target))
+    down, up = ancestral_split(ratio, ratio_target, eta)
+    return alpha * down / sigma, alpha * up
 
 
 def churned(x: Tensor, sigma: float, steps: int, context: SamplingContext) -> tuple[Tensor, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sfumato.registry import Registrar
 from sfumato.sampling import SamplerInfo
-from sfumato_samplers.options import CHURN, ETA, S_NOISE
+from sfumato_samplers.options import CHURN, ETA, NO_ETA, S_NOISE
 
 
 def add_to(samplers: Registrar[SamplerInfo]) -> None:
@@ -40,4 +40,69 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         order=2,
         evaluations_per_step=2,
         options=CHURN,
+    )
+    samplers.add(
+        "heunpp2",
+        "sfumato_samplers.heunpp2:heunpp2",
+        label="HeunPP2",
+        aliases=("k_heunpp2", "sample_heunpp2"),
+        summary="Looks two steps ahead: a softer Heun, at three times the price of Euler.",
+        evaluations_per_step=3,
+        options=CHURN,
+    )
+    samplers.add(
+        "restart",
+        "sfumato_samplers.restart:restart",
+        label="Restart",
+        aliases=("k_restart", "sample_restart", "restart_sampler"),
+        summary="Heun that goes back to a noisy level from 20 steps up, to mend early errors.",
+        order=2,
+        evaluations_per_step=2,
+        stochastic=True,
+        own_levels=True,
+        preferred_scheduler="karras",
+        options=(S_NOISE,),
+    )
+    samplers.add(
+        "ddim",
+        "sfumato_samplers.ddim:ddim",
+        label="DDIM",
+        aliases=("k_ddim", "sample_ddim", "DDIMScheduler"),
+        summary="Euler's method under its older name; fresh noise on request.",
+        options=(NO_ETA, S_NOISE),
+    )
+    samplers.add(
+        "ddpm",
+        "sfumato_samplers.ddim:ddim",
+        label="DDPM",
+        aliases=("k_ddpm", "sample_ddpm", "DDPMScheduler"),
+        summary="The sampling diffusion models began with: fresh noise in each step, and many steps.",
+        stochastic=True,
+        options=(ETA, S_NOISE),
+    )
+    samplers.add(
+        "lcm",
+        "sfumato_samplers.lcm:lcm",
+        label="LCM",
+        aliases=("k_lcm", "sample_lcm", "LCMScheduler", "FlowMatchLCMScheduler"),
+        summary="For latent consistency models and LCM LoRAs: 2 to 8 steps, guidance scale 1 to 2.",
+        stochastic=True,
+    )
+    samplers.add(
+        "euler_cfg_pp",
+        "sfumato_samplers.euler_cfg_pp:euler_cfg_pp",
+        label="Euler CFG++",
+        aliases=("k_euler_cfg_pp", "sample_euler_cfg_pp"),
+        summary="Euler under CFG++ guidance: natural colours at a guidance scale of 1 to 2.",
+        needs_unconditional=True,
+    )
+    samplers.add(
+        "euler_ancestral_cfg_pp",
+        "sfumato_samplers.euler_cfg_pp:euler_cfg_pp",
+        label="Euler a CFG++",
+        aliases=("euler_a_cfg_pp", "k_euler_ancestral_cfg_pp", "sample_euler_ancestral_cfg_pp"),
+        summary="Euler a under CFG++ guidance: natural colours at a guidance scale of 1 to 2.",
+        stochastic=True,
+        needs_unconditional=True,
+        options=(ETA, S_NOISE),
     )
