@@ -34,6 +34,7 @@ class Workbench:
     on_event: Callable[[Event], None] = lambda event: None
     workspace: dict[str, Any] = field(default_factory=dict)
     variant: str = "dev"
+    ignores: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.registries = Registries()
@@ -54,7 +55,7 @@ class Workbench:
         bus.subscribe(self.on_event)
         return TaskContext(
             registries=self.registries,
-            library=OneModelLibrary(self.model_file, self.variant),  # type: ignore[arg-type]
+            library=OneModelLibrary(self.model_file, self.variant, self.ignores),  # type: ignore[arg-type]
             settings=SimpleNamespace(engine=self.settings),
             output_folder=self.folder / "out",
             events=bus,

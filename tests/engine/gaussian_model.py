@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor
 
 from sfumato.errors import UnknownName
-from sfumato.models import CheckpointHeader, LatentFormat, ModelInfo, Placement
+from sfumato.models import CheckpointHeader, LatentFormat, ModelInfo, Placement, PromptText
 from sfumato.noise_schedule import NoiseSchedule, flow_schedule
 from sfumato.request import RequestDefaults
 
@@ -45,7 +45,8 @@ class GaussianModel:
         self.placement = placement
         self.device = placement.device
         self.files: Mapping[str, Sequence[Path]] = {"transformer": (info.path,)}
-        self.encoded: list[Any] = []
+        self.encoded: list[PromptText] = []
+        self.shown: list[Tensor] = []
         self.batches: list[int] = []
         self.decoded: list[int] = []
         self.contrast = 0.25
@@ -53,15 +54,17 @@ class GaussianModel:
     def noise_schedule(self, width: int, height: int, options: Mapping[str, Any]) -> NoiseSchedule:
         return flow_schedule(2.0)
 
-    def condition(self, text: Sequence[tuple[str, float]], options: Mapping[str, Any]) -> Tensor:
-        self.encoded.append(tuple(text))
-        generator = torch.Generator().manual_seed(sum(map(ord, "".join(piece for piece, _ in text))))
-        return torch.randn(3, 1, 1, generator=generator) * sum(weight for _, weight in text)
+    def condition(self, text: PromptText, options: Mapping[str, Any]) -> Tensor:
+        self.encoded.append(text)
+        pieces = [piece for chunk in text.chunks for piece in chunk]
+        generator = torch.Generator().manual_seed(sum(map(ord, "".join(piece for piece, _ in pieces))))
+        return torch.randn(3, 1, 1, generator=generator) * sum(weight for _, weight in pieces)
 
     def denoise(
         self, x: Tensor, sigma: float, conditioning: Sequence[Tensor], options: Mapping[str, Any]
     ) -> Tensor:
         self.batches.append(len(x))
+        self.shown.append(conditioning[0])
         mean = torch.stack(list(conditioning))
         signal = (1 - sigma) * SPREAD**2
         return mean + (x - (1 - sigma) * mean) * signal / ((1 - sigma) * signal + sigma**2)
@@ -95,9 +98,16 @@ class GaussianFamily:
 class OneModelLibrary:
     """A model library with a single file in it."""
 
-    def __init__(self, path: Path, variant: str = "dev") -> None:
+    def __init__(self, path: Path, variant: str = "dev", ignores: tuple[str, ...] = ()) -> None:
         defaults = RequestDefaults(steps=4, width=32, height=32, cfg_scale=2.0, scheduler="flow")
-        self.info = ModelInfo(name="gauss", family="gaussian", variant=variant, path=path, defaults=defaults)
+        self.info = ModelInfo(
+            name="gauss",
+            family="gaussian",
+            variant=variant,
+            path=path,
+            defaults=defaults,
+            ignores=ignores,
+        )
 
     def find(self, name: str | None) -> ModelInfo:
         if name not in (None, "gauss"):

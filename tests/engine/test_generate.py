@@ -15,6 +15,7 @@ from PIL import Image
 
 from sfumato.errors import BadInput, Cancelled, SfumatoError
 from sfumato.events import Event, ImageSaved, PhaseStarted, StepCompleted, Warned
+from sfumato.models import PromptText
 from sfumato_engine import infotext
 from sfumato_engine.settings import EngineSettings
 
@@ -142,7 +143,10 @@ def test_a_prompt_is_encoded_once_and_the_model_loaded_once(workbench: Workbench
     model = workbench.model
     workbench.generate("a (red:1.5) apple", seed=2, steps=3, model_options={"guidance": 2.0})
     assert workbench.model is model
-    assert model.encoded == [(("a ", 1.0), ("red", 1.5), (" apple", 1.0)), (("", 1.0),)]
+    assert model.encoded == [
+        PromptText(((("a ", 1.0), ("red", 1.5), (" apple", 1.0)),)),
+        PromptText(((("", 1.0),),)),
+    ]
     workbench.generate("a (red:1.5) apple", seed=1, model_options={"length": 4})
     assert len(model.encoded) == 4
 

@@ -52,20 +52,21 @@ def test_models_kept_for_later_go_before_a_picture_is_refused(workbench: Workben
 
 
 @pytest.mark.parametrize(
-    ("size", "cfg_scale", "expected"),
+    ("size", "prompts", "expected"),
     [
-        ((1024, 1024, 8), 1.0, 8 * 1024**2 * BYTES_A_PIXEL),
-        ((1024, 1024, 1), 1.0, 1024**2 * DECODING_BYTES_A_PIXEL),
-        ((64, 64, 2), 1.0, 2 * 64**2 * DECODING_BYTES_A_PIXEL),
-        ((1024, 1024, 8), 2.0, 2 * 8 * 1024**2 * BYTES_A_PIXEL),
+        ((1024, 1024, 8), 1, 8 * 1024**2 * BYTES_A_PIXEL),
+        ((1024, 1024, 1), 1, 1024**2 * DECODING_BYTES_A_PIXEL),
+        ((64, 64, 2), 1, 2 * 64**2 * DECODING_BYTES_A_PIXEL),
+        ((1024, 1024, 8), 2, 2 * 8 * 1024**2 * BYTES_A_PIXEL),
+        ((1024, 1024, 8), 3, 3 * 8 * 1024**2 * BYTES_A_PIXEL),
     ],
 )
 def test_the_estimate_counts_what_is_done_side_by_side(
-    workbench: Workbench, size: tuple[int, int, int], cfg_scale: float, expected: int
+    workbench: Workbench, size: tuple[int, int, int], prompts: int, expected: int
 ) -> None:
     workbench.generate(seed=1)
-    request = resolved(workbench, cfg_scale=cfg_scale)
-    assert working_memory(workbench.model, request, "batch", size) == expected
+    request = resolved(workbench)
+    assert working_memory(workbench.model, request, "batch", prompts, size) == expected
 
 
 def test_a_smaller_batch_is_offered_first() -> None:

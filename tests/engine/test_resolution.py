@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sfumato.errors import BadInput, UnknownName
-from sfumato.request import SEED_LIMIT, GenerationRequest
+from sfumato.request import RANDOM_SEED, SEED_LIMIT, GenerationRequest
 from sfumato_engine.resolution import ResolvedRequest, checked_options, resolve
 
 from .conftest import Workbench
@@ -93,7 +93,7 @@ def test_sampler_options_are_completed_and_split(workbench: Workbench) -> None:
         workbench, sampler="euler_a", scheduler="karras", sampler_options={"eta": "0.5", "rho": 7}
     )
     assert request.sampler_options == {"eta": 0.5, "s_noise": 1.0}
-    assert request.scheduler_options == {"rho": 7.0}
+    assert request.scheduler_options == {"rho": 7.0, "sigma_min": 0.0, "sigma_max": 0.0}
     assert request.request.sampler_options == {"eta": 0.5}
 
 
@@ -139,5 +139,30 @@ def test_model_options_are_checked_by_the_family(workbench: Workbench) -> None:
 
 
 def test_a_negative_prompt_without_effect_is_told(workbench: Workbench) -> None:
-    assert resolved(workbench, negative_prompt="blue", cfg_scale=1).warnings
-    assert not resolved(workbench, negative_prompt="blue").warnings
+    assert workbench.generate(negative_prompt="blue", cfg_scale=1).warnings
+    assert not workbench.generate(negative_prompt="blue").warnings
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"sampler": "DPM++ 2M Karras"}, ("dpmpp_2m", "karras")),
+        ({"sampler": "DPM++ 2M Karras", "scheduler": "simple"}, ("dpmpp_2m", "simple")),
+        ({"sampler": "euler", "scheduler": "Automatic"}, ("euler", "flow")),
+        ({"sampler": "FlowMatchEulerDiscreteScheduler"}, ("euler", "flow")),
+    ],
+)
+def test_one_name_may_stand_for_sampler_and_scheduler(
+    workbench: Workbench, asked: dict[str, str], found: tuple[str, str]
+) -> None:
+    request = resolved(workbench, **asked).request
+    assert (request.sampler, request.scheduler) == found
+
+
+def test_a_variation_seed_left_open_is_drawn_once_and_kept(workbench: Workbench) -> None:
+    request = resolved(workbench, variation_strength=0.3, seed=7)
+    assert request.request.variation_seed >= 0
+    assert [request.seed(number) for number in range(3)] == [7, 7, 7]
+    first = request.variation_seed(0)
+    assert [request.variation_seed(number) for number in range(2)] == [first, (first + 1) % SEED_LIMIT]
+    assert resolved(workbench, seed=7).request.variation_seed == RANDOM_SEED

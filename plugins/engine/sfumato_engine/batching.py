@@ -13,15 +13,16 @@ caches, with an SDXL-like UNet. Two passes also halve the peak of memory.
 """
 
 
-def passes_side_by_side(choice: CfgBatching, cfg_scale: float, positions: int) -> int:
-    """Model evaluations in one batch for each picture: 2 when CFG runs as one batch.
+def passes_side_by_side(choice: CfgBatching, prompts: int, positions: int) -> int:
+    """Model evaluations in one batch for each picture: all of a step, or one.
 
     Args:
+        prompts: Evaluations a step: 2 with CFG, one more for each AND.
         positions: Latent positions of the batch (pictures x height x width).
     """
-    if cfg_scale == 1 or choice == "two_passes":
+    if choice == "two_passes":
         return 1
-    return 2 if choice == "batch" or positions <= SMALL_WORK else 1
+    return prompts if choice == "batch" or positions <= SMALL_WORK else 1
 
 
 def decoded_side_by_side(batch_size: int, positions: int) -> int:

@@ -1,32 +1,57 @@
-"""Encoded prompts, cached by content: the same text, model and options are encoded once."""
+"""Prompts as conditioning over the steps: compiled, encoded, cached by content.
+
+The same text, model and options are encoded once, in this request or an earlier one.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sfumato.models import WeightedText
+from sfumato.models import PromptText
+from sfumato_engine.guidance import PromptPart
 from sfumato_engine.lru import LeastRecentlyUsed
-from sfumato_engine.prompt_attention import parse_attention
+from sfumato_engine.prompts import CompiledPrompt
+from sfumato_engine.timeline import Timeline
 
 
-def condition(
-    cache: LeastRecentlyUsed[Any],
-    identity: Hashable,
-    prompt: str,
-    options: Mapping[str, Any],
-    encode: Callable[[WeightedText], Any],
-) -> Any:
-    """The conditioning for a prompt with attention weights, encoded unless it is at hand.
+@dataclass(frozen=True)
+class Encoder:
+    """The text side of a model, with what it was asked before.
 
-    Args:
+    Attributes:
         cache: Conditioning by content.
         identity: Tells the model, in its placement, from all others.
-        prompt: As the user wrote it.
         options: Those that change the conditioning.
+        emphasis: "no_norm" leaves the mean of weighted states as it comes.
+        clip_skip: Which layer of CLIP is taken, from the end.
         encode: Runs the text encoders.
     """
-    text = tuple(parse_attention(prompt))
-    key = (identity, text, json.dumps(options, sort_keys=True, default=str))
-    return cache.get(key, lambda: encode(text))
+
+    cache: LeastRecentlyUsed[Any]
+    identity: Hashable
+    options: Mapping[str, Any]
+    emphasis: str
+    clip_skip: int
+    encode: Callable[[PromptText], Any]
+
+    def parts(self, prompt: CompiledPrompt) -> list[PromptPart]:
+        """The prompts that AND joins, each encoded for every span of steps."""
+        encoded: dict[PromptText, Any] = {}  # the cache may be smaller than one prompt's spans
+
+        def conditioning(chunks: Any) -> Any:
+            text = PromptText(chunks, "no_norm" if self.emphasis == "no_norm" else "original", self.clip_skip)
+            if text not in encoded:
+                encoded[text] = self._condition(text)
+            return encoded[text]
+
+        return [
+            PromptPart(part.weight, Timeline([(last, conditioning(chunks)) for last, chunks in part.spans]))
+            for part in prompt.parts
+        ]
+
+    def _condition(self, text: PromptText) -> Any:
+        key = (self.identity, text, json.dumps(self.options, sort_keys=True, default=str))
+        return self.cache.get(key, lambda: self.encode(text))

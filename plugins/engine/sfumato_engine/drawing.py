@@ -20,8 +20,8 @@ from sfumato_engine.background import in_background
 from sfumato_engine.batching import decoded_side_by_side
 from sfumato_engine.device import device_label
 from sfumato_engine.memory import CLOSE, LOWER, memory_errors_explained
-from sfumato_engine.noise import ImageNoise, NoiseSettings
-from sfumato_engine.noise.seeds import picture_variation_seed
+from sfumato_engine.noise.image_noise import ImageNoise
+from sfumato_engine.noise.settings import NoiseSettings
 from sfumato_engine.png import PARAMETERS, STORY, encode_png
 from sfumato_engine.preparation import Prepared, prepare
 from sfumato_engine.preview import previews
@@ -86,15 +86,16 @@ class Drawing:
         parts, device = prepared.model.files, device_label(prepared.model.device)
         story = in_background(lambda: trace(self._resolved, library, parts, device))
         progress = self._progress(prepared)
+        self._warn(prepared.warnings)
         try:
             for batch in range(request.count):
-                first = batch * request.batch_size
-                seeds = [self._resolved.seed(first + position) for position in range(request.batch_size)]
+                numbers = range(batch * request.batch_size, (batch + 1) * request.batch_size)
                 progress.start_batch(batch)
-                latents = self._sample(prepared, first, seeds, progress)
+                latents = self._sample(prepared, numbers, progress)
                 self._phase("decoding")
-                for seed, pixels in zip(seeds, decoded(prepared.model, latents), strict=True):
-                    self._save(pixels, seed, story)
+                for number, pixels in zip(numbers, decoded(prepared.model, latents), strict=True):
+                    picture = prepared.stages.picture(pixels, self._resolved.seed(number))
+                    self._save(picture, number, story)
         finally:
             wait([story], STORY_PATIENCE)
 
@@ -107,26 +108,30 @@ class Drawing:
             preview_every=self._context.settings.engine.preview_every,
         )
 
-    def _sample(self, prepared: Prepared, first: int, seeds: Sequence[int], progress: Progress) -> Tensor:
+    def _sample(self, prepared: Prepared, numbers: Sequence[int], progress: Progress) -> Tensor:
+        """Clean latents of the pictures with these numbers."""
         self._phase("sampling")
-        noise = self._noise(prepared, first, seeds)
+        noise = self._noise(prepared, numbers)
+        seeds, stages = [self._resolved.seed(number) for number in numbers], prepared.stages
         started = time.monotonic()
-        latents = prepared.sampling.from_noise(noise, progress.step, self._context.cancel)
+        latents = prepared.sampling.from_noise(
+            noise,
+            progress.step,
+            self._context.cancel,
+            lambda denoise: stages.denoise(denoise, seeds),
+        )
+        latents = stages.latents(latents, seeds)
         check_finite(latents, "Try: sfumato settings set engine.dtype float32")
         self.sampling_seconds += time.monotonic() - started
         return latents
 
-    def _noise(self, prepared: Prepared, first: int, seeds: Sequence[int]) -> ImageNoise:
-        """Noise of the batch whose first picture is number `first` of the request."""
+    def _noise(self, prepared: Prepared, numbers: Sequence[int]) -> ImageNoise:
         request, sigmas = self._resolved.request, prepared.sampling.sigmas
         pixels = prepared.model.latent_format.pixels_per_latent
         height, width = request.seed_resize_height // pixels, request.seed_resize_width // pixels
-        numbers = range(first, first + len(seeds))
         settings = NoiseSettings(
-            seeds=tuple(seeds),
-            variation_seeds=tuple(
-                picture_variation_seed(request.variation_seed, number) for number in numbers
-            ),
+            seeds=tuple(self._resolved.seed(number) for number in numbers),
+            variation_seeds=tuple(self._resolved.variation_seed(number) for number in numbers),
             variation_strength=request.variation_strength,
             resize_from=(height, width) if height and width else None,
             seed_delta=request.noise_seed_delta,
@@ -136,19 +141,20 @@ class Drawing:
         levels = min(sigma for sigma in sigmas if sigma > 0), max(sigmas)
         return ImageNoise(settings, prepared.latent_shape, prepared.model.device, levels)
 
-    def _save(self, pixels: Tensor, seed: int, story: Future[Provenance]) -> None:
+    def _save(self, pixels: Tensor, number: int, story: Future[Provenance]) -> None:
         provenance = story.result()
         if not self.images:
             self._warn(provenance.warnings)
-        request = self._resolved.request
+        request, seed = self._resolved.request, self._resolved.seed(number)
+        variation_seed = self._resolved.variation_seed(number) if request.variation_strength else None
+        height, width, _ = pixels.shape
         values = {"seed": seed, "model": self._resolved.info.name, "date": date.today().isoformat()}
-        values |= {"width": request.width, "height": request.height, "prompt": request.prompt}
+        values |= {"width": width, "height": height, "prompt": request.prompt}
         name = file_names.render(self._context.settings.engine.file_name, values)
-        infotext = provenance.infotext(seed)
-        content = encode_png(pixels, {PARAMETERS: infotext, STORY: provenance.json(seed)})
-        width, height = self._resolved.size
+        infotext = provenance.infotext(seed, variation_seed)
+        texts = {PARAMETERS: infotext, STORY: provenance.json(seed, variation_seed)}
         record = ImageRecord(
-            path=self._folder.save(content, name),
+            path=self._folder.save(encode_png(pixels, texts), name),
             seed=seed,
             width=width,
             height=height,

@@ -1,4 +1,8 @@
-"""Classifier-free guidance (Ho & Salimans 2022, https://arxiv.org/abs/2207.12598) around a model."""
+"""Classifier-free guidance (Ho & Salimans 2022, https://arxiv.org/abs/2207.12598) around a model.
+
+Prompts that AND joins are composed as in Liu et al. (2022), https://arxiv.org/abs/2206.01714:
+``uncond + scale * sum(weight_i * (cond_i - uncond))``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,43 @@ import torch
 from torch import Tensor
 
 from sfumato.models import LoadedModel
-from sfumato.sampling import Denoise
+from sfumato.sampling import Prediction
+from sfumato_engine.step_finder import StepFinder
+from sfumato_engine.timeline import Timeline
+
+NO_WEIGHT = 1e-9
+"""A share of the unconditional estimate that is only rounding."""
+
+
+@dataclass(frozen=True)
+class PromptPart:
+    """One of the prompts that AND joins."""
+
+    weight: float
+    timeline: Timeline
+
+
+@dataclass(frozen=True)
+class NegativeRange:
+    """Which steps the negative prompt takes part in; leaving it out halves their cost.
+
+    Attributes:
+        start: Share of the steps that pass before it does.
+        end: Share of the steps after which it does no more.
+        minimum_sigma: Below this noise level it is left out of every other step.
+        all_steps: Below that level it is left out of all steps.
+    """
+
+    start: float = 0.0
+    end: float = 1.0
+    minimum_sigma: float = 0.0
+    all_steps: bool = False
+
+    def takes_in(self, step: int, steps: int, sigma: float) -> bool:
+        """Whether it takes part at step number `step`, from 0, of `steps`."""
+        if not self.start <= step / steps < self.end:
+            return False
+        return sigma >= self.minimum_sigma or not (self.all_steps or step % 2)
 
 
 @dataclass(frozen=True)
@@ -18,35 +58,118 @@ class Guidance:
     """What the pictures of a batch are steered by.
 
     Attributes:
-        positive: Conditioning of the prompt, one a picture.
-        negative: Conditioning of the negative prompt, one a picture; not used at scale 1.
+        parts: The prompt, or the prompts that AND joins.
+        negative: The negative prompt; None where it is not needed.
         scale: 1 follows the prompt alone, above 1 moves away from the negative prompt.
-        one_batch: Evaluate both side by side.
+        rescale: Share, 0..1, of the added contrast that is taken back.
+        negative_range: The steps that use the negative prompt.
+        one_batch: Evaluate all prompts side by side.
     """
 
-    positive: Sequence[Any]
-    negative: Sequence[Any]
+    parts: Sequence[PromptPart]
+    negative: Timeline | None
     scale: float
-    one_batch: bool
+    rescale: float = 0.0
+    negative_range: NegativeRange = NegativeRange()
+    one_batch: bool = True
 
 
-def guided(model: LoadedModel, guidance: Guidance, options: Mapping[str, Any]) -> Denoise:
-    """The model's clean estimate under guidance: ``uncond + scale * (cond - uncond)``."""
-    positive, negative, scale = guidance.positive, guidance.negative, guidance.scale
-    both = [*positive, *negative]
+def unconditional_share(weights: Sequence[float], scale: float) -> float:
+    """The factor of the unconditional estimate, ``1 - scale * sum(weights)``: exactly 0 where it cancels."""
+    share = 1 - scale * sum(weights)
+    return share if abs(share) > NO_WEIGHT else 0.0
 
-    def prompt_only(x: Tensor, sigma: float) -> Tensor:
-        return model.denoise(x, sigma, positive, options)
 
-    def one_batch(x: Tensor, sigma: float) -> Tensor:
-        cond, uncond = model.denoise(torch.cat((x, x)), sigma, both, options).chunk(2)
-        return torch.lerp(uncond, cond, scale)
+class GuidedModel:
+    """The model's clean estimate under guidance; a `sfumato.sampling.Denoise`.
 
-    def two_passes(x: Tensor, sigma: float) -> Tensor:
-        cond = model.denoise(x, sigma, positive, options)
-        uncond = model.denoise(x, sigma, negative, options)
-        return torch.lerp(uncond, cond, scale)
+    Args:
+        options: Of the model family.
+        sigmas: The noise levels of the pass, which tell one step from the next.
+        keep_unconditional: Evaluate the negative prompt in every step and keep the estimate.
 
-    if scale == 1:
-        return prompt_only
-    return one_batch if guidance.one_batch else two_passes
+    Attributes:
+        unconditional: The estimate for the negative prompt in the latest evaluation, where it was kept.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        guidance: Guidance,
+        options: Mapping[str, Any],
+        sigmas: Sequence[float],
+        *,
+        keep_unconditional: bool = False,
+    ) -> None:
+        self.unconditional: Tensor | None = None
+        self._model = model
+        self._guidance = guidance
+        self._options = options
+        self._step_of = StepFinder(sigmas)
+        self._keep_unconditional = keep_unconditional
+        self._weights = [guidance.scale * part.weight for part in guidance.parts]
+        plain = [part.weight for part in guidance.parts]
+        self._share = unconditional_share(plain, guidance.scale)
+        self._mixture = [weight / (sum(plain) or 1.0) for weight in plain]
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor:
+        step = self._step_of(sigma)
+        prompts = [part.timeline.at(step) for part in self._guidance.parts]
+        negative = self._guidance.negative
+        guided = self._share and self._guidance.negative_range.takes_in(step, self._step_of.steps, sigma)
+        if negative is None or not (guided or self._keep_unconditional):
+            return composed(self._estimates(x, sigma, prompts), self._weights)
+        *estimates, unconditional = self._estimates(x, sigma, [*prompts, negative.at(step)])
+        self.unconditional = unconditional
+        if not guided:
+            return composed(estimates, self._weights)
+        denoised = composed(estimates, self._weights, unconditional)
+        if not self._guidance.rescale:
+            return denoised
+        prediction = self._model.info.prediction
+        positive = composed(estimates, self._mixture)
+        return rescaled(denoised, positive, x, sigma, prediction, self._guidance.rescale)
+
+    def _estimates(self, x: Tensor, sigma: float, prompts: Sequence[Any]) -> Sequence[Tensor]:
+        """One estimate [b, c, h, w] a prompt."""
+        b, k = len(x), len(prompts)
+        if k == 1 or not self._guidance.one_batch:
+            return [self._model.denoise(x, sigma, [prompt] * b, self._options) for prompt in prompts]
+        conditioning = [prompt for prompt in prompts for _ in range(b)]
+        return self._model.denoise(x.repeat(k, 1, 1, 1), sigma, conditioning, self._options).chunk(k)
+
+
+def composed(
+    estimates: Sequence[Tensor], weights: Sequence[float], unconditional: Tensor | None = None
+) -> Tensor:
+    """``uncond + sum(weight_i * (estimate_i - uncond))``; without uncond the first estimate stands in."""
+    if unconditional is None:
+        unconditional, *estimates = estimates
+        weights = weights[1:]
+    if not estimates:
+        return unconditional
+    result = torch.lerp(unconditional, estimates[0], weights[0])
+    for estimate, weight in zip(estimates[1:], weights[1:], strict=True):
+        result = torch.add(result, estimate - unconditional, alpha=weight)
+    return result
+
+
+def rescaled(
+    denoised: Tensor, positive: Tensor, x: Tensor, sigma: float, prediction: Prediction, amount: float
+) -> Tensor:
+    """Guidance rescale of Lin et al. (2023), https://arxiv.org/abs/2305.08891, eq. 14-16.
+
+    The deviation of the guided model output, over each picture, is brought back to that of the prompt's
+    alone. Outputs are, up to a factor that cancels, ``x - denoised`` for eps and flow models and
+    ``x / (1 + sigma**2) - denoised`` for v models.
+
+    Args:
+        denoised: The guided estimate [b, c, h, w].
+        positive: The prompt's estimate.
+        amount: 0 changes nothing, 1 rescales fully.
+    """
+    anchor = x / (1 + sigma**2) if prediction == "v" else x
+    output = anchor - denoised
+    deviations = ((anchor - positive).flatten(1).std(dim=1), output.flatten(1).std(dim=1))
+    factor = amount * deviations[0] / deviations[1].clamp_min(torch.finfo(x.dtype).tiny) + (1 - amount)
+    return anchor - output * factor[:, None, None, None]

@@ -61,17 +61,22 @@ def container_memory(folder: Path = CGROUP) -> DeviceMemory | None:
 
 
 def working_memory(
-    model: LoadedModel, resolved: ResolvedRequest, choice: CfgBatching, size: tuple[int, int, int]
+    model: LoadedModel,
+    resolved: ResolvedRequest,
+    choice: CfgBatching,
+    prompts: int,
+    size: tuple[int, int, int],
 ) -> int:
     """Bytes needed beyond the weights at the peak of sampling or decoding, whichever is more.
 
     Args:
         choice: How the passes of CFG are batched.
+        prompts: Model evaluations a picture and step.
         size: Width and height in pixels, batch size.
     """
     width, height, batch_size = size
     positions = batch_size * width * height // model.latent_format.pixels_per_latent**2
-    passes = passes_side_by_side(choice, resolved.cfg_scale, positions)
+    passes = passes_side_by_side(choice, prompts, positions)
     decoded = decoded_side_by_side(batch_size, positions)
     return max(
         model.sampling_memory(width, height, batch_size * passes, resolved.model_options),
@@ -80,13 +85,18 @@ def working_memory(
 
 
 def check_memory(
-    model: LoadedModel, resolved: ResolvedRequest, choice: CfgBatching, drop_idle: Callable[[], int]
+    model: LoadedModel,
+    resolved: ResolvedRequest,
+    choice: CfgBatching,
+    prompts: int,
+    drop_idle: Callable[[], int],
 ) -> None:
     """Refuse what the device cannot hold, before any work on the picture begins.
 
     Args:
         model: Loaded; its weights are no longer among the free memory.
         choice: How the passes of CFG are batched.
+        prompts: Model evaluations a picture and step.
         drop_idle: Lets go of models kept for later, and tells how many there were.
 
     Raises:
@@ -95,7 +105,7 @@ def check_memory(
     """
 
     def need(width: int, height: int, batch_size: int) -> int:
-        return working_memory(model, resolved, choice, (width, height, batch_size))
+        return working_memory(model, resolved, choice, prompts, (width, height, batch_size))
 
     width, height = resolved.size
     batch_size = resolved.request.batch_size

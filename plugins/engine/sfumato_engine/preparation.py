@@ -9,15 +9,17 @@ from sfumato.events import PhaseStarted
 from sfumato.models import LoadedModel
 from sfumato.tasks import TaskContext
 from sfumato_engine.batching import passes_side_by_side
-from sfumato_engine.conditioning import condition
+from sfumato_engine.conditioning import Encoder
 from sfumato_engine.device import placement
-from sfumato_engine.guidance import Guidance
+from sfumato_engine.guidance import Guidance, NegativeRange, unconditional_share
 from sfumato_engine.memory import CLOSE, check_memory, memory_errors_explained
 from sfumato_engine.model_manager import KeptModel, ModelManager
 from sfumato_engine.option_roles import encoding_options, part_dtypes
+from sfumato_engine.prompts import CompiledPrompt, compile_prompt
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.sampling_pass import SamplingPass
 from sfumato_engine.sizes import check_size
+from sfumato_engine.stages import Stages
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,54 @@ class Prepared:
         model: Loaded and placed.
         sampling: The pass to take for each batch.
         latent_shape: (c, h, w) of one picture.
+        stages: Of plugins, that the request names.
+        warnings: What the user asked for that will have no effect.
     """
 
     model: LoadedModel
     sampling: SamplingPass
     latent_shape: tuple[int, int, int]
+    stages: Stages
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The prompts of a request, compiled.
+
+    Attributes:
+        negative: None where guidance never uses it.
+        unused_tags: Extra networks that the prompt asks for and nothing applies, as written.
+    """
+
+    positive: CompiledPrompt
+    negative: CompiledPrompt | None
+    unused_tags: tuple[str, ...]
+
+    @classmethod
+    def of(cls, resolved: ResolvedRequest, stages: Stages) -> Prompts:
+        request, steps = resolved.request, resolved.steps
+        text = stages.prompt(request.prompt)
+        positive = compile_prompt(text, steps, emphasis=request.emphasis)
+        used = unconditional_share([part.weight for part in positive.parts], resolved.cfg_scale)
+        negative = None
+        if used or resolved.sampler.info.needs_unconditional:
+            negative_text = stages.prompt(request.negative_prompt)
+            negative = compile_prompt(negative_text, steps, emphasis=request.emphasis, compose=False)
+        tags = dict.fromkeys(text[network.start : network.end] for network in positive.networks)
+        return cls(positive, negative, tuple(tags))
+
+    @property
+    def count(self) -> int:
+        """Model evaluations a picture and step."""
+        return len(self.positive.parts) + (self.negative is not None)
+
+    def warnings(self, resolved: ResolvedRequest) -> tuple[str, ...]:
+        """What was written that will have no effect."""
+        unused = [f"{tag} has no effect: nothing applies it." for tag in self.unused_tags]
+        if resolved.request.negative_prompt and self.negative is None:
+            unused.append("The negative prompt has no effect at CFG scale 1.")
+        return tuple(unused)
 
 
 def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
@@ -42,8 +87,11 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
         MissingPart, CheckpointError: the model cannot be loaded.
         BadInput: it cannot draw this size, or the device in the settings cannot be used.
         OutOfMemory: it would not fit.
+        PluginError: a stage failed.
     """
     settings = context.settings.engine
+    stages = Stages(resolved.stages, resolved.request)
+    prompts = Prompts.of(resolved, stages)
     where = placement(settings, part_dtypes(resolved.family.options, resolved.model_options))
     manager = ModelManager.of(context.workspace, settings)
     context.events.emit(PhaseStarted(phase="loading", detail=resolved.info.label or resolved.info.name))
@@ -54,15 +102,14 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
         kept = manager.load(resolved.info, resolved.family, where, context.library)
     model = kept.model
     shape = latent_shape(resolved, model)
-    batch_size = resolved.request.batch_size
-    passes = passes_side_by_side(settings.cfg_batching, resolved.cfg_scale, batch_size * shape[1] * shape[2])
-    check_memory(model, resolved, settings.cfg_batching, lambda: manager.drop_others(model))
+    positions = resolved.request.batch_size * shape[1] * shape[2]
+    passes = passes_side_by_side(settings.cfg_batching, prompts.count, positions)
+    check_memory(model, resolved, settings.cfg_batching, prompts.count, lambda: manager.drop_others(model))
     context.events.emit(PhaseStarted(phase="encoding"))
-    positive, negative = encoded_prompts(resolved, kept, manager)
-    guidance = Guidance(
-        [positive] * batch_size, [negative] * batch_size, resolved.cfg_scale, one_batch=passes == 2
+    guidance = guided_by(prompts, resolved, encoder(resolved, kept, manager), one_batch=passes > 1)
+    return Prepared(
+        model, SamplingPass.of(resolved, model, guidance), shape, stages, prompts.warnings(resolved)
     )
-    return Prepared(model, SamplingPass.of(resolved, model, guidance), shape)
 
 
 def latent_shape(resolved: ResolvedRequest, model: LoadedModel) -> tuple[int, int, int]:
@@ -73,19 +120,32 @@ def latent_shape(resolved: ResolvedRequest, model: LoadedModel) -> tuple[int, in
     return latent.channels, height // latent.pixels_per_latent, width // latent.pixels_per_latent
 
 
-def encoded_prompts(resolved: ResolvedRequest, kept: KeptModel, manager: ModelManager) -> tuple[Any, Any]:
-    """Conditioning of prompt and negative prompt; the latter is only encoded where guidance uses it."""
-    options = resolved.model_options
-    relevant = encoding_options(resolved.family.options, options)
+def encoder(resolved: ResolvedRequest, kept: KeptModel, manager: ModelManager) -> Encoder:
+    """The model's text encoders as the request wants them."""
+    options: dict[str, Any] = resolved.model_options
+    return Encoder(
+        cache=manager.conditioning,
+        identity=kept.identity,
+        options=encoding_options(resolved.family.options, options),
+        emphasis=resolved.request.emphasis,
+        clip_skip=resolved.clip_skip,
+        encode=lambda text: kept.model.condition(text, options),
+    )
 
-    def encoded(prompt: str) -> Any:
-        return condition(
-            manager.conditioning,
-            kept.identity,
-            prompt,
-            relevant,
-            lambda text: kept.model.condition(text, options),
-        )
 
-    positive = encoded(resolved.request.prompt)
-    return positive, positive if resolved.cfg_scale == 1 else encoded(resolved.request.negative_prompt)
+def guided_by(prompts: Prompts, resolved: ResolvedRequest, encoder: Encoder, *, one_batch: bool) -> Guidance:
+    """What steers the pictures, all prompts encoded."""
+    request = resolved.request
+    return Guidance(
+        parts=encoder.parts(prompts.positive),
+        negative=encoder.parts(prompts.negative)[0].timeline if prompts.negative else None,
+        scale=resolved.cfg_scale,
+        rescale=request.cfg_rescale,
+        negative_range=NegativeRange(
+            request.guidance_start,
+            request.guidance_end,
+            request.negative_minimum_sigma,
+            request.negative_minimum_sigma_all,
+        ),
+        one_batch=one_batch,
+    )

@@ -18,8 +18,11 @@ from sfumato.models import ModelFamily, ModelInfo
 from sfumato.registries import Registries
 from sfumato.registry import Entry, Registry
 from sfumato.request import RANDOM_SEED, SEED_LIMIT, GenerationRequest
+from sfumato.sampler_names import resolve_sampler
 from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
 from sfumato.tasks import TaskContext
+from sfumato_engine.noise.seeds import picture_seed, picture_variation_seed
+from sfumato_engine.stages import NamedStage
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class ResolvedRequest:
         sampler: Registry entry of the sampler.
         scheduler: Registry entry of the scheduler.
         sampler_options: Complete and checked; likewise the next two.
+        stages: Those that the request names, in name order.
     """
 
     request: GenerationRequest
@@ -44,6 +48,7 @@ class ResolvedRequest:
     sampler_options: dict[str, Any]
     scheduler_options: dict[str, Any]
     model_options: dict[str, Any]
+    stages: tuple[NamedStage, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -59,39 +64,51 @@ class ResolvedRequest:
         return cast("float", self.request.cfg_scale)
 
     @property
+    def clip_skip(self) -> int:
+        return cast("int", self.request.clip_skip)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
-        """What the user asked for that will have no effect."""
-        if self.request.negative_prompt and self.cfg_scale == 1:
-            return ("The negative prompt has no effect at CFG scale 1.",)
-        return ()
+        """What the user asked for that will have no effect on this model."""
+        usual = {**GenerationRequest().model_dump(), **self.info.defaults.model_dump()}
+        return tuple(
+            f"{GenerationRequest.model_fields[name].title} has no effect on '{self.info.name}'."
+            for name in self.info.ignores
+            if getattr(self.request, name) != usual[name]
+        )
 
     def seed(self, index: int) -> int:
         """The seed of picture number `index` of the request, from 0."""
-        return (self.request.seed + index) % SEED_LIMIT
+        return picture_seed(self.request.seed, index, self.request.variation_strength)
+
+    def variation_seed(self, index: int) -> int:
+        """The variation seed of picture number `index` of the request, from 0."""
+        return picture_variation_seed(self.request.variation_seed, index)
 
 
 def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest:
     """Decide everything that a request leaves open.
 
     Raises:
-        UnknownName: no such model, sampler, scheduler or option; the nearest names are offered.
+        UnknownName: no such model, sampler, scheduler, stage or option; the nearest names are offered.
         BadInput: a value out of range, or a sampler that is not right for the model.
     """
     registries = context.registries
     info = context.library.find(request.model)
     family: ModelFamily = registries.model_families.get(info.family).load()()
     filled = request.filled_from(info.defaults)
-    sampler = registries.samplers.get(filled.sampler or info.defaults.sampler)
-    scheduler = _scheduler(request, info, sampler, registries)
+    sampler, scheduler = _method(request, info, registries)
     _check_predictions(sampler, info, registries.samplers)
     _check_predictions(scheduler, info, registries.schedulers)
     _check_option_names(filled.sampler_options, sampler.info, scheduler.info)
     sampler_options = checked_options(sampler.info.options, filled.sampler_options)
     scheduler_options = checked_options(scheduler.info.options, filled.sampler_options)
     model_options = family_options(family.options, {**info.options, **filled.model_options})
+    stages = _stages(filled, registries)
     definite = {
         "model": _model_name(request, info, context),
-        "seed": secrets.randbelow(SEED_LIMIT) if filled.seed == RANDOM_SEED else filled.seed,
+        "seed": _drawn(filled.seed),
+        "variation_seed": _drawn(filled.variation_seed) if filled.variation_strength else RANDOM_SEED,
         "sampler": sampler.info.name,
         "scheduler": scheduler.info.name,
         "sampler_options": {
@@ -99,6 +116,10 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
             **changed_options(sampler.info.options, sampler_options),
         },
         "model_options": _changed(model_options, family_options(family.options, info.options)),
+        "stages": {
+            stage.entry.info.name: changed_options(stage.entry.info.options, stage.options)
+            for stage in stages
+        },
     }
     return ResolvedRequest(
         request=filled.model_copy(update=definite),
@@ -109,7 +130,12 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
         sampler_options=sampler_options,
         scheduler_options=scheduler_options,
         model_options=model_options,
+        stages=stages,
     )
+
+
+def _drawn(seed: int) -> int:
+    return secrets.randbelow(SEED_LIMIT) if seed == RANDOM_SEED else seed
 
 
 def _model_name(request: GenerationRequest, info: ModelInfo, context: TaskContext) -> str:
@@ -126,19 +152,34 @@ def _model_name(request: GenerationRequest, info: ModelInfo, context: TaskContex
     return info.name if found == info.path else str(info.path.absolute())
 
 
-def _scheduler(
-    request: GenerationRequest, info: ModelInfo, sampler: Entry[SamplerInfo], registries: Registries
-) -> Entry[SchedulerInfo]:
-    """The one asked for; else, for a sampler picked by the user, the one it prefers; else the model's.
+def _method(
+    request: GenerationRequest, info: ModelInfo, registries: Registries
+) -> tuple[Entry[SamplerInfo], Entry[SchedulerInfo]]:
+    """Sampler and scheduler: those asked for, by one name or two.
 
-    Flow models keep their own: it carries the time shift for the picture's size, which others would lose.
+    A scheduler left open is the one that a sampler picked by the user prefers, else the model's. Flow models
+    keep their own: it carries the time shift for the picture's size, which others would lose.
     """
-    if request.scheduler:
-        return registries.schedulers.get(request.scheduler)
-    preferred = sampler.info.preferred_scheduler
-    if request.sampler and preferred in registries.schedulers and info.prediction != "flow":
-        return registries.schedulers.get(preferred)
-    return registries.schedulers.get(info.defaults.scheduler)
+    asked = request.sampler or info.defaults.sampler
+    sampler, scheduler = resolve_sampler(registries.samplers, registries.schedulers, asked, request.scheduler)
+    if scheduler is None:
+        preferred = sampler.info.preferred_scheduler
+        takes_preferred = request.sampler and preferred in registries.schedulers and info.prediction != "flow"
+        scheduler = registries.schedulers.get(preferred if takes_preferred else info.defaults.scheduler)
+    return sampler, scheduler
+
+
+def _stages(request: GenerationRequest, registries: Registries) -> tuple[NamedStage, ...]:
+    """Raises `UnknownName` for a stage or an option that there is not, `BadInput` for a wrong value."""
+    stages = {}
+    for name, given in request.stages.items():
+        entry = registries.stages.get(name)
+        known = [option.name for option in entry.info.options]
+        for option in given:
+            if option not in known:
+                raise UnknownName(f"option of the stage '{entry.info.label}'", option, known)
+        stages[entry.info.name] = NamedStage(entry, checked_options(entry.info.options, given))
+    return tuple(stages[name] for name in sorted(stages))
 
 
 def _check_predictions(entry: Entry[Any], info: ModelInfo, registry: Registry[Any]) -> None:

@@ -1,4 +1,4 @@
-"""One way through the noise levels: txt2img takes it once; a hires pass or a refiner is another."""
+"""One walk through the noise levels: txt2img takes it once; a hires pass or a refiner is another."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from sfumato.events import CancelToken
 from sfumato.models import LoadedModel
 from sfumato.noise_schedule import Convention
 from sfumato.sampling import Denoise, Sampler, SamplingContext
-from sfumato_engine.guidance import Guidance, guided
-from sfumato_engine.noise import ImageNoise
+from sfumato_engine.guidance import Guidance, GuidedModel
+from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.resolution import ResolvedRequest
+
+Wrap = Callable[[Denoise], Denoise]
+OnStep = Callable[[int, Tensor, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -22,49 +25,62 @@ class SamplingPass:
     """From noisy latents to clean ones.
 
     Attributes:
-        denoise: The guided model.
+        model: Under guidance.
         sampler: The integration method.
         options: The sampler's own, complete.
         sigmas: Descending noise levels, one more than steps.
         convention: How noise and picture mix.
+        in_pairs: The sampler wants the unconditional estimate beside the guided one.
     """
 
-    denoise: Denoise
+    model: GuidedModel
     sampler: Sampler
     options: Mapping[str, Any]
     sigmas: Sequence[float]
     convention: Convention
+    in_pairs: bool = False
 
     @classmethod
     def of(cls, resolved: ResolvedRequest, model: LoadedModel, guidance: Guidance) -> SamplingPass:
         """The pass that a request asks for."""
         schedule = model.noise_schedule(*resolved.size, resolved.model_options)
         sigmas = resolved.scheduler.load()(resolved.steps, schedule, resolved.scheduler_options)
+        in_pairs = resolved.sampler.info.needs_unconditional
         return cls(
-            denoise=guided(model, guidance, resolved.model_options),
+            model=GuidedModel(model, guidance, resolved.model_options, sigmas, keep_unconditional=in_pairs),
             sampler=resolved.sampler.load(),
             options=resolved.sampler_options,
             sigmas=sigmas,
             convention=schedule.convention,
+            in_pairs=in_pairs,
         )
 
     @property
     def steps(self) -> int:
         return len(self.sigmas) - 1
 
-    def from_noise(
-        self, noise: ImageNoise, on_step: Callable[[int, Tensor, Tensor], None], cancel: CancelToken
-    ) -> Tensor:
+    def from_noise(self, noise: ImageNoise, on_step: OnStep, cancel: CancelToken, wrap: Wrap) -> Tensor:
         """Sample from pure noise; raises `Cancelled` before the next model evaluation once cancelled.
+
+        Args:
+            wrap: Put around the guided model, as stages of plugins ask for.
 
         Returns:
             Clean latents [b, c, h, w].
         """
+        guided = wrap(self.model)
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
             cancel.check()
-            return self.denoise(x, sigma)
+            return guided(x, sigma)
+
+        def denoise_pair(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+            denoised = denoise(x, sigma)
+            unconditional = self.model.unconditional
+            return denoised, denoised if unconditional is None else unconditional
 
         start = noise.initial() * self.sigmas[0]  # x0 = 0: both conventions leave sigma * noise
-        context = SamplingContext(self.convention, noise, dict(self.options), on_step)
+        context = SamplingContext(
+            self.convention, noise, dict(self.options), on_step, denoise_pair if self.in_pairs else None
+        )
         return self.sampler(denoise, start, self.sigmas, context)

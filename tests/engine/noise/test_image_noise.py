@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfumato_engine.noise import ImageNoise, NoiseSettings
+from sfumato_engine.noise.image_noise import ImageNoise
+from sfumato_engine.noise.settings import NoiseSettings
 
 SHAPE = (4, 8, 8)
 LEVELS = (0.03, 14.6)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfumato_engine.noise import ImageNoise, NoiseSettings
+from sfumato_engine.noise.image_noise import ImageNoise
+from sfumato_engine.noise.settings import NoiseSettings
 from sfumato_engine.noise.variation import slerp
 
 SHAPE = (4, 8, 10)
