@@ -141,17 +141,20 @@ class _Reader:
 
     def _close(self, mark: str, position: int) -> None:
         bracket = self._open[-1]
-        bracket.end_section(position)
-        switches = self._meaning(bracket, position + 1) if bracket.opening == _OPENING[mark] else None
-        if switches is None or bracket.height >= MAX_DEPTH:
+        switches = self._meaning(bracket, position) if bracket.opening == _OPENING[mark] else None
+        if switches is None:
             self._leave_open_ones()
             return
         self._open.pop()
         self._open[-1].switches += switches
         self._open[-1].height = max(self._open[-1].height, bracket.height + 1)
 
-    def _meaning(self, bracket: _Bracket, end: int) -> list[Switch] | None:
-        """What a closed bracket leaves to the text around it; None when it is not well-formed."""
+    def _meaning(self, bracket: _Bracket, position: int) -> list[Switch] | None:
+        """What a bracket closed here leaves to the text around it; None when it is not well-formed."""
+        if bracket.height >= MAX_DEPTH:
+            return None
+        bracket.end_section(position)
+        end = position + 1
         if bracket.opening == "(":
             return bracket.content if bracket.colons <= 1 and not bracket.bars else None
         if bracket.bars:
