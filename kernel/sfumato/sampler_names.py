@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sfumato.errors import UnknownName
+from sfumato.errors import UnknownName, nearest_names
 from sfumato.registry import Described, Entry, Registry
 from sfumato.sampling import SamplerInfo, SchedulerInfo
 
@@ -41,15 +41,25 @@ def _sampler_and_implied(
         found = samplers.get(name)
         twin = schedulers.get(name) if name in schedulers else None
         return found, twin if twin and _has_alias(found.info, name) and _has_alias(twin.info, name) else None
-    known = [spelling for entry in samplers for spelling in (entry.info.name, entry.info.label)]
+    joined: list[str] = []
     for end in range(len(name) - 1, 0, -1):  # from the right: the longest sampler wins
         front, back = name[:end], name[end + 1 :]
         if name[end] in SEPARATORS and front in samplers:
             if back in schedulers:
                 return samplers.get(front), schedulers.get(back)
-            known += [f"{samplers.get(front).info.label} {entry.info.label}" for entry in schedulers]
+            labels = nearest_names(back, [entry.info.label for entry in schedulers])
+            joined += [f"{samplers.get(front).info.label} {label}" for label in labels]
+    raise _unknown(samplers, schedulers, name, joined)
+
+
+def _unknown(
+    samplers: Registry[SamplerInfo], schedulers: Registry[SchedulerInfo], name: str, joined: list[str]
+) -> UnknownName:
+    known = [*joined, *(spelling for entry in samplers for spelling in (entry.info.name, entry.info.label))]
+    if not nearest_names(name, known):
+        known += nearest_names(name, [alias for entry in samplers for alias in entry.info.aliases])
     hint = f"'{name}' is a scheduler." if name in schedulers else "'sfumato samplers' lists them all."
-    raise UnknownName("sampler", name, known, hint=hint)
+    return UnknownName("sampler", name, known, hint=hint)
 
 
 def _has_alias(info: Described, name: str) -> bool:

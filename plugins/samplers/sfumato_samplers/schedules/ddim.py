@@ -13,7 +13,7 @@ def ddim(steps: int, schedule: NoiseSchedule, options: dict[str, Any]) -> list[f
     The strides are whole, as in diffusers ("leading" spacing with an offset of 1), A1111 and ComfyUI (whose
     name for it is ddim_uniform). Those two go on to the top of the table, and so take more steps than asked
     for where strides do not divide it; here the topmost levels are left out. Strides are fractions where
-    whole ones would end far below the top. The first level is below the model's highest by up to a stride.
+    whole ones would end far below the top. The first level lies up to two strides below the model's highest.
     """
     levels = len(schedule.sigmas)
     stride: float = levels // steps
