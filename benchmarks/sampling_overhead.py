@@ -3,7 +3,9 @@
     python -m benchmarks.sampling_overhead [--repeats 15] [--threads 1]
 
 The denoiser hands out a ready tensor, so that only the loop is measured; noise is ready too, except in the
-rows that say Brownian, where k-diffusion draws it as it does by default. Runs of 20 and 40 steps are timed in
+rows that say Brownian, where k-diffusion draws it as it does by default. The rows of a Flux model have all
+that surrounds its transformer, whose answer is ready: packing and time steps in the bare loop; in the engine
+also guidance, prompts over steps, cancelling, progress and events. Runs of 20 and 40 steps are timed in
 turns; their difference is the cost of a step, without what a call costs once.
 """
 
@@ -26,8 +28,18 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import Cell, Report
+from sfumato import Studio
+from sfumato.events import CancelToken, EventBus
+from sfumato.models import Placement, PromptText
 from sfumato.registries import Registries
 from sfumato.sampling import SamplingContext
+from sfumato_engine.guidance import Guidance, GuidedModel, PromptPart
+from sfumato_engine.noise.image_noise import ImageNoise
+from sfumato_engine.noise.settings import NoiseSettings
+from sfumato_engine.progress import Progress
+from sfumato_engine.sampling_pass import SamplingPass
+from sfumato_engine.timeline import Timeline
+from sfumato_models_flux.transformer import pack, unpack
 from sfumato_samplers import plugin
 
 STEPS = (20, 40)
@@ -49,16 +61,63 @@ def bare_loop(target: Tensor, x: Tensor) -> Run:
     return run
 
 
-def our_sampler(name: str, target: Tensor, x: Tensor) -> Run:
+def registered(name: str) -> tuple[Any, dict[str, Any]]:
+    """A sampler of ours and its options."""
     registries = Registries()
     registrar = registries.samplers.registrar("samplers")
     plugin.register_samplers(registrar)
     registrar.commit()
     entry = registries.samplers.get(name)
-    sample, noise = entry.load(), torch.randn_like(x)
-    options = {option.name: option.default for option in entry.info.options}
+    return entry.load(), {option.name: option.default for option in entry.info.options}
+
+
+def our_sampler(name: str, target: Tensor, x: Tensor) -> Run:
+    (sample, options), noise = registered(name), torch.randn_like(x)
     context = SamplingContext("flow", noise=lambda sigma, sigma_next: noise, options=options)
     return lambda sigmas: sample(lambda latents, sigma: target, x, sigmas, context)
+
+
+def ready_flux() -> tuple[Any, Any]:
+    """The embedded Flux with a transformer that hands out a ready answer, and a prompt for it."""
+    studio = Studio()
+    info = studio.library.find("emoji")
+    model = studio.registries.model_families.get(info.family).load()().load(info, studio.library, Placement())
+    prompt = model.condition(PromptText(((("a red apple", 1.0),),)), {})
+    answer = torch.randn_like(pack(torch.zeros(SHAPE)))
+    model.transformer.forward = lambda *inputs: answer
+    return model, prompt
+
+
+def bare_flux_loop(model: Any, prompt: Any, x: Tensor) -> Run:
+    """The least that Euler's method needs around a Flux transformer."""
+    h, w = x.shape[2:]
+    rotary = model._rotary_table(h, w, prompt.context.shape[1])
+
+    def run(sigmas: list[float]) -> Tensor:
+        y = x
+        for sigma, sigma_next in pairwise(sigmas):
+            time_step = torch.full((1,), sigma)
+            velocity = model.transformer(pack(y), time_step, prompt.context, prompt.vector, rotary, None)
+            y = y + (sigma_next - sigma) * unpack(velocity, h, w)
+        return y
+
+    return run
+
+
+def engine_loop(name: str, model: Any, prompt: Any, shape: tuple[int, ...]) -> Run:
+    """The engine's whole loop, as a request without guidance runs it."""
+    (sample, options), cancel = registered(name), CancelToken()
+    guidance = Guidance([PromptPart(1.0, Timeline([(40, prompt)]))], None, 1.0)
+
+    def run(sigmas: list[float]) -> Tensor:
+        guided = GuidedModel(model, guidance, {}, sigmas)
+        progress = Progress(EventBus(), len(sigmas) - 1, 1)
+        progress.start_batch(0)
+        noise = ImageNoise(NoiseSettings(seeds=(0,)), shape, "cpu", (sigmas[-2], sigmas[0]))
+        one_pass = SamplingPass(guided, sample, options, sigmas, "flow")
+        return one_pass.from_noise(noise, progress.step, cancel, lambda denoise: denoise)
+
+    return run
 
 
 def k_diffusion_sampler(sampling: ModuleType, name: str, target: Tensor, x: Tensor, *, brownian: bool) -> Run:
@@ -110,6 +169,10 @@ def measure(repeats: int) -> list[dict[str, Cell]]:
         runs[name, "k-diffusion"] = k_diffusion_sampler(peer, name, target, x, brownian=False)
         if "sde" in name:
             runs[name, "k-diffusion, Brownian"] = k_diffusion_sampler(peer, name, target, x, brownian=True)
+    model, prompt = ready_flux()
+    runs["euler", "bare loop, Flux"] = bare_flux_loop(model, prompt, x)
+    for name in ("euler", "dpmpp_2m"):
+        runs[name, "sfumato's engine, Flux"] = engine_loop(name, model, prompt, SHAPE[1:])
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchsde remarks on rounding of the interval's ends
         return [
