@@ -81,3 +81,9 @@ def test_previews_are_small_pngs_one_a_picture() -> None:
 
 def test_a_family_without_projection_has_no_previews() -> None:
     assert previews(torch.zeros(1, 2, 3, 5), LatentFormat(channels=2)) == ()
+
+
+def test_a_sampler_that_takes_more_steps_than_asked_for_never_passes_the_end() -> None:
+    events = steps_at([0.0, 1.0, 2.0, 3.0], steps=2, batches=2)
+    assert [(event.step, event.steps) for event in events] == [(1, 2), (2, 2), (3, 3)]
+    assert events[-1].seconds_left == 2.0

@@ -54,16 +54,20 @@ class Progress:
         self._times.append(self._clock())
 
     def step(self, index: int, x: Tensor, denoised: Tensor) -> None:
-        """Step number `index`, from 0, has its clean estimate; fits `SamplingContext.on_step`."""
+        """Step number `index`, from 0, has its clean estimate; fits `SamplingContext.on_step`.
+
+        Samplers that choose their levels may take more steps than were asked for.
+        """
         self._times.append(self._clock())
         elapsed = self._times[-1] - self._times[0]
         rate = (len(self._times) - 1) / elapsed if elapsed > 0 else 0.0
-        steps_left = (self._batches - self._batch) * self._steps - (index + 1)
+        steps = max(self._steps, index + 1)
+        steps_left = (self._batches - self._batch - 1) * self._steps + steps - (index + 1)
         wanted = self._preview_every and (index + 1) % self._preview_every == 0
         self._events.emit(
             StepCompleted(
                 step=index + 1,
-                steps=self._steps,
+                steps=steps,
                 batch=self._batch,
                 batches=self._batches,
                 steps_per_second=rate,
