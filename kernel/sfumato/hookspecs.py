@@ -15,6 +15,7 @@ import pluggy
 if TYPE_CHECKING:
     from sfumato.checks import CheckInfo
     from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
+    from sfumato.pages import PageInfo
     from sfumato.registry import Registrar
     from sfumato.sampling import SamplerInfo, SchedulerInfo
     from sfumato.settings import SettingsSectionInfo
@@ -102,6 +103,18 @@ def register_tasks(tasks: Registrar[TaskInfo]) -> None:
     """Offer ways to do a kind of work: ``tasks.add("generate", target, label=...)``.
 
     The target is a `sfumato.tasks.Task`, called in the process of the backend that carries the work out.
+    """
+
+
+# The web interface
+
+
+@hookspec
+def register_pages(pages: Registrar[PageInfo]) -> None:
+    """Offer pages of the web interface: ``pages.add(name, target, label=..., order=...)``.
+
+    The target is a `sfumato.pages.Page`: it builds a Flask blueprint for a studio. Nothing is built where no
+    web interface is installed.
     """
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sfumato.checks import CheckInfo
 from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
+from sfumato.pages import PageInfo
 from sfumato.registry import Registry
 from sfumato.sampling import SamplerInfo, SchedulerInfo
 from sfumato.settings import SettingsSectionInfo
@@ -36,6 +37,7 @@ class Registries:
     )
     stages: Registry[StageInfo] = field(default_factory=lambda: Registry("stage", StageInfo))
     trainers: Registry[TrainerInfo] = field(default_factory=lambda: Registry("trainer", TrainerInfo))
+    pages: Registry[PageInfo] = field(default_factory=lambda: Registry("page", PageInfo))
     tasks: Registry[TaskInfo] = field(default_factory=lambda: Registry("task", TaskInfo))
     settings: Registry[SettingsSectionInfo] = field(
         default_factory=lambda: Registry("settings section", SettingsSectionInfo)

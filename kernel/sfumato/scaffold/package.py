@@ -44,6 +44,8 @@ TEST_REQUIREMENTS: dict[Kind, tuple[str, ...]] = {
 }
 """What its tests need besides, where it is not just the contract of things that work on tensors."""
 
+PACKAGE, NAME = "PACKAGE", "NAME"
+"""Folders of the templates that are called otherwise in each package."""
 ENDING = ".template"
 """Of every template: what they hold is no Python, TOML or Markdown until it is filled in."""
 
@@ -102,7 +104,7 @@ def package_files(name: PluginName, kind: Kind) -> dict[str, str]:
     templates = files("sfumato.scaffold") / "templates"
     found = {**dict(_below(templates / "all")), **dict(_below(templates / kind))}
     return {
-        path.replace("package/", f"{name.package}/"): Template(text).substitute(names)
+        path.replace(PACKAGE, name.package).replace(NAME, name.text): Template(text).substitute(names)
         for path, text in sorted(found.items())
     }
 

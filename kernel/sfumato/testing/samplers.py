@@ -196,7 +196,7 @@ class SamplerContract(EntryContract):
 
         sigmas = levels(convention, STEPS)
         sample(entry, denoise, sigmas[0] * normal((1, 1, 4, 4)), sigmas, convention, given_options)
-        assert len(calls) <= STEPS * entry.info.evaluations_per_step
+        assert len(calls) <= STEPS * entry.info.evaluations_per_step + 1  # some begin with one more
 
     def test_it_converges_to_the_exact_solution_at_its_order(
         self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
@@ -213,8 +213,10 @@ class SamplerContract(EntryContract):
             found = sample(entry, data.denoise, x, sigmas, convention, given_options)
             return float((found - exact).abs().max())
 
+        # What remembers earlier steps has none at first: a first step of order 1 leaves an error of order 2.
+        reached = min(entry.info.order, 2) if entry.info.evaluations_per_step == 1 else entry.info.order
         coarse, fine = error(64), error(128)
-        assert fine < 1e-12 or math.log2(coarse / fine) > entry.info.order - 0.3
+        assert fine < 1e-12 or math.log2(coarse / fine) > reached - 0.3
 
     def test_fresh_noise_brings_latents_to_the_variance_of_their_level(
         self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
