@@ -21,8 +21,8 @@ def euler_cfg_pp(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: 
     between the two prompts). `eta` adds fresh noise in place of some of it, as ComfyUI's Euler a CFG++ does.
     Where both estimates are the same this is DDIM.
     """
-    eta, s_noise = context.options.get("eta", 0.0), context.options.get("s_noise", 1.0)
-    convention, denoise_pair = context.convention, context.denoise_pair
+    eta, s_noise, convention = context.options["eta"], context.options["s_noise"], context.convention
+    denoise_pair = context.denoise_pair
     if denoise_pair is None:
         raise ValueError("euler_cfg_pp needs SamplingContext.denoise_pair")
     for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):

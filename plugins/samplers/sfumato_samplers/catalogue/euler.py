@@ -95,6 +95,7 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         aliases=("k_euler_cfg_pp", "sample_euler_cfg_pp"),
         summary="Euler under CFG++ guidance: natural colours at a guidance scale of 1 to 2.",
         needs_unconditional=True,
+        options=(NO_ETA, S_NOISE),
     )
     samplers.add(
         "euler_ancestral_cfg_pp",
