@@ -1,0 +1,375 @@
+"""Requests made of infotexts: A1111's and Forge's, and our own written and read back."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sfumato.models import ModelInfo
+from sfumato.replay import CannotReplay
+from sfumato.request import GenerationRequest
+from sfumato_engine import infotext
+from sfumato_engine.provenance import Provenance
+from sfumato_engine.replay.infotext_import import import_request
+from sfumato_engine.replay.model_search import old_hash
+from sfumato_engine.resolution import resolve
+
+from .conftest import ReplayBench, with_infotext
+
+LIGHTHOUSE = (
+    "lighthouse\nSteps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7.0, Seed: 1234567890, "
+    "Size: 512x512, Model hash: 4fa1b20c9d, Model: harbor_v3, Version: v1.10.1"
+)
+SAILOR = (
+    "old sailor, (detailed skin:1.2), [blurry]\nNegative prompt: lowres, (watermark:1.4)\n"
+    "Steps: 28, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5.5, Seed: 42, Size: 832x1216, "
+    "Model hash: 9e77c0a1b3, Model: northlight, VAE hash: 235745af8d, VAE: sdxl_vae.safetensors, "
+    "Clip skip: 2, Version: v1.10.1"
+)
+FOX = (
+    "fox in snow, <lora:inkWash:0.8> <lora:paper-grain:0.35:0.5>\nNegative prompt: photo\n"
+    "Steps: 30, Sampler: DPM++ SDE, Schedule type: Karras, CFG scale: 6, Seed: 3319, Size: 768x512, "
+    "Model hash: 0c4d5e6f7a, Model: meadow, "
+    'Lora hashes: "inkWash: a1b2c3d4e5f6, paper-grain: 0f9e8d7c6b5a", Version: v1.9.4'
+)
+STREET = (
+    'city street\nat night, neon: pink, "OPEN" sign\nNegative prompt: people\ncars\n'
+    "Steps: 24, Sampler: UniPC, CFG scale: 7.0, Seed: 77, Size: 640x448, Model: harbor_v3, Version: v1.8.0"
+)
+CASTLE = (
+    "castle\nSteps: 20, Sampler: Euler, CFG scale: 7.0, Seed: 5, Size: 512x512, Model: harbor_v3, "
+    'Denoising strength: 0.55, Hires sampler: DPM++ 2M, Hires prompt: "castle, sharp stone", '
+    "Hires schedule type: Karras, Hires upscale: 2.0, Hires steps: 12, Hires upscaler: R-ESRGAN 4x+, "
+    "Version: v1.10.1"
+)
+PLUMS = (
+    "bowl of plums\nSteps: 15, Sampler: DDIM, Schedule type: Automatic, CFG scale: 4.0, Seed: 8, "
+    "Size: 512x512, Model: meadow, Denoising strength: 0.4, Hires resize: 1024x0, Hires upscaler: Latent, Version: v1.10.1"
+)
+DOOR = (
+    "red door\nSteps: 20, Sampler: Euler a, CFG scale: 7.0, Seed: 11, Size: 512x512, Model hash: 4fa1b20c9d, "
+    "Model: harbor_v3, Denoising strength: 0.75, Mask mode: Inpaint not masked, Mask blur: 4, "
+    "Inpaint area: Only masked, Masked area padding: 32, Masked content: fill, Version: v1.8.0"
+)
+ORB = (
+    "glass orb\nSteps: 20, Sampler: Euler, CFG scale: 7.0, Seed: 100, Size: 512x512, Variation seed: 2024, "
+    "Variation seed strength: 0.25, Seed resize from: 512x768, RNG: CPU, Version: v1.8.0"
+)
+SHIP = (
+    "tall ship\nSteps: 40, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.0, Seed: 6, "
+    "Size: 1024x1024, Model: xl_base, Refiner: xl_refiner [7440042bbd], Refiner switch at: 0.8, Version: v1.10.1"
+)
+MOSS = (
+    "moss, ti-forest\nSteps: 20, Sampler: Euler a, CFG scale: 7.0, Seed: 12, Size: 512x512, Model: meadow, "
+    'ENSD: 31337, Tiling: True, TI hashes: "ti-forest: 99aa88bb77cc", Eta: 0.67, Version: v1.8.0'
+)
+ROBOT = (
+    "brass robot\nSteps: 20, Sampler: Euler, Schedule type: Simple, CFG scale: 1.0, "
+    "Distilled CFG Scale: 3.5, Seed: 314, Size: 896x1152, Model: flux1-dev-Q8_0, Version: f2.0.1v1.10.1-previous-1-gdeadbee, "
+    "Diffusion in Low Bits: Automatic (fp16 LoRA), Module 1: ae, Module 2: clip_l, Module 3: t5xxl_fp8_e4m3fn"
+)
+OLD = (
+    "old form\n"
+    "Steps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 9, Size: 512x704, Model hash: 7460a6fa"
+)
+BEETLE = (
+    "ein Käfer - „grün“\nNegative prompt: 低品質\nSteps: 12, Sampler: LCM, Schedule type: Automatic, "
+    "CFG scale: 1.5, Seed: 4294967293, Size: 512x512, Model hash: 4fa1b20c9d, Model: harbor_v3, "
+    'ControlNet 0: "Module: canny, Model: cn_canny [d14c016b], Weight: 1.0", Version: v1.10.1'
+)
+ONLY_NEGATIVE = (
+    "Negative prompt: only a negative\n"
+    "Steps: 4, Sampler: Euler, CFG scale: 1.0, Seed: 1, Size: 64x64, Version: v1.8.0"
+)
+NOTHING = "no fields, just: a prompt"
+
+TABLE: list[tuple[str, dict[str, Any], list[str]]] = [
+    (
+        LIGHTHOUSE,
+        {"prompt": "lighthouse", "steps": 20, "sampler": "Euler a", "scheduler": "uniform", "cfg_scale": 7.0}
+        | {"seed": 1234567890, "width": 512, "height": 512, "noise_source": "nv", "clip_skip": 1},
+        [],
+    ),
+    (
+        SAILOR,
+        {"negative_prompt": "lowres, (watermark:1.4)", "sampler": "DPM++ 2M", "scheduler": "Karras"}
+        | {"height": 1216, "clip_skip": 2, "emphasis": "original", "step_noise": "path"},
+        ["VAE hash: 235745af8d", "VAE: sdxl_vae.safetensors"],
+    ),
+    (
+        FOX,
+        {"sampler": "DPM++ SDE", "step_noise": "brownian_tree", "cfg_scale": 6.0, "width": 768},
+        [
+            "Lora hashes: inkWash: a1b2c3d4e5f6, paper-grain: 0f9e8d7c6b5a",
+            "<lora:inkWash:0.8> in the prompt",
+            "<lora:paper-grain:0.35:0.5> in the prompt",
+        ],
+    ),
+    (
+        STREET,
+        {"prompt": 'city street\nat night, neon: pink, "OPEN" sign', "negative_prompt": "people\ncars"}
+        | {"sampler": "UniPC", "scheduler": None},
+        [],
+    ),
+    (
+        CASTLE,
+        {"sampler": "Euler", "scheduler": "uniform", "steps": 20},
+        [
+            "Denoising strength: 0.55",
+            "Hires sampler: DPM++ 2M",
+            "Hires prompt: castle, sharp stone",
+            "Hires schedule type: Karras",
+            "Hires upscale: 2.0",
+            "Hires steps: 12",
+            "Hires upscaler: R-ESRGAN 4x+",
+        ],
+    ),
+    (
+        PLUMS,
+        {"sampler": "DDIM", "scheduler": None, "steps": 15},
+        ["Denoising strength: 0.4", "Hires resize: 1024x0", "Hires upscaler: Latent"],
+    ),
+    (
+        DOOR,
+        {"prompt": "red door", "seed": 11},
+        [
+            "Denoising strength: 0.75",
+            "Mask mode: Inpaint not masked",
+            "Mask blur: 4",
+            "Inpaint area: Only masked",
+            "Masked area padding: 32",
+            "Masked content: fill",
+        ],
+    ),
+    (
+        ORB,
+        {"variation_seed": 2024, "variation_strength": 0.25, "noise_source": "cpu"}
+        | {"seed_resize_width": 512, "seed_resize_height": 768, "width": 512, "height": 512},
+        [],
+    ),
+    (SHIP, {"steps": 40}, ["Refiner: xl_refiner [7440042bbd]", "Refiner switch at: 0.8"]),
+    (
+        MOSS,
+        {"noise_seed_delta": 31337, "sampler_options": {"eta": 0.67}},
+        ["Tiling: True", "TI hashes: ti-forest: 99aa88bb77cc"],
+    ),
+    (
+        ROBOT,
+        {"scheduler": "Simple", "cfg_scale": 1.0, "model_options": {"guidance": 3.5}, "width": 896},
+        [
+            "Diffusion in Low Bits: Automatic (fp16 LoRA)",
+            "Module 1: ae",
+            "Module 2: clip_l",
+            "Module 3: t5xxl_fp8_e4m3fn",
+        ],
+    ),
+    (OLD, {"sampler": "DPM++ 2M Karras", "scheduler": None, "height": 704}, []),
+    (
+        BEETLE,
+        {"prompt": "ein Käfer - „grün“", "negative_prompt": "低品質", "seed": 4294967293},
+        ["ControlNet 0: Module: canny, Model: cn_canny [d14c016b], Weight: 1.0"],
+    ),
+    (ONLY_NEGATIVE, {"prompt": "", "negative_prompt": "only a negative", "width": 64}, []),
+    (
+        NOTHING,
+        {"prompt": NOTHING, "steps": None, "sampler": None, "seed": -1},
+        ["the seed, which the text does not tell"],
+    ),
+]
+
+
+def info_of(bench: ReplayBench, prediction: str = "eps") -> ModelInfo:
+    return bench.context.library.find("gauss").model_copy(update={"prediction": prediction})
+
+
+@pytest.mark.parametrize(("text", "expected", "left"), TABLE, ids=[text.split("\n")[0] for text, *_ in TABLE])
+def test_texts_of_other_programs_become_requests(
+    bench: ReplayBench, text: str, expected: dict[str, Any], left: list[str]
+) -> None:
+    request, not_carried_over = import_request(text, info_of(bench), bench.registries)
+    assert {name: getattr(request, name) for name in expected} == expected
+    assert not_carried_over == left
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("Skip Early CFG: 0.2", {"guidance_start": 0.2}),
+        (
+            "NGMS: 1.5, NGMS all steps: True",
+            {"negative_minimum_sigma": 1.5, "negative_minimum_sigma_all": True},
+        ),
+        ("Emphasis: No norm", {"emphasis": "no_norm"}),
+        ("RNG: NV", {"noise_source": "nv"}),
+        ("Eta DDIM: 0.5", {"sampler_options": {"eta": 0.5}}),
+        (
+            "Schedule rho: 5, Schedule min sigma: 0.1, Schedule max sigma: 0",
+            {"sampler_options": {"rho": 5.0, "sigma_min": 0.1}},
+        ),
+    ],
+)
+def test_rarer_fields_are_taken(bench: ReplayBench, fields: str, expected: dict[str, Any]) -> None:
+    text = f"a\nSteps: 4, Sampler: Euler a, Schedule type: Karras, {fields}, Seed: 1"
+    request, left = import_request(text, info_of(bench), bench.registries)
+    assert {name: getattr(request, name) for name in expected} == expected
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "Steps: many",
+        "CFG scale: -1",
+        "Size: 9x9",
+        "Eta: high",
+        "RNG: dice",
+        "Emphasis: loud",
+        "Clip skip: 99",
+    ],
+)
+def test_values_that_cannot_be_are_left_and_told(bench: ReplayBench, field: str) -> None:
+    text = f"a\nSampler: Euler a, Schedule type: Karras, Seed: 1, {field}"
+    _, left = import_request(text, info_of(bench), bench.registries)
+    assert set(left) == {field}
+
+
+def test_flow_models_keep_their_own_schedule(bench: ReplayBench) -> None:
+    assert import_request(LIGHTHOUSE, info_of(bench, "flow"), bench.registries)[0].scheduler is None
+
+
+@given(st.text(max_size=300) | st.text('Steps: 1,\n"x-Size', max_size=200))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_becomes_a_request(bench: ReplayBench, text: str) -> None:
+    request, _ = import_request(text, info_of(bench), bench.registries)
+    assert isinstance(request, GenerationRequest)
+
+
+def test_an_infotext_alone_is_replayed_and_compared(bench: ReplayBench) -> None:
+    picture = bench.draw("(a red apple:1.2)", sampler="euler_a", sampler_options={"eta": 0.5}, steps=6)
+    text = bench.generate(
+        "(a red apple:1.2)", seed=7, sampler="euler_a", sampler_options={"eta": 0.5}, steps=6
+    )
+    report = bench.replay(with_infotext(picture, text.images[0].infotext))
+    assert (report.source, report.verdict, report.not_carried_over) == ("infotext", "same", ())
+    assert report.differences == ()
+
+
+def test_another_programs_picture_tells_the_program(bench: ReplayBench) -> None:
+    fields = "Seed: 7, Size: 32x32, Model: gauss, Model hash: 4fa1b20c9d, Version: v1.10.1"
+    text = f"a\nSteps: 4, Sampler: Euler, {fields}"
+    report = bench.replay(with_infotext(bench.draw(), text))
+    told = {difference.what: difference.then for difference in report.differences}
+    assert told == {"program": "v1.10.1", "model hash": "4fa1b20c9d"}
+
+
+def test_a_model_is_found_by_the_short_hash(bench: ReplayBench) -> None:
+    picture = bench.draw()
+    found = bench.add_model("other", b"its weights")
+    short = hashlib.sha256(b"its weights").hexdigest()[:10].upper()
+    text = f"a\nSteps: 4, Sampler: Euler, Seed: 7, Model hash: {short}, Model: nobody"
+    assert bench.replay(with_infotext(picture, text)).record.request.model == found.stem
+
+
+def test_a_model_is_found_by_the_old_short_hash(bench: ReplayBench) -> None:
+    picture = bench.draw()
+    content = bytes(range(256)) * 4500  # past the first MB
+    found = bench.add_model("other", content)
+    assert old_hash(found) == hashlib.sha256(content[0x100000:0x110000]).hexdigest()[:8]
+    text = f"a\nSteps: 4, Sampler: Euler, Seed: 7, Model hash: {old_hash(found)}"
+    assert bench.replay(with_infotext(picture, text)).record.request.model == "other"
+
+
+def test_a_model_that_is_not_here_is_named(bench: ReplayBench) -> None:
+    with pytest.raises(CannotReplay, match=r"The model 'harbor_v3' \(hash 4fa1b20c9d\) is not here"):
+        bench.replay(with_infotext(bench.draw(), LIGHTHOUSE))
+
+
+def test_a_text_without_a_model_takes_the_default_one_and_says_so(bench: ReplayBench) -> None:
+    report = bench.replay(with_infotext(bench.draw(), "a\nSteps: 4, Sampler: Euler, Seed: 7"))
+    assert report.not_carried_over == ("the model, which the text does not tell",)
+
+
+prompts = st.lists(st.text('abc ,:"()[]\\é低', max_size=12).map(str.strip).filter(bool), max_size=3).map(
+    "\n".join
+)
+seeds = st.integers(0, 2**32 - 1)
+shares = st.floats(0, 1, allow_subnormal=False)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> dict[str, Any]:
+    """Requests as far as an infotext can carry them."""
+    varied = draw(st.booleans())
+    resized = draw(st.booleans())
+    weighted = draw(st.booleans())
+    fields = {
+        "prompt": draw(prompts) + "\n(a:1.3)" * weighted,
+        "negative_prompt": draw(prompts),
+        "emphasis": draw(st.sampled_from(["original", "no_norm", "ignore", "none"]))
+        if weighted
+        else "original",
+        "clip_skip": draw(st.integers(1, 12)),
+        "seed": draw(seeds),
+        "steps": draw(st.integers(1, 1000)),
+        "sampler": draw(st.sampled_from(["euler_a", "dpmpp_sde"])),  # stochastic: ENSD counts
+        "scheduler": draw(st.sampled_from(["karras", "simple", "flow", "beta"])),
+        "cfg_scale": draw(st.floats(0, 100, allow_subnormal=False)),
+        "cfg_rescale": draw(shares),
+        "guidance_start": draw(shares),
+        "guidance_end": draw(shares),
+        "negative_minimum_sigma": draw(st.floats(0, 1000, allow_subnormal=False)),
+        "negative_minimum_sigma_all": draw(st.booleans()),
+        "noise_seed_delta": draw(seeds),
+        "noise_source": draw(st.sampled_from(["cpu", "nv"])),
+        "step_noise": draw(st.sampled_from(["path", "brownian_tree"])),
+        "width": draw(st.integers(16, 16384)),
+        "height": draw(st.integers(16, 16384)),
+        "sampler_options": {"eta": draw(shares), "s_noise": 1.25},
+        "model_options": {"guidance": draw(shares)},
+    }
+    if varied:
+        fields |= {"variation_seed": draw(seeds), "variation_strength": draw(st.floats(0.01, 1))}
+    if resized:
+        sides = st.integers(1, 16384)
+        fields |= {"seed_resize_width": draw(sides), "seed_resize_height": draw(sides)}
+    return fields
+
+
+@given(requests())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_what_is_written_is_read_back(bench: ReplayBench, fields: dict[str, Any]) -> None:
+    context = bench.context
+    resolved = resolve(GenerationRequest(**fields), context)
+    text = Provenance(resolved, {}, {}, {}).infotext(resolved.request.seed)
+    request, left = import_request(text, resolved.info, bench.registries)
+    again = resolve(request.model_copy(update={"model": "gauss"}), context).request
+    same = resolved.request.model_copy(update={"model": "gauss"})
+    assert again == same
+    assert left == []
+
+
+@pytest.mark.parametrize("label", ["Glow", "Seed", "x", "a: b, c"])
+def test_stages_are_carried_under_their_labels(bench: ReplayBench, label: str) -> None:
+    stages = bench.registries.stages.registrar("lights")
+    stages.add("glow", lambda pixels, context: pixels, label=label, at="picture")
+    stages.commit()
+    options = {"strength": 0.5, "mode": "soft, warm: yes"}
+    resolved = resolve(GenerationRequest(prompt="a", seed=1), bench.context)
+    with_stage = resolved.request.model_copy(update={"stages": {"glow": options}})
+    object.__setattr__(resolved, "request", with_stage)
+    text = Provenance(resolved, {}, {}, {}, {"glow": label}).infotext(1)
+    request, left = import_request(text, resolved.info, bench.registries)
+    assert (request.stages, request.seed, left) == ({"glow": options}, 1, [])
+
+
+def test_nothing_is_written_that_is_at_its_default(bench: ReplayBench) -> None:
+    resolved = resolve(GenerationRequest(prompt="(a:1.2)", seed=1), bench.context)
+    fields = infotext.read(Provenance(resolved, {}, {}, {}).infotext(1)).fields
+    assert list(fields) == [
+        "Steps", "Sampler", "Schedule type", "CFG scale", "Distilled CFG Scale", "Seed", "Size", "Model",
+        "RNG", "Version",
+    ]  # fmt: skip
