@@ -21,6 +21,7 @@ from sfumato.replay import ReplayReport, ReplayRequest
 from sfumato.request import GenerationRequest
 from sfumato.settings import Settings
 from sfumato.tasks import TaskContext
+from sfumato.training import TrainingConfig, TrainingResult
 
 
 class Studio:
@@ -114,6 +115,22 @@ class Studio:
             "replay", request, output_folder=output_folder, on_event=on_event, cancel=cancel
         )
         return report
+
+    def train(
+        self,
+        config: TrainingConfig,
+        *,
+        on_event: Listener | None = None,
+        cancel: CancelToken | None = None,
+    ) -> TrainingResult:
+        """Train weights by the trainer that the config names.
+
+        Raises:
+            BadInput: an unknown trainer or option, an unusable dataset, or an output that is there already.
+            SfumatoError: training failed; the message says what to do.
+        """
+        result: TrainingResult = self.run("train", config, on_event=on_event, cancel=cancel)
+        return result
 
     def run(
         self,

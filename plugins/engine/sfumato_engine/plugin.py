@@ -1,4 +1,4 @@
-"""What the engine offers: the tasks 'generate' and 'replay', its settings, its health checks."""
+"""What the engine offers: the tasks 'generate', 'replay' and 'train', its settings, its health checks."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ def register_tasks(tasks: Registrar[TaskInfo]) -> None:
         "sfumato_engine.replay.replay:replay",
         label="Replay",
         summary="A picture again, from what it remembers.",
+    )
+    tasks.add(
+        "train",
+        "sfumato_engine.train:train",
+        label="Train",
+        summary="Weights from pictures with captions, by the trainer that is asked for.",
     )
 
 
