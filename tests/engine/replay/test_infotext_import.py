@@ -48,7 +48,8 @@ CASTLE = (
 )
 PLUMS = (
     "bowl of plums\nSteps: 15, Sampler: DDIM, Schedule type: Automatic, CFG scale: 4.0, Seed: 8, "
-    "Size: 512x512, Model: meadow, Denoising strength: 0.4, Hires resize: 1024x0, Hires upscaler: Latent, Version: v1.10.1"
+    "Size: 512x512, Model: meadow, Denoising strength: 0.4, Hires resize: 1024x0, "
+    "Hires upscaler: Latent, Version: v1.10.1"
 )
 DOOR = (
     "red door\nSteps: 20, Sampler: Euler a, CFG scale: 7.0, Seed: 11, Size: 512x512, Model hash: 4fa1b20c9d, "
@@ -61,7 +62,8 @@ ORB = (
 )
 SHIP = (
     "tall ship\nSteps: 40, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.0, Seed: 6, "
-    "Size: 1024x1024, Model: xl_base, Refiner: xl_refiner [7440042bbd], Refiner switch at: 0.8, Version: v1.10.1"
+    "Size: 1024x1024, Model: xl_base, Refiner: xl_refiner [7440042bbd], "
+    "Refiner switch at: 0.8, Version: v1.10.1"
 )
 MOSS = (
     "moss, ti-forest\nSteps: 20, Sampler: Euler a, CFG scale: 7.0, Seed: 12, Size: 512x512, Model: meadow, "
@@ -69,7 +71,8 @@ MOSS = (
 )
 ROBOT = (
     "brass robot\nSteps: 20, Sampler: Euler, Schedule type: Simple, CFG scale: 1.0, "
-    "Distilled CFG Scale: 3.5, Seed: 314, Size: 896x1152, Model: flux1-dev-Q8_0, Version: f2.0.1v1.10.1-previous-1-gdeadbee, "
+    "Distilled CFG Scale: 3.5, Seed: 314, Size: 896x1152, Model: flux1-dev-Q8_0, "
+    "Version: f2.0.1v1.10.1-previous-1-gdeadbee, "
     "Diffusion in Low Bits: Automatic (fp16 LoRA), Module 1: ae, Module 2: clip_l, Module 3: t5xxl_fp8_e4m3fn"
 )
 OLD = (
@@ -307,7 +310,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     resized = draw(st.booleans())
     weighted = draw(st.booleans())
     fields = {
-        "prompt": draw(prompts) + "\n(a:1.3)" * weighted,
+        "prompt": (draw(prompts) + "\n(a:1.3)" * weighted).strip(),
         "negative_prompt": draw(prompts),
         "emphasis": draw(st.sampled_from(["original", "no_norm", "ignore", "none"]))
         if weighted
