@@ -1,6 +1,8 @@
-"""Agreement with diffusers' schedulers, which compute in float32, on the levels they choose themselves."""
+"""Agreement with diffusers' schedulers, most of which compute in float32."""
 
 from __future__ import annotations
+
+import math
 
 import numpy
 import pytest
@@ -9,12 +11,15 @@ import torch
 from sfumato.noise_schedule import dynamic_shift, flow_schedule
 from sfumato_samplers.schedules.beta_distribution import beta_quantile
 
-from .analytic import Mixture, NoiseTape, latents, noise_schedule, sample, schedule
+from .analytic import CONVENTIONS, Mixture, NoiseTape, latents, noise_schedule, sample, schedule
 
 diffusers = pytest.importorskip("diffusers")
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning", "ignore:__array_wrap__:DeprecationWarning"
+)
 
 AGREEMENT = {"rtol": 1e-5, "atol": 1e-5}
+EXACT_AGREEMENT = {"rtol": 1e-9, "atol": 1e-11}  # where their levels can be given in float64
 STABLE_DIFFUSION = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 
 
@@ -87,6 +92,114 @@ def test_variance_exploding_euler_is_diffusers(name, peer, options):
         scheduler.scale_model_input(x, time)
         x = scheduler.step((x - denoise(x, sigma)) / sigma, time, x, return_dict=False)[0]
     torch.testing.assert_close(sample(name, denoise, start, sigmas, **options), x.double(), **AGREEMENT)
+
+
+def multistep_result(scheduler, convention, sigmas, x):
+    """Sample with a diffusers multistep scheduler at given levels; its latents keep unit variance."""
+    scheduler.set_timesteps(len(sigmas) - 1)
+    scheduler.sigmas = torch.tensor(sigmas, dtype=torch.float64)
+    scheduler.set_begin_index(0)
+    scales = [1.0 if convention == "flow" else 1 / math.hypot(1.0, sigma) for sigma in sigmas]
+    for i, time in enumerate(scheduler.timesteps):
+        slope = (x - Mixture(convention).denoise(x, sigmas[i])) / sigmas[i]
+        x = scheduler.step(slope, time, scales[i] * x, return_dict=False)[0] / scales[i + 1]
+    return x.double()
+
+
+LEVELS = {
+    "variance_exploding": schedule("karras", 17, noise_schedule("variance_exploding")),
+    "flow": [
+        0.98,
+        0.95,
+        0.92,
+        0.88,
+        0.84,
+        0.79,
+        0.74,
+        0.68,
+        0.61,
+        0.54,
+        0.47,
+        0.4,
+        0.33,
+        0.26,
+        0.19,
+        0.12,
+        0.06,
+        0.0,
+    ],
+}
+KINDS = {
+    "variance_exploding": {"prediction_type": "epsilon", **STABLE_DIFFUSION},
+    "flow": {"prediction_type": "flow_prediction", "use_flow_sigmas": True},
+}
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize(("name", "variant"), [("uni_pc", "bh1"), ("uni_pc_bh2", "bh2")])
+@pytest.mark.parametrize("steps", [3, 16])
+def test_uni_pc_is_diffusers(convention, order, name, variant, steps):
+    sigmas = LEVELS[convention][: steps + 1]
+    if variant == "bh2":
+        sigmas[-1] = 0.0  # its bh1 makes NaN of a step to 0
+    x = sigmas[0] * latents()
+    peer = diffusers.UniPCMultistepScheduler(solver_type=variant, solver_order=order, **KINDS[convention])
+    ours = sample(name, Mixture(convention).denoise, x, sigmas, convention, order=order)
+    torch.testing.assert_close(ours, multistep_result(peer, convention, sigmas, x), **EXACT_AGREEMENT)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_deis_in_the_log_ratio_is_diffusers(convention, order):
+    sigmas = LEVELS[convention][:-1]  # its own levels stop above 0, and it lowers the order below 15 steps
+    x = sigmas[0] * latents()
+    peer = diffusers.DEISMultistepScheduler(solver_order=order, **KINDS[convention])
+    options = {"order": order, "interpolation": "log_ratio"}
+    ours = sample("deis", Mixture(convention).denoise, x, sigmas, convention, **options)
+    torch.testing.assert_close(ours, multistep_result(peer, convention, sigmas, x), **EXACT_AGREEMENT)
+
+
+def test_lms_is_diffusers():
+    scheduler = diffusers.LMSDiscreteScheduler(use_karras_sigmas=True, **STABLE_DIFFUSION)
+    scheduler.set_timesteps(9)
+    sigmas = scheduler.sigmas.tolist()
+    denoise = Mixture("variance_exploding").denoise
+    x = start = sigmas[0] * latents()
+    for sigma, time in zip(sigmas, scheduler.timesteps, strict=False):
+        scheduler.scale_model_input(x, time)
+        x = scheduler.step((x - denoise(x, sigma)) / sigma, time, x, return_dict=False)[0]
+    torch.testing.assert_close(sample("lms", denoise, start, sigmas), x.double(), **AGREEMENT)
+
+
+def test_plms_is_diffusers_pndm_without_runge_kutta_steps():
+    scheduler = diffusers.PNDMScheduler(skip_prk_steps=True, steps_offset=1, **STABLE_DIFFUSION)
+    scheduler.set_timesteps(10)
+    table = ((1 - scheduler.alphas_cumprod) / scheduler.alphas_cumprod).sqrt().tolist()
+    sigmas = [table[time] for time in (901, 801, 701, 601, 501, 401, 301, 201, 101, 1, 0)]
+    denoise = Mixture("variance_exploding").denoise
+    x, start = (sigmas[0] * latents() for _ in range(2))
+    ends = [sigmas[1], *sigmas[1:]]  # the first step is taken twice
+    for time, end in zip(scheduler.timesteps.tolist(), ends, strict=True):
+        sigma = table[time]
+        slope = (x - denoise(x, sigma)) / sigma
+        x = scheduler.step(slope, time, x / math.hypot(1, sigma), return_dict=False)[0] * math.hypot(1, end)
+    torch.testing.assert_close(sample("plms", denoise, start, sigmas), x.double(), **AGREEMENT)
+
+
+def test_ipndm_is_diffusers():
+    scheduler = diffusers.IPNDMScheduler()
+    sigmas = LEVELS["variance_exploding"][:-1]  # at 0 it goes on where ours returns the estimate
+    scheduler.set_timesteps(len(sigmas) - 1)
+    scheduler.alphas = torch.tensor([1 / math.hypot(1, sigma) for sigma in sigmas])
+    scheduler.betas = torch.tensor(sigmas) * scheduler.alphas
+    denoise = Mixture("variance_exploding").denoise
+    x = start = sigmas[0] * latents()
+    for i, time in enumerate(scheduler.timesteps):
+        alpha, alpha_next, beta = (float(v) for v in (*scheduler.alphas[i : i + 2], scheduler.betas[i]))
+        velocity = ((x - denoise(x, sigmas[i])) / sigmas[i] - beta * alpha * x) / alpha
+        x = scheduler.step(velocity, time, alpha * x, return_dict=False)[0] / alpha_next
+    torch.testing.assert_close(sample("ipndm", denoise, start, sigmas), x.double(), **AGREEMENT)
 
 
 def test_karras_levels_are_diffusers():

@@ -26,9 +26,20 @@ CASES = [
     ("dpmpp_2m_sde", {}),
     ("dpmpp_2m_sde", {"solver_type": "heun", "eta": 0.7, "s_noise": 1.01}),
     ("dpmpp_2m_sde", {"eta": 0.0}),
+    ("dpmpp_3m_sde", {}),
+    ("dpmpp_3m_sde", {"eta": 0.6, "s_noise": 1.02}),
+    ("dpmpp_3m_sde", {"eta": 0.0}),
+    ("dpmpp_2s_ancestral", {}),
+    ("dpmpp_2s_ancestral", {"eta": 0.7, "s_noise": 0.98}),
+    ("dpmpp_2s_ancestral", {"eta": 0.0}),
+    ("lms", {}),
+    ("lms", {"order": 2}),
 ]
+IN_LOG_SNR = ("dpmpp_2m", "dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde")
 SAME_IN_BOTH_CONVENTIONS = [
-    case for case in CASES if case[0] in ("dpmpp_2m", "dpmpp_sde", "dpmpp_2m_sde") or case == ("euler", {})
+    *(case for case in CASES if case[0] in IN_LOG_SNR),
+    ("euler", {}),
+    ("dpmpp_2s_ancestral", {"eta": 0.0}),
 ]
 
 
@@ -92,7 +103,9 @@ def test_flow_steps_are_those_of_k_diffusion_in_its_variables(k_sampling, name, 
     torch.testing.assert_close(sample(name, flow, x, sigmas, "flow", **options), expected, **AGREEMENT)
 
 
-@pytest.mark.parametrize("name", ["dpmpp_sde", "dpmpp_2m_sde", "euler_ancestral"])
+@pytest.mark.parametrize(
+    "name", ["dpmpp_sde", "dpmpp_2m_sde", "dpmpp_3m_sde", "dpmpp_2s_ancestral", "euler_ancestral"]
+)
 def test_noise_is_asked_for_the_intervals_k_diffusion_asks_for(k_sampling, name):
     sigmas = schedule("karras", 6, noise_schedule("variance_exploding"))
     x = sigmas[0] * latents()

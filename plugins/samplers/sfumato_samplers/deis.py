@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -12,40 +12,65 @@ from torch import Tensor
 
 from sfumato.sampling import Denoise, SamplingContext
 from sfumato_samplers.adams import lagrange
-from sfumato_samplers.log_snr import half_log_snr, signal_scale
+from sfumato_samplers.log_snr import signal_scale
 from sfumato_samplers.quadrature import integral
+
+LOWEST, HIGHEST, SHORTEST_TIME = 0.002, 80.0, 1e-3
 
 
 def deis(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: SamplingContext) -> Tensor:
-    """Log-rho-AB-DEIS of Zhang and Chen (2022), https://arxiv.org/abs/2204.13902.
+    """AB-DEIS of Zhang and Chen (2022), https://arxiv.org/abs/2204.13902.
 
-    With rho the ratio of noise to signal, ``d(x / alpha) / drho`` is the noise estimate: its polynomial in
-    log(rho) through the last `order` levels is integrated. Orders grow from 1, also anew after a flow model's
-    pure noise, where rho is infinite; the step to 0 returns the estimate.
+    The slope is extrapolated by a polynomial through the last `order` levels, and integrated exactly.
+    `interpolation` says in what the polynomial is: "time" is that of a variance-preserving process
+    (tAB-DEIS), with slopes in sigma; "log_ratio" is the logarithm of the ratio of noise to signal
+    (rhoAB-DEIS in its log form), with slopes in that ratio. Orders grow from 1; the step to 0 returns the
+    estimate.
     """
-    lambdas = [half_log_snr(sigma, context.convention) for sigma in sigmas]
-    noises: deque[Tensor] = deque(maxlen=context.options["order"])
+    in_time = context.options["interpolation"] == "time"
+    position = variance_preserving_time if in_time else math.log
+    alphas = [1.0 if in_time else signal_scale(sigma, context.convention) for sigma in sigmas]
+    slopes: deque[tuple[float, Tensor]] = deque(maxlen=context.options["order"])
     for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
         denoised = denoise(x, sigma)
         context.on_step(i, x, denoised)
         if sigma_next == 0:
             return denoised
-        if math.isinf(lambdas[i]):
+        alpha, alpha_next = alphas[i], alphas[i + 1]
+        if alpha > 0:  # from a flow model's pure noise the ratio is infinite: that slope cannot be carried on
+            slopes.appendleft((position(sigma / alpha), torch.sub(x, denoised, alpha=alpha) / sigma))
+        if len(slopes) < 2:
             x = torch.lerp(denoised, x, sigma_next / sigma)
             continue
-        alpha, alpha_next = (signal_scale(level, context.convention) for level in (sigma, sigma_next))
-        noises.appendleft(torch.sub(x, denoised, alpha=alpha) / sigma)
-        nodes = [-lambdas[i - k] for k in range(len(noises))]
+        weights = _weights([node for node, _ in slopes], position, sigma / alpha, sigma_next / alpha_next)
         x = (alpha_next / alpha) * x
-        for weight, noise in zip(_weights(nodes, -lambdas[i + 1]), noises, strict=True):
-            x = torch.add(x, noise, alpha=alpha_next * weight)
+        for weight, (_, slope) in zip(weights, slopes, strict=True):
+            x = torch.add(x, slope, alpha=alpha_next * weight)
     return x
 
 
-def _weights(nodes: Sequence[float], end: float) -> list[float]:
-    """Weights of noise estimates known at `nodes` in log(rho), newest first, for a step to `end`."""
+def variance_preserving_time(sigma: float) -> float:
+    """The time at which a variance-preserving process with linear beta reaches a noise level.
+
+    Eq. 171 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, turned around: level 0.002 is reached
+    at time 0.001 and level 80 at time 1.
+    """
+    low, high = math.log1p(LOWEST**2), math.log1p(HIGHEST**2)
+    beta_d = 2 * (low / SHORTEST_TIME - high) / (SHORTEST_TIME - 1)
+    beta_min = high - beta_d / 2
+    return (math.sqrt(beta_min**2 + 2 * beta_d * math.log1p(sigma**2)) - beta_min) / beta_d
+
+
+def _weights(
+    nodes: Sequence[float], position: Callable[[float], float], start: float, end: float
+) -> list[float]:
+    """Weights of slopes known at `nodes`, newest first, for a step from level `start` to `end`."""
 
     def weight(j: int) -> float:
-        return integral(lambda log_rho: lagrange(nodes, j, log_rho) * math.exp(log_rho), nodes[0], end)
+        def integrand(log_level: float) -> float:
+            level = math.exp(log_level)
+            return lagrange(nodes, j, position(level)) * level
+
+        return integral(integrand, math.log(start), math.log(end))
 
     return [weight(j) for j in range(len(nodes))]

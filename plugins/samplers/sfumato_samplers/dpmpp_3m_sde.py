@@ -1,4 +1,4 @@
-"""DPM-Solver++(3M) SDE: the multistep solver of the diffusion SDE, of third order in the estimates."""
+"""DPM-Solver++(3M) SDE: the multistep solver of the diffusion SDE, drawing on three estimates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from sfumato_samplers.log_snr import half_log_snr, signal_scale
 def dpmpp_3m_sde(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: SamplingContext) -> Tensor:
     """SDE-DPM-Solver++ of Lu et al. (2022), https://arxiv.org/abs/2211.01095, carried to three estimates.
 
-    The form of k-diffusion's `sample_dpmpp_3m_sde`; `eta` scales the noise. Orders grow from 1; the step to 0
+    The form of k-diffusion's `sample_dpmpp_3m_sde`; `eta` scales the noise. The third estimate enters with
+    half the weight of third order, as in the authors' code. The first step is of first order; the step to 0
     returns the estimate.
     """
     eta, s_noise = context.options["eta"], context.options["s_noise"]

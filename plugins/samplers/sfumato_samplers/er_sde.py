@@ -18,8 +18,8 @@ def er_sde(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: Sampli
     """ER-SDE-Solver-3 of Cui et al. (2023), https://arxiv.org/abs/2309.06169, up to `order` estimates.
 
     In the noise-to-signal ratio r the noise scale is ``phi(r) = r * (exp(r**0.3) + 10) ** eta``: with `eta` 1
-    it is the paper's ER-SDE 5, with `eta` 0 nothing is added and the ODE is solved. Orders grow from 1; the
-    step to 0 returns the estimate.
+    it is the paper's choice, with `eta` 0 nothing is added and the ODE is solved. Orders grow from 1 and anew
+    after a flow model's pure noise; the step to 0 returns the estimate.
     """
     eta, s_noise = context.options["eta"], context.options["s_noise"]
     ratios = [math.exp(-half_log_snr(sigma, context.convention)) for sigma in sigmas]
@@ -35,6 +35,7 @@ def er_sde(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: Sampli
         x = torch.add((sigma_next / sigma * kept) * x, denoised, alpha=alpha * (1 - end / start * kept))
         if math.isfinite(start):
             estimates = [(start, denoised), *estimates[: context.options["order"] - 1]]
+        if len(estimates) > 1:
             for weight, change in zip(_weights(start, end, eta), _differences(estimates), strict=False):
                 x = torch.add(x, change, alpha=alpha * weight)
         added = sigma_next * math.sqrt(1 - kept**2) * s_noise

@@ -38,8 +38,7 @@ def uni_pc(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: Sampli
     """UniPC of Zhao et al. (2023), https://arxiv.org/abs/2302.04867, predicting the clean picture.
 
     `order` is the predictor's; the corrector adds one. `variant` chooses the paper's B(h): "bh1" is h, "bh2"
-    is exp(h) - 1. Orders grow from 1, and shrink again towards a last level of 0: the step there returns the
-    estimate.
+    is exp(h) - 1. Orders grow from 1 and shrink to 1 again at the last step; one to 0 returns the estimate.
     """
     lambdas = [half_log_snr(sigma, context.convention) for sigma in sigmas]
     steps = len(sigmas) - 1
@@ -52,7 +51,7 @@ def uni_pc(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: Sampli
             return denoised
         if step is not None:
             x = step.corrected(denoised)
-        order = min(context.options["order"], steps - i) if sigmas[-1] == 0 else context.options["order"]
+        order = min(context.options["order"], steps - i)
         h, alpha = lambdas[i + 1] - lambdas[i], signal_scale(sigma_next, context.convention)
         earlier = estimates[: order - 1]
         ratios = [(before - lambdas[i]) / h for before, _ in earlier]

@@ -12,7 +12,12 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         "dpmpp_2m",
         "sfumato_samplers.dpmpp_2m:dpmpp_2m",
         label="DPM++ 2M",
-        aliases=("k_dpmpp_2m", "sample_dpmpp_2m", "DPMSolverMultistepScheduler"),
+        aliases=(
+            "k_dpmpp_2m",
+            "sample_dpmpp_2m",
+            "DPMSolverMultistepScheduler",
+            "EDMDPMSolverMultistepScheduler",
+        ),
         summary="Second order at Euler's price: sharp in 20 to 30 steps.",
         order=2,
         preferred_scheduler="karras",
@@ -72,7 +77,7 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         label="DPM++ 3M SDE",
         aliases=("dpmpp_3m_sde_gpu", "k_dpmpp_3m_sde", "sample_dpmpp_3m_sde"),
         summary="DPM++ 2M SDE with a longer memory: smooth and detailed, from 30 steps up.",
-        order=3,
+        order=2,  # k-diffusion's third estimate sharpens the second order, it does not raise it
         stochastic=True,
         preferred_scheduler="exponential",
         options=(ETA, S_NOISE),

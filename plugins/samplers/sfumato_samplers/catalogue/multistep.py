@@ -27,7 +27,7 @@ def _add_adams_bashforth(samplers: Registrar[SamplerInfo]) -> None:
         "plms",
         "sfumato_samplers.plms:plms",
         label="PLMS",
-        aliases=("sample_plms", "PNDMScheduler"),
+        aliases=("pndm", "sample_plms", "PNDMScheduler"),
         summary="The sampler of Stable Diffusion's first release, for equal steps in training time.",
         order=4,
     )
@@ -75,7 +75,15 @@ def _add_exponential_integrators(samplers: Registrar[SamplerInfo]) -> None:
         aliases=("sample_deis", "DEISMultistepScheduler"),
         summary="Third order in the noise estimate: quick to settle, 10 to 20 steps.",
         order=3,
-        options=(_order(3, maximum=4),),
+        options=(
+            _order(3, maximum=4),
+            Option(
+                name="interpolation",
+                default="time",
+                choices=("time", "log_ratio"),
+                description="What slopes are extrapolated in: time as in ComfyUI, log_ratio as in diffusers.",
+            ),
+        ),
     )
     samplers.add(
         "res_multistep",
@@ -101,7 +109,7 @@ def _add_exponential_integrators(samplers: Registrar[SamplerInfo]) -> None:
         label="ER-SDE",
         aliases=("sample_er_sde",),
         summary="Strong fresh noise, three estimates remembered: fine detail in 20 to 30 steps.",
-        order=3,
+        order=2,
         stochastic=True,
         options=(ETA, S_NOISE, _order(3, maximum=3)),
     )
@@ -118,7 +126,7 @@ def _add_uni_pc(samplers: Registrar[SamplerInfo]) -> None:
             label=label,
             aliases=aliases,
             summary=f"Corrects each step by the next evaluation, free of charge: good in {strength}.",
-            order=3,
+            order=4,
             options=(
                 _order(3, maximum=4),
                 Option(
