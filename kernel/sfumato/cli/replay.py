@@ -100,7 +100,4 @@ def chosen_changes(pairs: list[str]) -> dict[str, Any]:
 
 def _holds_text(request: type[GenerationRequest], field: str) -> bool:
     """Whether a field takes text as it is: a prompt "123" is no number."""
-    from typing import get_args
-
-    annotation = request.model_fields[field].annotation
-    return annotation is str or str in get_args(annotation)
+    return request.model_fields[field].annotation in (str, str | None)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sfumato import __version__
 from sfumato.library import ModelLibrary
 from sfumato.models import ModelInfo
-from sfumato.registry import Entry
 from sfumato.request import GenerationRequest
-from sfumato.stages import StageInfo
 from sfumato.tasks import TaskContext
 from sfumato_engine import infotext
 from sfumato_engine.infotext_fields import OWN_VERSION, option_fields, request_fields, stage_fields
@@ -49,11 +47,11 @@ class Provenance:
     sha256: Mapping[Path, str]
     parts: Mapping[str, Sequence[Path]]
     environment: Mapping[str, Any]
-    stage_labels: Mapping[str, str] = field(default_factory=dict)
 
     def infotext(self, seed: int, variation_seed: int | None = None) -> str:
         """The A1111 text of the picture made with these seeds."""
         request = self._request_of(variation_seed)
+        labels = {stage.entry.info.name: stage.entry.info.label for stage in self.resolved.stages}
         fields = {
             "Steps": request.steps,
             "Sampler": self.resolved.sampler.info.label,
@@ -69,7 +67,7 @@ class Provenance:
             ),
             **request_fields(request, stochastic=self.resolved.sampler.info.stochastic),
             **option_fields(request.sampler_options),
-            **stage_fields(self.stage_labels, request.stages),
+            **stage_fields(labels, request.stages),
             "Version": f"{OWN_VERSION}{__version__}",
         }
         return infotext.write(request.prompt, request.negative_prompt, fields)
@@ -159,18 +157,19 @@ def trace(
     """
     files = dict.fromkeys(path for files in parts.values() for path in files)
     sha256 = {path: _sha256(library, path) for path in files}
+    return Provenance(resolved, sha256, parts, _environment(resolved, device, context))
+
+
+def _environment(resolved: ResolvedRequest, device: str, context: TaskContext | None) -> dict[str, Any]:
     types: dict[str, str] = {}
-    stages: dict[str, Entry[StageInfo]] = {}
     brought = {"sampler": resolved.sampler.plugin, "scheduler": resolved.scheduler.plugin}
     if context:
         settings: EngineSettings = context.settings.engine
         types = {"default": settings.dtype, "cfg_batching": settings.cfg_batching}
-        stages = {name: context.registries.stages.get(name) for name in resolved.request.stages}
         brought["family"] = context.registries.model_families.get(resolved.info.family).plugin
-        brought |= {f"stage {name}": entry.plugin for name, entry in stages.items()}
     types |= part_dtypes(resolved.family.options, resolved.model_options)
-    labels = {name: entry.info.label for name, entry in stages.items()}
-    return Provenance(resolved, sha256, parts, environment(device, types, brought), labels)
+    brought |= {f"stage {stage.entry.info.name}": stage.entry.plugin for stage in resolved.stages}
+    return environment(device, types, brought)
 
 
 def _sha256(library: ModelLibrary, path: Path) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sfumato.models import ModelInfo
 from sfumato.replay import CannotReplay
 from sfumato.request import GenerationRequest
+from sfumato.sampling import Option
 from sfumato_engine import infotext
 from sfumato_engine.provenance import Provenance
 from sfumato_engine.replay.infotext_import import import_request
@@ -358,15 +359,17 @@ def test_what_is_written_is_read_back(bench: ReplayBench, fields: dict[str, Any]
 @pytest.mark.parametrize("label", ["Glow", "Seed", "x", "a: b, c"])
 def test_stages_are_carried_under_their_labels(bench: ReplayBench, label: str) -> None:
     stages = bench.registries.stages.registrar("lights")
-    stages.add("glow", lambda pixels, context: pixels, label=label, at="picture")
+    options = (
+        Option(name="strength", default=1.0, description="How much."),
+        Option(name="mode", default="hard", description="Which light."),
+    )
+    stages.add("glow", lambda pixels, context: pixels, label=label, at="picture", options=options)
     stages.commit()
-    options = {"strength": 0.5, "mode": "soft, warm: yes"}
-    resolved = resolve(GenerationRequest(prompt="a", seed=1), bench.context)
-    with_stage = resolved.request.model_copy(update={"stages": {"glow": options}})
-    object.__setattr__(resolved, "request", with_stage)
-    text = Provenance(resolved, {}, {}, {}, {"glow": label}).infotext(1)
+    values = {"strength": 0.5, "mode": "soft, warm: yes"}
+    resolved = resolve(GenerationRequest(prompt="a", seed=1, stages={"glow": values}), bench.context)
+    text = Provenance(resolved, {}, {}, {}).infotext(1)
     request, left = import_request(text, resolved.info, bench.registries)
-    assert (request.stages, request.seed, left) == ({"glow": options}, 1, [])
+    assert (request.stages, request.seed, left) == ({"glow": values}, 1, [])
 
 
 def test_nothing_is_written_that_is_at_its_default(bench: ReplayBench) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -26,7 +27,7 @@ def test_a_picture_is_drawn_again_to_the_bit(bench: ReplayBench) -> None:
 @pytest.mark.parametrize(
     "fields", [{"sampler": "euler_a", "sampler_options": {"eta": 0.5}}, {"sampler": "dpmpp_sde"}]
 )
-def test_noise_on_the_way_is_the_same_again(bench: ReplayBench, fields: dict[str, object]) -> None:
+def test_noise_on_the_way_is_the_same_again(bench: ReplayBench, fields: dict[str, Any]) -> None:
     assert bench.replay(bench.draw(steps=6, **fields)).verdict == "same"
 
 

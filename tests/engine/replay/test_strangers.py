@@ -75,7 +75,9 @@ def test_what_is_no_file_is_told(tmp_path: Path, missing: str) -> None:
 
 
 @given(st.integers(0, 400), st.binary(max_size=30))
-def test_damaged_pictures_bring_out_errors_for_people(tmp_path_factory, at: int, noise: bytes) -> None:
+def test_damaged_pictures_bring_out_errors_for_people(
+    tmp_path_factory: pytest.TempPathFactory, at: int, noise: bytes
+) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.png"
     whole = png(
         chunk(b"tEXt", b"parameters\0" + TEXT.encode("latin-1")), chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1")
