@@ -54,6 +54,12 @@ def test_levels_start_at_the_highest_trained_one(name, convention, steps):
     assert levels[0] == pytest.approx(TABLES[convention].sigma_max, rel=1e-12)
 
 
+@pytest.mark.parametrize("name", [name for name, kind in CASES if kind == "flow" and name not in OWN_TOP])
+def test_levels_of_a_flow_model_start_at_pure_noise_exactly(name):
+    for shift in (1.0, 3.0, 3.1581929):
+        assert schedule(name, 20, flow_schedule(shift))[0] == 1
+
+
 @given(st.integers(1, 50), st.floats(0.1, 20))
 def test_flow_levels_descend_strictly_under_any_shift(steps, shift):
     levels = schedule("flow", steps, TABLES["flow"], shift=shift)
@@ -102,6 +108,14 @@ def test_the_ends_of_a_schedule_can_be_given(name):
 def test_a_range_without_levels_between_its_ends_is_refused(name):
     with pytest.raises(BadInput, match=r"from noise level 1 to 2.*sigma_max"):
         schedule(name, 6, TABLES["variance_exploding"], sigma_min=2.0, sigma_max=1.0)
+
+
+@pytest.mark.parametrize(("name", "given"), [("karras", {"rho": 100}), ("polyexponential", {"rho": 4})])
+def test_the_narrowest_range_holds_a_thousand_levels(name, given):
+    ends = {"sigma_min": 1.0, "sigma_max": 1.01}
+    check_levels(schedule(name, 1000, TABLES["variance_exploding"], **ends, **given), 1000)
+    with pytest.raises(BadInput, match="1% or more"):
+        schedule(name, 1000, TABLES["variance_exploding"], sigma_min=1.0, sigma_max=1.009, **given)
 
 
 @pytest.mark.parametrize("name", WITH_RANGE)

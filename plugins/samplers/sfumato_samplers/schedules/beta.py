@@ -20,7 +20,7 @@ def beta(steps: int, schedule: NoiseSchedule, options: dict[str, Any]) -> list[f
     low, high = schedule.sigma_min, schedule.sigma_max
     ramp = (1 - i / max(steps - 1, 1) for i in range(steps))
     parts = (beta_quantile(p, options["alpha"], options["beta"]) for p in ramp)
-    return [low + part * (high - low) for part in parts] + [0.0]
+    return [(1 - part) * low + part * high for part in parts] + [0.0]
 
 
 def _over_timesteps(steps: int, schedule: NoiseSchedule, options: dict[str, Any]) -> list[float]:

@@ -27,4 +27,4 @@ def polyexponential(steps: int, schedule: NoiseSchedule, options: dict[str, Any]
     low, high = noise_range(schedule, options)
     span = math.log(high / low)
     ramp = (1 - i / max(steps - 1, 1) for i in range(steps))
-    return [low * math.exp(span * t ** options["rho"]) for t in ramp] + [0.0]
+    return [high * math.exp(span * (t ** options["rho"] - 1)) for t in ramp] + [0.0]

@@ -19,5 +19,6 @@ def kl_optimal(steps: int, schedule: NoiseSchedule, options: dict[str, Any]) -> 
     Raises:
         BadInput: as `noise_range`.
     """
-    low, high = (math.atan(sigma) for sigma in noise_range(schedule, options))
-    return [math.tan(high + i / steps * (low - high)) for i in range(steps)] + [0.0]
+    low, high = noise_range(schedule, options)
+    start, end = math.atan(high), math.atan(low)
+    return [high, *(math.tan(start + i / steps * (end - start)) for i in range(1, steps)), 0.0]

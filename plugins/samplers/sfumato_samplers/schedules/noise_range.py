@@ -7,6 +7,8 @@ from typing import Any
 from sfumato.errors import BadInput
 from sfumato.noise_schedule import NoiseSchedule
 
+NARROWEST = 1.01  # between closer ends many steps would round to the same level
+
 
 def noise_range(schedule: NoiseSchedule, options: dict[str, Any]) -> tuple[float, float]:
     """The lowest and the highest noise level: options `sigma_min` and `sigma_max`, 0 taking the model's.
@@ -14,14 +16,14 @@ def noise_range(schedule: NoiseSchedule, options: dict[str, Any]) -> tuple[float
     They are what A1111 calls "Schedule min sigma" and "Schedule max sigma".
 
     Raises:
-        BadInput: nothing lies between them, or the highest is more than all noise (1) of a flow model.
+        BadInput: too little lies between them, or the highest is more than all noise (1) of a flow model.
     """
     low = options["sigma_min"] or schedule.sigma_min
     high = options["sigma_max"] or schedule.sigma_max
-    if low >= high:
+    if high < NARROWEST * low:
         raise BadInput(
             f"A schedule cannot go from noise level {high:g} to {low:g}.",
-            why="The highest level must lie above the lowest.",
+            why="The highest level must lie above the lowest, by 1% or more.",
             hint="Raise 'sigma_max' or lower 'sigma_min'; 0 takes the model's own.",
         )
     if schedule.convention == "flow" and high > 1:
