@@ -1,4 +1,7 @@
-"""Fails when the documentation lies: a dead relative link; a command, option or make target that is none."""
+"""Fails when the documentation lies.
+
+A dead relative link; a command, option or make target that is none; code said to stand in a file that does not.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from command_tree import Command, command_tree
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)[^)]*\)|<img[^>]*\ssrc=\"([^\"]+)\"")
 CODE = re.compile(r"^(?:```|~~~)[^\n]*\n(.*?)^(?:```|~~~)|^(?: {4}|\t)([^\n]+)|`([^`\n]+)`", re.S | re.M)
+QUOTE = re.compile(r"^<!-- from (\S+) -->\n```\w*\n(.*?)^```", re.S | re.M)
 HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.M)
 PROGRAM = re.compile(r"(?:^|[\s(/])(sfumato|make|make\.ps1)(?=\s)")
 SHELL_SIGNS = ("|", "&&", ">", ";", "<")
@@ -23,13 +27,24 @@ PLACEHOLDER = re.compile(r"[A-Z][A-Z_]*|\[.*|<.*|\.\.\.|…")
 def pages() -> list[Path]:
     """Every page people read, ours alone."""
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "kernel").glob("*.md")]
-    return sorted([*found, *(ROOT / "plugins").glob("*/*.md"), *(ROOT / "benchmarks").glob("*.md")])
+    found += [*(ROOT / "plugins").glob("*/*.md"), *(ROOT / "examples").glob("*/*.md")]
+    return sorted([*found, *(ROOT / "benchmarks").glob("*.md")])
 
 
 def anchor(heading: str) -> str:
     """A heading's address as code hosts make it."""
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").lower()
     return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
+
+
+def stale_quotes(page: Path, text: str) -> Iterator[str]:
+    """Code under a comment that names its file must stand in that file, line by line."""
+    for match in QUOTE.finditer(text):
+        path, quoted = (page.parent / match[1]).resolve(), match[2]
+        if not path.is_file():
+            yield f"code from {match[1]}: there is no such file"
+        elif quoted not in path.read_text("utf-8"):
+            yield f"code from {match[1]}: it is not in that file any more"
 
 
 def without_code(text: str) -> str:
@@ -108,7 +123,7 @@ def main() -> int:
     problems = []
     for page in pages():
         text = page.read_text("utf-8")
-        found = list(dead_links(page, text))
+        found = [*dead_links(page, text), *stale_quotes(page, text)]
         for words in command_lines(text):
             found += wrong_sfumato(words, tree) if words[0] == "sfumato" else wrong_make(words, targets)
         problems += [f"{page.relative_to(ROOT)}: {problem}" for problem in found]

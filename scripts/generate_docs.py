@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import platformdirs
 from bundled_studio import ROOT, bundled_studio
@@ -15,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from sfumato import hookspecs
 from sfumato.plugins import hook_names
+from sfumato.registries import Registries
 from sfumato.request import GenerationRequest, RequestDefaults
 from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
 from sfumato.settings import allowed
@@ -58,10 +60,29 @@ def hooks_page(studio: Studio) -> str:
     for name in hook_names():
         hook = getattr(hookspecs, name)
         signature = str(inspect.signature(hook)).replace("'", "")
-        used_by = [record.name for record in studio.plugins if name in record.hooks]
+        used_by = [record.name for record in studio.plugins if name in record.hooks] + examples_of(name)
         text += f"\n## {name}\n\n```python\n{name}{signature}\n```\n\n{inspect.getdoc(hook)}\n"
-        text += f"\nImplemented by: {', '.join(used_by) or 'no bundled plugin yet'}.\n"
+        text += f"\nImplemented by: {', '.join(used_by)}.\n\n{description_table(name)}"
     return text
+
+
+def examples_of(hook: str) -> list[str]:
+    """Links to the examples that implement a hook."""
+    defines = re.compile(rf"^@hookimpl\ndef {hook}\(", re.MULTILINE)
+    sources = {path for path in ROOT.glob("examples/*/**/*.py") if defines.search(path.read_text("utf-8"))}
+    paths = sorted(path.relative_to(ROOT) for path in sources)
+    return [f"[{path.parts[1]}](../../{path.as_posix()}) (example)" for path in paths]
+
+
+def description_table(hook: str) -> str:
+    """The fields that describe what a hook registers: the keywords of ``add``."""
+    (info,) = get_args(get_type_hints(Registries)[hook.removeprefix("register_")])
+    rows = []
+    for name, field in info.model_fields.items():
+        if name != "name":
+            default = "required" if field.is_required() else default_of(field)
+            rows.append([code(name), default, field.description or ""])
+    return table(["Keyword", "Default", "What it says"], rows)
 
 
 def settings_page(studio: Studio) -> str:

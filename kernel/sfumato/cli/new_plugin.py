@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from importlib.metadata import Distribution
 from pathlib import Path
@@ -33,10 +34,16 @@ def new_plugin(context: typer.Context, name: Name, kind: KindOption, out: Out = 
     plugin = PluginName.parse(name)
     _check_free(session.studio(lenient=True), plugin, kind)
     folder = write_package(plugin, kind, out)
-    shown = printable(str(folder))
-    print(f"Wrote '{shown}'. Next:\n")
-    print(f"  pip install -e {shlex.quote(f'{shown}[test]')}")
-    print(f"  pytest {shlex.quote(shown)}")
+    print(f"Wrote '{printable(str(folder))}'. Next:\n")
+    print(f"  pip install -e {_quoted(f'{folder}[test]')}")
+    print(f"  pytest {_quoted(str(folder))}")
+
+
+def _quoted(path: str) -> str:
+    """As one word of a command, for the shell that people have here."""
+    if os.name == "nt":
+        return f'"{printable(path)}"'
+    return shlex.quote(printable(path))
 
 
 def _check_free(studio: Studio, plugin: PluginName, kind: Kind) -> None:

@@ -1,0 +1,1 @@
+"""Film Grain: a stage for Sfumato."""

@@ -1,0 +1,9 @@
+from sfumato.testing import PluginContract, SamplerContract
+
+
+class TestPlugin(PluginContract):
+    name = "midpoint"
+
+
+class TestMidpoint(SamplerContract):
+    name = "midpoint"

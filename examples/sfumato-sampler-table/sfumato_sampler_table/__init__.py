@@ -1,0 +1,1 @@
+"""Sampler Table: a page for Sfumato."""

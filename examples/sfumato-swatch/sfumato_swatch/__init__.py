@@ -1,0 +1,1 @@
+"""Swatch: a model for Sfumato."""

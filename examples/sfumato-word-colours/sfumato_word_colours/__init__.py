@@ -1,0 +1,1 @@
+"""Word Colours: a trainer for Sfumato."""
