@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sfumato_engine.prompt_attention import parse_attention
+from sfumato_engine.prompts import parse_attention
 
 NEGATIVE = "Negative prompt:"
 LEAST_FIELDS = 3

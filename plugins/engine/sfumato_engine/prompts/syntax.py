@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-MAX_DEPTH = 50
-"""Brackets nested deeper than this are plain text: it bounds the tree, and a weight of 1.1 ** 50 is 117."""
+MAX_DEPTH = 25
+"""Brackets nested deeper than this are plain text. It bounds the tree and the time to build it; 25 round ones
+are a weight of 11 already."""
 
 
 @dataclass(frozen=True)

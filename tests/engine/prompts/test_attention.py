@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato_engine.prompt_attention import parse_attention
+from sfumato_engine.prompts import escape, parse_attention
+from sfumato_engine.prompts.attention import parse_chunks
+from sfumato_engine.prompts.syntax import MAX_DEPTH
+
+from .strategies import ANY
 
 WORDS = st.text(st.characters(blacklist_characters="\\()[]:", blacklist_categories=("Cs",)), min_size=1)
 
@@ -30,6 +34,10 @@ WORDS = st.text(st.characters(blacklist_characters="\\()[]:", blacklist_categori
         ("(a:b) c:1.5) d", [("a:b", 1.1), (" c:1.5) d", 1.0)]),
         ("(a:1.2.3)", [("a:1.2.3", 1.1)]),
         ("(a [b) c]", [("a ", 1.1), ("b", 1.1 * (1 / 1.1)), (" c", 1 / 1.1)]),
+        ("[a (b] c:1.5) d", [("a ", 1 / 1.1), ("b", 1.5 / 1.1), (" c", 1.5), (" d", 1.0)]),
+        ("((a:1.3) [b", [("a", 1.43), (" ", 1.1), ("b", 1.0)]),
+        ("()a[]", [("a", 1.0)]),
+        ("a | b", [("a | b", 1.0)]),
         (
             "a (((house:1.3)) [on] a (hill:0.5), sun, (((sky))).",
             [
@@ -57,10 +65,9 @@ def test_text_without_brackets_is_left_alone(text: str) -> None:
     assert parse_attention(text) == [(text, 1.0)]
 
 
-@given(st.text("ab\\()[]:1.2", min_size=1))
+@given(st.text("ab\\()[]:1.2 BREAK") | ANY)
 def test_escaped_text_comes_back_as_it_was(text: str) -> None:
-    escaped = "".join(f"\\{character}" if character in "\\()[]" else character for character in text)
-    assert parse_attention(escaped) == [(text, 1.0)]
+    assert parse_attention(escape(text)) == [(text, 1.0)]
 
 
 @given(WORDS, st.lists(st.floats(0.1, 4).map(lambda weight: round(weight, 3)), min_size=1, max_size=8))
@@ -73,11 +80,44 @@ def test_nested_weights_multiply(text: str, weights: list[float]) -> None:
     assert weight == pytest.approx(product)
 
 
-@given(st.text("ab \\()[]:1.2-", max_size=40))
+@given(ANY)
 def test_nothing_is_an_error_and_neighbours_differ(prompt: str) -> None:
     pieces = parse_attention(prompt)
     assert pieces
     assert all(left[1] != right[1] for left, right in pairwise(pieces))
+
+
+@given(ANY)
+def test_pieces_hold_nothing_that_was_not_written(prompt: str) -> None:
+    written = iter(prompt)
+    assert all(character in written for text, _ in parse_attention(prompt) for character in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "chunks"),
+    [
+        ("", ((("", 1.0),),)),
+        ("a BREAK b", ((("a", 1.0),), (("b", 1.0),))),
+        ("a\n BREAK\n(b)", ((("a", 1.0),), (("b", 1.1),))),
+        ("a:BREAK,b", ((("a:", 1.0),), ((",b", 1.0),))),
+        ("(a)BREAK", ((("a", 1.1),),)),
+        ("a BREAK ", ((("a", 1.0),),)),
+        ("BREAK a", ((("", 1.0),), (("a", 1.0),))),
+        ("a BREAK BREAK b", ((("a", 1.0),), (("", 1.0),), (("b", 1.0),))),
+        ("a BREAKS b", ((("a BREAKS b", 1.0),),)),
+        ("a break b", ((("a break b", 1.0),),)),
+    ],
+)
+def test_break_begins_a_chunk(text: str, chunks: object) -> None:
+    assert parse_chunks(text) == chunks
+
+
+def test_break_within_brackets_is_one_too() -> None:
+    assert parse_chunks("(a BREAK b:1.2) [BREAK c]") == (
+        (("a", 1.2),),
+        (("b", 1.2), (" ", 1.0)),
+        (("c", 1 / 1.1),),
+    )
 
 
 def test_a_long_number_that_is_no_weight_is_text() -> None:
@@ -88,5 +128,11 @@ def test_text_is_one_piece_from_however_many_tokens() -> None:
     assert parse_attention(r"\(" * 100_000) == [("(" * 100_000, 1.0)]
 
 
-def test_deep_nesting_by_a_stranger_is_read_at_once() -> None:
-    assert len(parse_attention("(a" * 30_000 + "[b" * 30_000)) > 1000
+def test_deep_nesting_by_a_stranger_is_text_beyond_a_depth() -> None:
+    pieces = parse_attention("(a" * 50_000 + ")b" * 50_000)
+    assert max(weight for _, weight in pieces) == pytest.approx(1.1**MAX_DEPTH)
+    assert sum(text.count("a") for text, _ in pieces) == 50_000
+
+
+def test_crossing_brackets_by_a_stranger_are_read_too() -> None:
+    assert parse_attention(("(a" * 12 + "[b" * 12 + ")" * 12 + "]" * 12) * 300 + "c")[-1] == ("c", 1.0)
