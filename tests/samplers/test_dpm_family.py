@@ -198,3 +198,27 @@ def test_a_step_is_accepted_at_the_latest_when_it_is_the_smallest():
         refused += 1
     assert refused < 10
     assert step.h == StepSize.SMALLEST
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("dpm_fast", {}), ("dpm_adaptive", {"rtol": 0.001, "atol": 0.0001}), ("dpm_2", {})]
+)
+def test_a_flow_model_is_followed_from_pure_noise_to_the_picture(name, options):
+    data = Gaussian("flow")
+    x = data.noisy(1.0, 32)
+    levels = [1 - i / 200 for i in range(201)]
+    found = sample(name, data.denoise, x, levels, "flow", **options)
+    assert float((found - data.transported(x, 1.0, 0.0)).abs().max()) < 0.01
+
+
+@pytest.mark.parametrize(("convention", "start"), [("variance_exploding", 14.6), ("flow", 1.0)])
+def test_dpm_fast_evaluates_once_a_step_and_once_more_for_the_result(convention, start):
+    asked = []
+
+    def denoise(x, sigma):
+        asked.append(sigma)
+        return Mixture(convention).denoise(x, sigma)
+
+    sample("dpm_fast", denoise, latents(), [*(start * (1 - i / 11) for i in range(11)), 0.0], convention)
+    assert len(asked) == 11 + 1
+    assert asked == sorted(asked, reverse=True)

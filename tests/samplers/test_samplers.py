@@ -174,6 +174,17 @@ def test_the_model_is_evaluated_as_often_as_the_description_says(name, conventio
         ("sample_dpmpp_sde", "dpmpp_sde"),
         ("dpmpp_2m_sde_gpu", "dpmpp_2m_sde"),
         ("DPM++ 2M SDE", "dpmpp_2m_sde"),
+        ("DPM2 a", "dpm_2_ancestral"),
+        ("k_dpm_2_a", "dpm_2_ancestral"),
+        ("KDPM2DiscreteScheduler", "dpm_2"),
+        ("k_dpm_ad", "dpm_adaptive"),
+        ("sample_dpm_fast", "dpm_fast"),
+        ("DDIMScheduler", "ddim"),
+        ("DDPMScheduler", "ddpm"),
+        ("LCMScheduler", "lcm"),
+        ("heunpp2", "heunpp2"),
+        ("Restart", "restart"),
+        ("Euler a CFG++", "euler_ancestral_cfg_pp"),
     ],
 )
 def test_samplers_answer_to_the_names_people_know(spelling, name):

@@ -43,7 +43,7 @@ def test_normal_data_comes_out_with_its_own_spread(convention, name, options):
     start = LEVELS[convention][0]
     sigmas = [start * (1 - i / 300) ** (1 if convention == "flow" else 3) for i in range(301)]
     x = data.noisy(start, 20_000)
-    exact = {"rtol": 0.005, "atol": 0.001} if name == "dpm_adaptive" else {}
+    exact = {"rtol": 0.001, "atol": 0.0001} if name == "dpm_adaptive" else {}
     found = sample(name, data.denoise, x, sigmas, convention, noise=NoiseTape(x), **options, **exact)
     assert float(found.std()) == pytest.approx(data.deviation, rel=0.04)
     assert float(found.mean()) == pytest.approx(data.mean, abs=0.03)

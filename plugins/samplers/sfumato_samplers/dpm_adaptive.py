@@ -37,13 +37,13 @@ def dpm_adaptive(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: 
     the result.
 
     Each picture takes steps of its own, so that it does not depend on its neighbours: in a batch of n an
-    evaluation of all n serves one picture. `eta` adds fresh noise after each step, the same draw for the
-    same step of all pictures, whatever their intervals.
+    evaluation of all n serves one picture. `eta` adds fresh noise after each step, asked for over intervals
+    that do not depend on the pictures.
     """
 
     def solve(y: Tensor, start: float, end: float, observe: Observe) -> Tensor:
-        batch = _Batch(denoise, context, observe, y, start)
-        return torch.cat([_descend(batch, row, start, end) for row in range(len(y))])
+        batch = _Batch(denoise, context, observe, y, (start, end))
+        return torch.cat([_descend(batch, row) for row in range(len(y))])
 
     return between_ends(denoise, x, sigmas, context, BESIDE_PURE_NOISE, solve)
 
@@ -52,12 +52,17 @@ class _Batch:
     """Pictures that are sampled one after the other; the model and the observer see all of them."""
 
     def __init__(
-        self, denoise: Denoise, context: SamplingContext, observe: Observe, y: Tensor, start: float
+        self,
+        denoise: Denoise,
+        context: SamplingContext,
+        observe: Observe,
+        y: Tensor,
+        ends: tuple[float, float],
     ) -> None:
-        self.context, self.y = context, y
+        self.context, self.y, self.ends = context, y, ends
         self._predict, self._observe = noise_prediction(denoise, context.convention), observe
-        self.noise = self._predict(y, start)
-        self._shown = as_latents(y, start, self.noise, context.convention)
+        self.noise = self._predict(y, ends[0])
+        self._shown = as_latents(y, ends[0], self.noise, context.convention)
         self._draws: list[Tensor] = []
 
     def predict(self, row: int, y: Tensor, half_log_snr: float) -> Tensor:
@@ -70,18 +75,19 @@ class _Batch:
         self._shown = x, denoised
         self._observe(x, denoised)
 
-    def draw(self, row: int, number: int, start: float, stop: float) -> Tensor:
+    def draw(self, row: int, number: int) -> Tensor:
         """Fresh noise for step `number` of a picture, drawn for all when the first of them comes there."""
         if number == len(self._draws):
-            levels = (sigma_at(level, self.context.convention) for level in (start, stop))
-            self._draws.append(self.context.noise(*levels))
+            start, end = (sigma_at(level, self.context.convention) for level in self.ends)
+            interval = (end + (start - end) / share for share in (number + 1, number + 2))
+            self._draws.append(self.context.noise(*interval))
         return self._draws[number][row : row + 1]
 
 
-def _descend(batch: _Batch, row: int, start: float, end: float) -> Tensor:
-    """One picture's y at half log-SNR `end`."""
-    options = batch.context.options
-    eta, order, here, number = options["eta"], options["order"], start, 0
+def _descend(batch: _Batch, row: int) -> Tensor:
+    """One picture's y at the end."""
+    options, (here, end), number = batch.context.options, batch.ends, 0
+    eta, order = options["eta"], options["order"]
     pid = [options[name] for name in ("pcoeff", "icoeff", "dcoeff", "accept_safety")]
     step = StepSize(FIRST_STEP, 1.5 if eta else order, *pid)
     predict = partial(batch.predict, row)
@@ -96,8 +102,7 @@ def _descend(batch: _Batch, row: int, start: float, end: float) -> Tensor:
         batch.show(row, y, here, noise)
         y, low_before = high, low
         if added:
-            fresh = batch.draw(row, number, here, there)
-            y = torch.add(y, fresh, alpha=added * options["s_noise"])
+            y = torch.add(y, batch.draw(row, number), alpha=added * options["s_noise"])
         here = there
         if end - here <= NEARLY_AT_THE_END:
             return y

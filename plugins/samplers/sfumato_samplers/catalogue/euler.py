@@ -69,6 +69,7 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         label="DDIM",
         aliases=("k_ddim", "sample_ddim", "DDIMScheduler"),
         summary="Euler's method under its older name; fresh noise on request.",
+        preferred_scheduler="ddim",
         options=(NO_ETA, S_NOISE),
     )
     samplers.add(
