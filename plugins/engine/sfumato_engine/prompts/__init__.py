@@ -1,9 +1,11 @@
 """The prompt grammar of AUTOMATIC1111: weights, scheduling, alternation, BREAK, AND and extra-network tags.
 
-`compile_prompt` is what drawing needs; `parse` gives the syntax tree with its places in the text.
+`compile_prompt` is what drawing needs; `parse` gives the syntax tree with its places in the text, and
+`tokens` what a form colours.
 """
 
 from sfumato_engine.prompts.attention import escape, parse_attention
+from sfumato_engine.prompts.colouring import Token, tokens
 from sfumato_engine.prompts.compilation import CompiledPrompt, ScheduledPart, compile_prompt
 from sfumato_engine.prompts.composition import split_and
 from sfumato_engine.prompts.networks import extra_networks
@@ -35,6 +37,8 @@ __all__ = [
     "Alternation",
     "Break",
     "ExtraNetwork",
+    "tokens",
+    "Token",
     "schedule",
     "split_and",
     "extra_networks",

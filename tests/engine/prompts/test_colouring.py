@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from hypothesis import given
 
-from sfumato_engine.prompts.tokens import tokens
+from sfumato_engine.prompts import tokens
 
 from .strategies import ANY
 
