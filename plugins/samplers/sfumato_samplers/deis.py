@@ -52,8 +52,8 @@ def deis(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: Sampling
 def variance_preserving_time(sigma: float) -> float:
     """The time at which a variance-preserving process with linear beta reaches a noise level.
 
-    Eq. 171 of Karras et al. (2022), https://arxiv.org/abs/2206.00364, turned around: level 0.002 is reached
-    at time 0.001 and level 80 at time 1.
+    ``sigma(t)**2 = exp(beta_d / 2 * t**2 + beta_min * t) - 1`` (Karras et al. 2022, table 1,
+    https://arxiv.org/abs/2206.00364) reaches level 0.002 at time 0.001 and level 80 at time 1.
     """
     low, high = math.log1p(LOWEST**2), math.log1p(HIGHEST**2)
     beta_d = 2 * (low / SHORTEST_TIME - high) / (SHORTEST_TIME - 1)

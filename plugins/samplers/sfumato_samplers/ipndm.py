@@ -14,7 +14,7 @@ from sfumato_samplers.adams import EQUAL_STEPS
 
 
 def ipndm(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: SamplingContext) -> Tensor:
-    """IPNDM of Zhang and Chen (2022), https://arxiv.org/abs/2204.13902, section 3.4.
+    """IPNDM of Zhang and Chen (2022), https://arxiv.org/abs/2204.13902.
 
     The Adams-Bashforth weights of equal steps whatever the steps are; orders grow from 1 as slopes become
     known. The step to 0 returns the estimate.

@@ -61,7 +61,7 @@ def uni_pc(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: Sampli
         step = _Step(base, denoised, changes, [alpha * weight for weight in correction])
         x = _combined(base, changes, [alpha * weight for weight in prediction])
         if math.isfinite(lambdas[i]):
-            estimates = [(lambdas[i], denoised), *estimates]
+            estimates = [(lambdas[i], denoised), *earlier]
     return x
 
 

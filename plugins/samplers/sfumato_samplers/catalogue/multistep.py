@@ -128,7 +128,7 @@ def _add_uni_pc(samplers: Registrar[SamplerInfo]) -> None:
             summary=f"Corrects each step by the next evaluation, free of charge: good in {strength}.",
             order=4,
             options=(
-                _order(3, maximum=4),
+                _order(3, maximum=3),
                 Option(
                     name="variant",
                     default=variant,
