@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from sfumato.errors import PluginError, SfumatoError, UnknownName
 from sfumato.events import CancelToken
 from sfumato.tasks import TaskContext
+from sfumato.watchdog import in_one_line
 
 CANCEL_CHECK_SECONDS = 0.1
 """How often a request that waits for another looks whether it was cancelled."""
@@ -27,7 +28,11 @@ class Backend(Protocol):
 
 
 class LocalBackend:
-    """Runs tasks in this process, one at a time, and keeps loaded models between them."""
+    """Runs tasks in this process, one at a time, and keeps loaded models between them.
+
+    Work is not watched: nobody knows how long a picture takes. Code that hangs in Python ends by a
+    `KeyboardInterrupt` (the second Ctrl-C); code that hangs in C, or catches that too, only with the process.
+    """
 
     name = "local"
 
@@ -41,10 +46,14 @@ class LocalBackend:
         with self._turn(context.cancel):
             try:
                 return work(request, replace(context, workspace=self._workspace))
-            except SystemExit as error:
+            except (Exception, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                exits = isinstance(error, SystemExit)
+                why = "It called exit() in the middle of the work." if exits else f"{in_one_line(error)}."
                 raise PluginError(
                     "A plugin tried to end the program.",
-                    why="It called exit() in the middle of the work.",
+                    why=why,
                     hint="'sfumato -v ...' shows where; disable that plugin, and tell its author.",
                 ) from error
 

@@ -32,6 +32,6 @@ class CheckResult(BaseModel):
 
 
 class Check(Protocol):
-    """Looks at one aspect of the installation."""
+    """Looks at one aspect of the installation, within `plugins.patience`; raising is a problem found."""
 
     def __call__(self, studio: Studio) -> list[CheckResult]: ...

@@ -7,15 +7,19 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from sfumato.checks import Check, CheckResult
+from sfumato.checks import Check, CheckInfo, CheckResult
 from sfumato.errors import SfumatoError
 from sfumato.plugins import PluginState
+from sfumato.registry import Entry
 from sfumato.settings import as_text
+from sfumato.watchdog import call_within, in_one_line
 
 if TYPE_CHECKING:
     from sfumato.settings import Settings
@@ -38,7 +42,10 @@ class Diagnosis(BaseModel):
 
 
 def examine(studio: Studio) -> list[Diagnosis]:
-    """Run every check, the kernel's first. A check that raises is itself reported as a problem."""
+    """Run every check, the kernel's first; those of plugins within the patience that plugins are given.
+
+    A check that raises, hangs or returns anything else than results is itself reported as a problem.
+    """
     own: tuple[tuple[str, str, Check], ...] = (
         ("system", "System", check_system),
         ("plugins", "Plugins", check_plugins),
@@ -46,39 +53,33 @@ def examine(studio: Studio) -> list[Diagnosis]:
         ("folders", "Folders", check_folders),
         ("models", "Models", check_models),
     )
-    diagnoses = [
-        Diagnosis(name=name, label=label, results=_results(check, studio, "")) for name, label, check in own
-    ]
+    diagnoses = [_diagnosis(name, label, "", partial(check, studio)) for name, label, check in own]
     for entry in studio.registries.checks:
-        try:
-            results = _results(entry.load(), studio, entry.plugin)
-        except SfumatoError as error:
-            results = (_problem(entry.info.label, error),)
-        diagnoses.append(
-            Diagnosis(name=entry.info.name, label=entry.info.label, plugin=entry.plugin, results=results)
-        )
+        work = partial(call_within, studio.settings.plugins.patience, partial(_run, entry, studio))
+        diagnoses.append(_diagnosis(entry.info.name, entry.info.label, entry.plugin, work))
     return diagnoses
 
 
-def _results(check: Check, studio: Studio, plugin: str) -> tuple[CheckResult, ...]:
+def _run(entry: Entry[CheckInfo], studio: Studio) -> list[CheckResult]:
+    return list(entry.load()(studio))
+
+
+def _diagnosis(name: str, label: str, plugin: str, work: Callable[[], list[CheckResult]]) -> Diagnosis:
     try:
-        return tuple(check(studio))
+        return Diagnosis(name=name, label=label, plugin=plugin, results=tuple(work()))
+    except KeyboardInterrupt:
+        raise
     except SfumatoError as error:
-        return (_problem("Check", error),)
-    except (Exception, SystemExit) as error:
-        advice = (
-            f"Report it, or switch the plugin off: sfumato plugins disable {plugin}"
-            if plugin
-            else "Report it."
+        result = _problem("Check", error)
+    except BaseException as error:  # whatever a plugin raises, exit() too
+        disable = f"Report it, or switch the plugin off: sfumato plugins disable {plugin}"
+        result = CheckResult(
+            label="Check",
+            state="problem",
+            detail=f"It failed: {in_one_line(error)}.",
+            hint=disable if plugin else "Report it.",
         )
-        return (
-            CheckResult(
-                label="Check",
-                state="problem",
-                detail=f"It failed: {type(error).__name__}: {error}.",
-                hint=advice,
-            ),
-        )
+    return Diagnosis(name=name, label=label, plugin=plugin, results=(result,))
 
 
 def _problem(label: str, error: SfumatoError) -> CheckResult:

@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from sfumato.errors import PluginError
 
@@ -57,17 +57,7 @@ def call_within(seconds: float, work: Callable[[], Result]) -> Result:
     """
     if not seconds:
         return work()
-    results: list[Result] = []
-    failures: list[BaseException] = []
-    context = contextvars.copy_context()
-
-    def run() -> None:
-        try:
-            results.append(context.run(work))
-        except BaseException as error:
-            failures.append(error)
-
-    worker = threading.Thread(target=run, name="sfumato-plugin", daemon=True)
+    worker = _Worker(work)
     worker.start()
     try:
         stack = _stack_unless_done(worker, seconds)
@@ -75,21 +65,44 @@ def call_within(seconds: float, work: Callable[[], Result]) -> Result:
         _end(worker)
     if stack:
         raise TookTooLong(seconds, stack)
-    if results:
-        return results[0]
-    (failure,) = failures
+    if worker.results:
+        return worker.results[0]
+    (failure,) = worker.failures
     if isinstance(failure, KeyboardInterrupt):
         raise PluginError("It raised KeyboardInterrupt.") from failure
     raise failure
 
 
-def _stack_unless_done(worker: threading.Thread, seconds: float) -> str:
+class _Worker(threading.Thread, Generic[Result]):
+    """Calls `work` in the caller's context and keeps what comes of it.
+
+    `done` is waited for rather than the thread: a join that Ctrl-C ends takes the thread for stopped.
+    """
+
+    def __init__(self, work: Callable[[], Result]) -> None:
+        super().__init__(name="sfumato-plugin", daemon=True)
+        self.results: list[Result] = []
+        self.failures: list[BaseException] = []
+        self.done = threading.Event()
+        self._work = work
+        self._context = contextvars.copy_context()
+
+    def run(self) -> None:
+        try:
+            self.results.append(self._context.run(self._work))
+        except BaseException as error:
+            self.failures.append(error)
+        self.done.set()
+
+
+def _stack_unless_done(worker: _Worker[Any], seconds: float) -> str:
     """Wait for the thread; where it hangs when time is up, or nothing."""
     end = time.monotonic() + seconds
-    while worker.is_alive() and (left := end - time.monotonic()) > 0:
-        worker.join(min(left, 0.1))  # in pieces: Windows does not answer Ctrl-C within one
-    frame = sys._current_frames().get(worker.ident or 0) if worker.is_alive() else None
-    if frame is None:
+    while not worker.done.wait(max(0.0, min(end - time.monotonic(), 0.1))):
+        if time.monotonic() >= end:  # it waits in pieces, as Windows does not answer Ctrl-C within one
+            break
+    frame = sys._current_frames().get(worker.ident or 0)
+    if worker.done.is_set() or frame is None:
         return ""
     ours = (threading.__file__, __file__)
     calls = [call for call in traceback.extract_stack(frame) if call.filename not in ours]
@@ -97,16 +110,16 @@ def _stack_unless_done(worker: threading.Thread, seconds: float) -> str:
     return "It hung here (most recent call last):\n" + "".join(traceback.format_list(plain))
 
 
-def _end(worker: threading.Thread) -> None:
+def _end(worker: _Worker[Any]) -> None:
     """End a thread's Python code, `except Exception` and an `except:` or two on its way notwithstanding."""
     for _ in range(3):
-        if not worker.is_alive():
+        if worker.done.is_set():
             return
         import ctypes
 
         ident = ctypes.c_ulong(worker.ident or 0)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Abandoned))
-        worker.join(SECONDS_TO_END)
+        worker.done.wait(SECONDS_TO_END)
 
 
 @contextlib.contextmanager

@@ -171,3 +171,69 @@ def test_asking_for_an_absent_plugin_offers_the_nearest_names(install_plugin: In
     install_plugin("drift", GOOD.format(name="drift", label="Drift"))
     with pytest.raises(UnknownName, match="drift"):
         start()[0].get("drfit")
+
+
+REPLACING = """
+    from sfumato.hookspecs import hookimpl
+
+    SFUMATO_API = "1.0"
+
+    @hookimpl
+    def register_samplers(samplers):
+        samplers.replace("{name}", "json:loads", label="{label}")
+"""
+FAILING_TASKS = "\n    @hookimpl\n    def register_tasks(tasks):\n        1 / 0\n"
+
+
+@pytest.mark.parametrize("replacing", ["aardvark", "zebra"])
+def test_a_plugin_replaces_an_entry_whatever_the_order_of_names(
+    install_plugin: InstallPlugin, replacing: str
+) -> None:
+    install_plugin("middle", GOOD.format(name="swirl", label="Swirl"))
+    install_plugin(replacing, REPLACING.format(name="swirl", label="Better swirl"))
+    manager, registries = start()
+    assert registries.samplers.get("Better swirl").plugin == replacing
+    assert manager.get(replacing).replaces == ("sampler 'swirl' of plugin 'middle'",)
+    assert manager.get("middle").replaces == ()
+
+
+def test_of_two_plugins_replacing_one_entry_the_later_is_quarantined(install_plugin: InstallPlugin) -> None:
+    install_plugin("middle", GOOD.format(name="swirl", label="Swirl"))
+    for name in ("zebra", "aardvark"):
+        install_plugin(name, REPLACING.format(name="swirl", label=name))
+    manager, registries = start()
+    assert "'aardvark' replaces it" in quarantined(manager, "zebra").problem
+    assert registries.samplers.get("swirl").plugin == "aardvark"
+
+
+def test_replacing_what_is_not_there_is_quarantined_at_its_hook(install_plugin: InstallPlugin) -> None:
+    install_plugin("drift", GOOD.format(name="drift", label="Drift"))
+    install_plugin("hopeful", REPLACING.format(name="drft", label="X"))
+    record = quarantined(start()[0], "hopeful")
+    assert record.stage == "register_samplers"
+    assert "Did you mean drift" in record.problem
+
+
+def test_a_quarantined_plugin_gives_back_what_it_replaced(install_plugin: InstallPlugin) -> None:
+    install_plugin("middle", GOOD.format(name="swirl", label="Swirl"))
+    install_plugin("zebra", REPLACING.format(name="swirl", label="Better swirl") + FAILING_TASKS)
+    manager, registries = start()
+    quarantined(manager, "zebra")
+    assert registries.samplers.get("Swirl").plugin == "middle"
+
+
+def test_with_a_plugin_goes_what_replaced_its_entries(install_plugin: InstallPlugin) -> None:
+    install_plugin("middle", GOOD.format(name="swirl", label="Swirl") + FAILING_TASKS)
+    install_plugin("aardvark", REPLACING.format(name="swirl", label="Better swirl"))
+    manager, registries = start()
+    assert "Plugin 'middle' brings it, but is quarantined" in quarantined(manager, "aardvark").problem
+    assert "swirl" not in registries.samplers
+
+
+def test_a_plugin_that_is_taken_out_later_gives_back_what_it_replaced(install_plugin: InstallPlugin) -> None:
+    install_plugin("middle", GOOD.format(name="swirl", label="Swirl"))
+    install_plugin("zebra", REPLACING.format(name="swirl", label="Better swirl"))
+    manager, registries = start()
+    manager.quarantine("zebra", "work", RuntimeError("out of ink"), registries)
+    assert registries.samplers.get("swirl").plugin == "middle"
+    assert quarantined(manager, "zebra").replaces == ()

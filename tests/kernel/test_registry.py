@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,3 +108,112 @@ def test_code_that_is_not_there_names_the_plugin(
     registrar.commit()
     with pytest.raises(PluginError, match="plugin 'hollow'"):
         samplers.get("hollow").load()
+
+
+def replacing(registry: Registry[SamplerInfo], plugin: str, name: str, **fields: Any) -> dict[str, Exception]:
+    registrar = registry.registrar(plugin)
+    registrar.replace(name, "json:loads", **fields)
+    registrar.commit()
+    return registry.settle()
+
+
+def test_a_replaced_entry_keeps_what_is_not_said_anew(samplers: Registry[SamplerInfo]) -> None:
+    assert not replacing(samplers, "better", "euler_ancestral", order=2)
+    entry = samplers.get("sample_euler_ancestral")
+    assert (entry.plugin, entry.replaces, entry.target) == ("better", "classics", "json:loads")
+    assert (entry.info.label, entry.info.order) == ("Euler a", 2)
+    assert len(samplers) == 1
+
+
+def test_a_replacement_with_aliases_of_its_own_is_not_found_by_the_old_ones(
+    samplers: Registry[SamplerInfo],
+) -> None:
+    replacing(samplers, "better", "euler_ancestral", aliases=("k_euler_a",))
+    assert samplers.get("k_euler_a").plugin == "better"
+    assert "sample_euler_ancestral" not in samplers
+
+
+def test_what_was_replaced_is_back_when_the_other_plugin_is_taken_out(
+    samplers: Registry[SamplerInfo],
+) -> None:
+    before = samplers.get("Euler a")
+    replacing(samplers, "better", "euler_ancestral", label="Euler b", aliases=())
+    samplers.withdraw("better")
+    assert samplers.get("sample_euler_ancestral") == before
+    assert "Euler b" not in samplers
+    assert not samplers.settle()
+
+
+def test_names_that_a_replacement_gave_up_stay_kept_for_what_comes_back(
+    samplers: Registry[SamplerInfo],
+) -> None:
+    replacing(samplers, "better", "euler_ancestral", aliases=())
+    registrar = samplers.registrar("other")
+    registrar.add("other", "json:dumps", label="Other", aliases=("sample_euler_ancestral",))
+    with pytest.raises(BadInput, match="taken"):
+        registrar.commit()
+
+
+def test_replacing_comes_before_or_after_adding(samplers: Registry[SamplerInfo]) -> None:
+    registrar = samplers.registrar("aaa")
+    registrar.replace("swirl", "json:loads", label="Better swirl")
+    registrar.commit()
+    later = samplers.registrar("zzz")
+    later.add("swirl", "json:dumps", label="Swirl", aliases=("k_swirl",))
+    later.commit()
+    assert not samplers.settle()
+    assert samplers.get("k_swirl").info.label == "Better swirl"
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "told"),
+    [
+        ("euler_b", {}, "no sampler named 'euler_b'. Did you mean euler_ancestral"),
+        ("sample_euler_ancestral", {}, "no sampler named"),
+        ("euler_ancestral", {"label": 5}, "label"),
+        ("euler_ancestral", {"aliases": ("heun",)}, "'heun' is taken"),
+    ],
+)
+def test_what_cannot_be_replaced_is_told_and_leaves_the_old_entry(
+    samplers: Registry[SamplerInfo], name: str, fields: dict[str, Any], told: str
+) -> None:
+    registrar = samplers.registrar("third")
+    registrar.add("heun", "json:dumps", label="Heun")
+    registrar.commit()
+    failures = replacing(samplers, "better", name, **fields)
+    assert told in str(failures["better"])
+    samplers.withdraw("better")
+    assert not samplers.settle()
+    assert samplers.get("Euler a").plugin == "classics"
+
+
+def test_a_plugin_does_not_replace_its_own(samplers: Registry[SamplerInfo]) -> None:
+    assert "its own" in str(replacing(samplers, "classics", "euler_ancestral")["classics"])
+
+
+def test_only_one_plugin_replaces_an_entry(samplers: Registry[SamplerInfo]) -> None:
+    replacing(samplers, "better", "euler_ancestral")
+    registrar = samplers.registrar("best")
+    registrar.replace("euler_ancestral", "json:loads")
+    with pytest.raises(BadInput, match="'better' replaces it; 'best' wants to as well"):
+        registrar.commit()
+
+
+def test_after_the_commit_nothing_more_is_taken(samplers: Registry[SamplerInfo]) -> None:
+    registrar = samplers.registrar("late")
+    registrar.commit()
+    for call in (registrar.add, registrar.replace):
+        with pytest.raises(PluginError, match="registration is over"):
+            call("late", "json:dumps", label="Late")
+
+
+def test_a_missed_name_leads_to_the_plugin_that_had_brought_it(samplers: Registry[SamplerInfo]) -> None:
+    samplers.withdraw("classics")
+    with pytest.raises(UnknownName, match="Plugin 'classics' brings it, but is quarantined"):
+        samplers.get("EULER A")
+
+
+def test_a_missed_name_may_come_from_a_plugin_that_takes_no_part(samplers: Registry[SamplerInfo]) -> None:
+    samplers.absent = ("asleep", "torn")
+    with pytest.raises(UnknownName, match="switched off or broken: asleep, torn"):
+        samplers.get("swirl")

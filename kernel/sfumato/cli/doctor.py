@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sfumato.cli.output import print_json, print_table
+from sfumato.cli.output import only_data_on_stdout, print_json, print_table
 from sfumato.cli.session import Session
 
 
@@ -22,7 +22,9 @@ def doctor(
     from sfumato.doctor import examine
 
     session: Session = context.obj
-    diagnoses = examine(session.studio(lenient=True))
+    studio = session.studio(lenient=True)
+    with only_data_on_stdout():
+        diagnoses = examine(studio)
     problems = sum(result.state == "problem" for diagnosis in diagnoses for result in diagnosis.results)
     if as_json:
         print_json({"problems": problems, "checks": diagnoses})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +10,8 @@ from sfumato.cli.output import print_json, print_table
 from sfumato.cli.session import Session
 
 if TYPE_CHECKING:
-    from sfumato.sampling import Option
+    from sfumato.registry import Entry
+    from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -23,10 +24,11 @@ def add_to(app: typer.Typer) -> None:
 def list_samplers(context: typer.Context, as_json: AsJson = False) -> None:
     """List the samplers: names, order, cost, options."""
     session: Session = context.obj
-    infos = [entry.info for entry in session.studio().registries.samplers]
+    entries = list(session.studio().registries.samplers)
     if as_json:
-        print_json(infos)
+        print_json([_with_origin(entry) for entry in entries])
         return
+    infos = [entry.info for entry in entries]
     rows = [
         (
             info.name,
@@ -48,12 +50,18 @@ def list_samplers(context: typer.Context, as_json: AsJson = False) -> None:
 def list_schedulers(context: typer.Context, as_json: AsJson = False) -> None:
     """List the schedulers: names and options."""
     session: Session = context.obj
-    infos = [entry.info for entry in session.studio().registries.schedulers]
+    entries = list(session.studio().registries.schedulers)
     if as_json:
-        print_json(infos)
+        print_json([_with_origin(entry) for entry in entries])
         return
+    infos = [entry.info for entry in entries]
     rows = [(info.name, info.label, ", ".join(info.aliases), _options(info.options)) for info in infos]
     print_table(("name", "label", "aliases", "options"), rows)
+
+
+def _with_origin(entry: Entry[SamplerInfo] | Entry[SchedulerInfo]) -> dict[str, Any]:
+    """The description, which plugin it comes from, and the plugin whose entry it stands in for."""
+    return {**entry.info.model_dump(mode="json"), "plugin": entry.plugin, "replaces": entry.replaces}
 
 
 def _options(options: tuple[Option, ...]) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sfumato.cli import output
 
@@ -55,6 +59,46 @@ class Session:
         if self._studio is None:
             from sfumato.studio import Studio
 
-            with output.only_data_on_stdout():
+            before = threading.enumerate()
+            with output.only_data_on_stdout(), programs_write_to_stderr():
                 self._studio = Studio(self.settings(lenient=lenient))
+            left_running = [thread for thread in threading.enumerate() if thread not in before]
+            if left_running:
+                quiet: Any = StdoutWithout(left_running, sys.stdout)
+                sys.stdout = quiet
         return self._studio
+
+
+@contextlib.contextmanager
+def programs_write_to_stderr() -> Iterator[None]:
+    """Within this, what programs that a plugin calls write to stdout goes to stderr."""
+    try:
+        stdout = os.dup(1)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            os.dup2(2, 1)
+        yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
+
+
+class StdoutWithout:
+    """Standard output, but what threads that a plugin left running print goes to stderr: it is no data.
+
+    They run to the end of the program, so this stays in place as long.
+    """
+
+    def __init__(self, threads: list[threading.Thread], stream: TextIO) -> None:
+        self._threads = threads
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        stream = sys.stderr if threading.current_thread() in self._threads else self._stream
+        return stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
