@@ -45,6 +45,7 @@ class ReplayReport(BaseModel):
 
     path: Path = Field(description="The picture that was drawn again.")
     record: ImageRecord = Field(description="The new picture; of several, the first.")
+    further: tuple[ImageRecord, ...] = Field(default=(), description="The others, if several were asked for.")
     source: Literal["story", "infotext"] = Field(description="Which of the picture's texts was followed.")
     largest_difference: int | None = Field(
         default=None, description="In levels of 255, over all pixels and channels; None if not comparable."
@@ -60,15 +61,8 @@ class ReplayReport(BaseModel):
         """To the bit the same; but for rounding (one level of 255); different; or changed on purpose."""
         if self.changes:
             return "varied"
-        if self.largest_difference is None:
-            return "differs"
-        return (
-            "same"
-            if self.largest_difference == 0
-            else "rounding"
-            if self.largest_difference == 1
-            else "differs"
-        )
+        levels: dict[int | None, Verdict] = {0: "same", 1: "rounding"}
+        return levels.get(self.largest_difference, "differs")
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -80,10 +74,8 @@ class ReplayReport(BaseModel):
 class CannotReplay(SfumatoError):
     """A picture that cannot be drawn again; `differences` tells what is not as it was, as far as known."""
 
-    def __init__(
-        self, what: str, *, why: str = "", hint: str = "", differences: Sequence[Difference] = ()
-    ) -> None:
-        super().__init__(what, why=why, hint=hint)
+    def __init__(self, what: str, *, differences: Sequence[Difference] = (), **parts: str) -> None:
+        super().__init__(what, **parts)
         self.differences = tuple(differences)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfumato.cli.generation import JSON_FIELDS, cancel_on_interrupt
-from sfumato.cli.output import only_data_on_stdout, print_json, printable, report_error, say
+from sfumato.cli.output import only_data_on_stdout, print_json, report_error, say
 from sfumato.cli.progress import progress_display
 from sfumato.errors import Cancelled, SfumatoError
 from sfumato.events import CancelToken
@@ -77,8 +77,9 @@ def drawing(studio: Studio, changes: Mapping[str, Any]) -> Iterator[Draw]:
 def report_json(report: ReplayReport) -> dict[str, Any]:
     """What a script is told of a picture that was replayed."""
     return {
-        **report.model_dump(mode="json", exclude={"record"}),
+        **report.model_dump(mode="json", exclude={"record", "further"}),
         "new": report.record.model_dump(mode="json", include=set(JSON_FIELDS)),
+        "further": [record.model_dump(mode="json", include=set(JSON_FIELDS)) for record in report.further],
     }
 
 
@@ -92,7 +93,8 @@ def _tell(report: ReplayReport, *, as_json: bool) -> None:
     if as_json:
         print_json(report_json(report))
         return
-    print(printable(str(report.record.path)), flush=True)
+    for record in (report.record, *report.further):
+        print(record.path, flush=True)
     say(f"{_sentence(report)}{'' if report.verdict == 'same' else _listed(report.differences)}")
     for entry in report.not_carried_over:
         say(f"  Not carried over: {entry}")

@@ -49,6 +49,16 @@ def test_a_varied_picture_is_not_compared_but_its_changes_are_told(bench: Replay
     assert (report.record.request.steps, report.record.request.prompt) == (9, "a blue car")
 
 
+def test_several_variations_come_at_once(bench: ReplayBench) -> None:
+    report = bench.replay(bench.draw(), seed=20, count=3)
+    assert [record.seed for record in (report.record, *report.further)] == [20, 21, 22]
+
+
+def test_what_a_change_leaves_open_is_told_as_it_was_drawn(bench: ReplayBench) -> None:
+    report = bench.replay(bench.draw(), seed=-1)
+    assert report.changes[0].now == str(report.record.seed)
+
+
 def test_changes_that_change_nothing_leave_a_comparison(bench: ReplayBench) -> None:
     assert bench.replay(bench.draw(steps=5), steps=5).verdict == "same"
 

@@ -52,7 +52,7 @@ def replay(request: ReplayRequest, context: TaskContext) -> ReplayReport:
         remembered = remember(picture, request, context)
         varied = changed_request(remembered.request, request.changes)
         fitting, dropped = fitting_request(varied, request.changes, context)
-        record = generate(fitting, context).images[0]
+        record, *further = generate(fitting, context).images
     except (Cancelled, NoStory):
         raise
     except SfumatoError as error:
@@ -61,12 +61,13 @@ def replay(request: ReplayRequest, context: TaskContext) -> ReplayReport:
         raise _cannot(picture, error) from error
     left = (*remembered.not_carried_over, *dropped)
     new = read_picture(record.path)
-    changes = told(remembered.request, varied, request.changes)
+    changes = told(remembered.request, varied, record.request, request.changes)
     compared = None if changes else compare_pixels(picture.pixels, new.pixels)
     largest, share = compared or (None, None)
     return ReplayReport(
         path=picture.path,
         record=record,
+        further=tuple(further),
         source="story" if remembered.story else "infotext",
         largest_difference=largest,
         differing_share=share,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from sfumato.errors import BadInput, UnknownName
 from sfumato.replay import Difference
-from sfumato.request import GenerationRequest
+from sfumato.request import RANDOM_SEED, GenerationRequest
 from sfumato.sampler_names import resolve_sampler
 from sfumato.tasks import TaskContext
 
@@ -48,11 +48,24 @@ def _with(values: Any, inner: list[str], value: Any, name: str) -> dict[str, Any
 
 
 def told(
-    before: GenerationRequest, after: GenerationRequest, changes: Mapping[str, Any]
+    before: GenerationRequest,
+    after: GenerationRequest,
+    drawn: GenerationRequest,
+    changes: Mapping[str, Any],
 ) -> tuple[Difference, ...]:
-    """What the changes made of the request; those that changed nothing are left out."""
-    values = [(name, _shown(before, name), _shown(after, name)) for name in changes]
-    return tuple(Difference(what=name, then=then, now=now) for name, then, now in values if then != now)
+    """What the changes made of the request; those that changed nothing are left out.
+
+    Args:
+        drawn: `after` resolved: what a change left open is told as it was drawn.
+    """
+    differences = []
+    for name in changes:
+        then, now = _shown(before, name), _shown(after, name)
+        if now in ("", str(RANDOM_SEED)):
+            now = _shown(drawn, name)
+        if then != now:
+            differences.append(Difference(what=name, then=then, now=now))
+    return tuple(differences)
 
 
 def fitting_request(
