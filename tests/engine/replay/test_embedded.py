@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -19,9 +20,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a picture of its own, two variations of a batch, and an infotext in a lossy file."""
     folder = tmp_path_factory.mktemp("pictures")
     studio = Studio()
-    small = {"steps": 4, "output_folder": folder, "sampler": "euler_a", "negative_prompt": "blue"}
+    small: dict[str, Any] = {"steps": 4, "output_folder": folder, "sampler": "euler_a", "negative_prompt": "blue"}
     studio.generate("a (red:1.3) apple", seed=7, **small)
-    varied = {"variation_seed": 3, "variation_strength": 0.4, "batch_size": 2}
+    varied: dict[str, Any] = {"variation_seed": 3, "variation_strength": 0.4, "batch_size": 2}
     studio.generate("a [dog:cat:0.5]", seed=7, **small, **varied)
     return folder
 
