@@ -70,3 +70,27 @@ def test_an_environment_variable_that_wins_is_told(sfumato: Sfumato, monkeypatch
     disabled = ",".join(item["name"] for item in sfumato("plugins", "--json").json)
     monkeypatch.setenv("SFUMATO_PLUGINS__DISABLED", disabled)
     assert "SFUMATO_PLUGINS__DISABLED" in sfumato("plugins", "enable", "tiny").err
+
+
+ADDING = """
+from sfumato.hookspecs import hookimpl
+
+SFUMATO_API = "1.0"
+
+
+@hookimpl
+def register_samplers(samplers):
+    samplers.{verb}("swirl", "json:dumps", label="{label}")
+"""
+
+
+def test_what_replaces_what_is_told(sfumato: Sfumato, install_plugin: InstallPlugin) -> None:
+    install_plugin("whirl", ADDING.format(verb="add", label="Swirl"))
+    install_plugin("better", ADDING.format(verb="replace", label="Better swirl"))
+    (sampler,) = sfumato("samplers", "--json").json
+    assert (sampler["label"], sampler["plugin"], sampler["replaces"]) == ("Better swirl", "better", "whirl")
+    shown = sfumato("plugins", "show", "better", "--json").json
+    assert shown["replaces"] == ["sampler 'swirl' of plugin 'whirl'"]
+    sfumato("plugins", "disable", "better")
+    (sampler,) = sfumato("samplers", "--json").json
+    assert (sampler["label"], sampler["replaces"]) == ("Swirl", "")

@@ -107,3 +107,20 @@ def test_a_damaged_model_is_a_warning(sfumato: Sfumato, tmp_path: Path) -> None:
 def test_without_any_model_there_is_a_problem(sfumato: Sfumato, words: tuple[str, ...]) -> None:
     sfumato("plugins", "disable", "tiny")
     assert sfumato("doctor", *words).code == 1
+
+
+def test_what_a_check_prints_is_no_data(sfumato: Sfumato, install_plugin: InstallPlugin) -> None:
+    install_plugin("fire", CHECKS.replace('raise RuntimeError("smoke")', 'print("crackle"); return []'))
+    outcome = sfumato("doctor", "--json")
+    assert "burning" in [check["name"] for check in outcome.json["checks"]]
+    assert "crackle" in outcome.err
+
+
+def test_a_check_that_hangs_is_a_problem(sfumato: Sfumato, install_plugin: InstallPlugin) -> None:
+    loop = "import time\n    while True: time.sleep(0.01)"
+    install_plugin("fire", CHECKS.replace('raise RuntimeError("smoke")', loop))
+    outcome = sfumato("--set", "plugins.patience=0.5", "doctor", "--json")
+    assert outcome.code == 1
+    failed = {check["name"]: check for check in outcome.json["checks"] if check["plugin"] == "fire"}
+    assert "did not return within 0.5 seconds" in failed["burning"]["results"][0]["detail"]
+    assert "plugins.patience" in failed["burning"]["results"][0]["hint"]
