@@ -1,6 +1,6 @@
 """Fails when the documentation lies.
 
-A dead relative link; a command, option or make target that is none; code said to stand in a file that does not.
+A dead relative link; a command, option or make target that is none; code that is not in the file it is from.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from sfumato.errors import UnknownName
 from sfumato.plugins import PluginManager
 from sfumato.registries import Registries
 from sfumato.registry import Entry
+from sfumato.sampling import Option
 
 HEAVY = frozenset({"torch", "numpy", "scipy", "PIL", "flask", "diffusers", "transformers", "safetensors"})
 """What listing and detecting must not import: each costs a tenth of a second to seconds."""
@@ -94,6 +95,16 @@ class EntryContract:
 
     def test_its_code_loads(self, entry: Entry[Any]) -> None:
         assert callable(entry.load())
+
+
+def extreme_values(option: Option) -> list[float | int | bool | str]:
+    """An option at its bounds, and at each of its choices."""
+    if isinstance(option.default, bool):
+        return [False, True]
+    bounds = [bound for bound in (option.minimum, option.maximum) if bound is not None]
+    if isinstance(option.default, int):
+        return [int(bound) for bound in bounds]
+    return [*bounds, *option.choices]
 
 
 def heavy_imports_of(code: str, *arguments: str) -> set[str]:

@@ -13,7 +13,7 @@ from sfumato.noise_schedule import NoiseSchedule
 from sfumato.registry import Entry
 from sfumato.sampling import SchedulerInfo
 from sfumato.testing.analytic import CONVENTIONS, conventions_of, noise_schedules
-from sfumato.testing.entries import EntryContract
+from sfumato.testing.entries import EntryContract, extreme_values
 
 STEPS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 250)
 USUAL_STEPS = (10, 20, 30)
@@ -52,10 +52,8 @@ class SchedulerContract(EntryContract):
         self, entry: Entry[SchedulerInfo], table: NoiseSchedule, given_options: dict[str, Any]
     ) -> None:
         for option in entry.info.options:
-            bounds = [bound for bound in (option.minimum, option.maximum) if bound is not None]
-            for value in (*bounds, *option.choices):
-                given = {**given_options, option.name: type(option.default)(value)}
-                check_levels(entry, 10, table, given)
+            for value in extreme_values(option):
+                check_levels(entry, 10, table, {**given_options, option.name: value})
 
     def test_the_same_question_gets_the_same_answer(
         self, entry: Entry[SchedulerInfo], table: NoiseSchedule, given_options: dict[str, Any]

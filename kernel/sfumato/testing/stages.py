@@ -10,7 +10,7 @@ from sfumato.registry import Entry
 from sfumato.request import GenerationRequest
 from sfumato.stages import StageContext, StageInfo
 from sfumato.testing.analytic import Mixture, normal
-from sfumato.testing.entries import EntryContract
+from sfumato.testing.entries import EntryContract, extreme_values
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,9 +36,7 @@ class StageContract(EntryContract):
         """The defaults, and every option at its bounds and choices."""
         found = [given_options]
         for option in entry.info.options:
-            bounds = [bound for bound in (option.minimum, option.maximum) if bound is not None]
-            values = (*bounds, *option.choices)
-            found += [{**given_options, option.name: type(option.default)(value)} for value in values]
+            found += [{**given_options, option.name: value} for value in extreme_values(option)]
         return found
 
     def test_a_prompt_becomes_a_prompt(
