@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
+
+from sfumato_engine.noise.image_noise import ImageNoise
+from sfumato_engine.noise.settings import NoiseSettings
 
 from .analytic import CONVENTIONS, Gaussian, Mixture, NoiseTape, latents, noise_schedule, sample, schedule
 
@@ -170,19 +174,40 @@ def test_restart_of_few_steps_is_heun(convention):
 @pytest.mark.parametrize(("steps", "returns", "each"), [(20, 1, 9), (35, 1, 9), (36, 2, 9), (50, 2, 12)])
 def test_restart_spends_some_of_its_steps_on_returns_to_a_noisy_level(convention, steps, returns, each):
     sigmas = schedule("karras", steps, noise_schedule(convention))
-    x, denoise = sigmas[0] * latents(), Mixture(convention).denoise
-    tape, shown = NoiseTape(x), []
-    sample("restart", denoise, x, sigmas, convention, noise=tape, on_step=lambda i, *_: shown.append(i))
+    x, asked, shown = sigmas[0] * latents(), [], []
+
+    def denoise(x, sigma):
+        asked.append(sigma)
+        return Mixture(convention).denoise(x, sigma)
+
+    sample("restart", denoise, x, sigmas, convention, on_step=lambda index, *_: shown.append(index))
     assert shown == list(range(steps))
-    assert len(tape.intervals) == returns
-    ratios = [level / (1 - level) if convention == "flow" else level for level in tape.intervals[0]]
-    assert ratios == [pytest.approx(0.1, rel=0.5), pytest.approx(2.0, rel=0.5)]
-    asked = []
-    sample("restart", lambda x, sigma: asked.append(sigma) or denoise(x, sigma), x, sigmas, convention)
-    low, high = tape.intervals[0]
-    # the level a return starts from is evaluated going down, and then once a return
-    assert asked.count(high) == 1 + 1 + returns
-    assert sum(low <= sigma <= high for sigma in asked) >= returns * 2 * each
+    rises = [(low, high) for low, high in pairwise(asked) if high > low]
+    assert len(rises) == returns
+    low, high = (level / (1 - level) if convention == "flow" else level for level in rises[0])
+    assert low == pytest.approx(0.1, rel=0.5)
+    assert high == pytest.approx(2.0, rel=0.5)
+    start, end = (len(asked) - 1 - asked[::-1].index(level) for level in reversed(rises[-1]))
+    assert end - start == 2 * each  # evaluations of the last return, and the first one after it
+
+
+@pytest.mark.parametrize("step_noise", ["path", "brownian_tree"])
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_restart_returns_with_other_noise_each_time_whatever_draws_it(convention, step_noise):
+    if step_noise == "brownian_tree":
+        pytest.importorskip("torchsde")
+    sigmas = schedule("karras", 40, noise_schedule(convention))
+    settings = NoiseSettings(seeds=(5,), step_noise=step_noise)
+    source = ImageNoise(settings, (1, 32, 32), "cpu", (sigmas[-2], sigmas[0]))
+    x, drawn = sigmas[0] * source.initial(), []
+
+    def noise(*interval):
+        drawn.append(source(*interval))
+        return drawn[-1]
+
+    sample("restart", Mixture(convention).denoise, x, sigmas, convention, noise=noise)
+    first, second = drawn
+    assert abs(float(torch.corrcoef(torch.stack((first, second)).flatten(1))[0, 1])) < 0.15
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)

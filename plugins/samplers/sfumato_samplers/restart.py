@@ -30,7 +30,8 @@ def restart(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: Sampl
     for i, (sigma, sigma_next) in enumerate(_steps(sigmas, context)):
         if sigma > level:
             scale, added = renoise(level, sigma, convention)
-            x = scale * x + (added * s_noise) * context.noise(level, sigma)
+            # over an interval, a Brownian tree would give each return the noise of the one before
+            x = scale * x + (added * s_noise) * context.noise(sigma, sigma)
         denoised = denoise(x, sigma)
         context.on_step(i, x, denoised)
         x = heun_step(denoise, x, denoised, sigma, sigma_next)
