@@ -112,7 +112,8 @@ def _sentence(report: ReplayReport) -> str:
     name = report.path.name
     if report.verdict == "varied":
         return f"A variation of {name}. Changed:{_listed(report.changes)}"
-    return f"{'The same as' if report.same else 'Not the same as'} {name}: {outcome(report)}."
+    verdicts = {"same": f"The same as {name}", "rounding": f"The same as {name} up to rounding"}
+    return f"{verdicts.get(report.verdict, f'Not the same as {name}')}: {outcome(report)}."
 
 
 def outcome(report: ReplayReport) -> str:
@@ -123,7 +124,7 @@ def outcome(report: ReplayReport) -> str:
         return "to the bit"
     share = f"{report.differing_share or 0:.2%} of the pixels differ"
     if report.largest_difference == 1:
-        return f"up to rounding, {share} by one level of 255"
+        return f"{share} by one level of 255"
     return f"{share}, by up to {report.largest_difference} levels of 255"
 
 

@@ -23,7 +23,7 @@ def check_contributors(
             raise BadInput(
                 f"The {registry.kind} '{shown(name)}' is not here.",
                 why=_origin(story, what),
-                hint=f"Install or enable that plugin, or draw without it: {_without(field)}",
+                hint=f"'sfumato plugins' tells what is there. To draw without it: {_without(field)}",
             )
 
 
@@ -49,7 +49,7 @@ def _origin(story: Story, what: str) -> str:
         return "It came from a plugin that the picture does not name."
     version = _entry(story.surroundings, "plugins", plugin)
     now = installed_versions()["plugins"].get(plugin)
-    state = f"is installed in version {now} but does not bring it" if now else "is not installed"
+    state = f"is {now} now and switched off, broken or changed" if now else "is not installed"
     return f"It came from the plugin '{plugin}'{f' {version}' if version else ''}, which {state}."
 
 

@@ -31,6 +31,7 @@ from sfumato_engine.infotext_fields import (
     options_by_key,
     stage_key,
 )
+from sfumato_engine.prompts import extra_networks
 from sfumato_engine.replay.model_search import WantedModel
 from sfumato_engine.resolution import checked_options, family_options
 
@@ -63,7 +64,6 @@ _OWN_PARTS = re.compile(r"VAE|VAE hash|Module \d+")
 """Fields that only tell what was at hand; for our own texts, the parts that were found beside a model too."""
 
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
-_EXTRA_NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^<>\n]{1,200}>")
 _SDE = re.compile(r"\bSDE\b")
 _UNSET = ("0", "0.0")
 """A1111's schedule options at 0 leave the value to the model."""
@@ -236,5 +236,6 @@ def _list_the_rest(work: Import) -> None:
             work.left.append(f"{key}: {value}")
     if "Seed" not in work.text.fields:
         work.left.append("the seed, which the text does not tell")
-    tags = _EXTRA_NETWORK.findall(work.text.prompt + work.text.negative_prompt)
-    work.left += [f"{tag} in the prompt" for tag in tags]
+    for prompt in (work.text.prompt, work.text.negative_prompt):
+        networks = extra_networks(prompt)[1]
+        work.left += [f"{prompt[network.start : network.end]} in the prompt" for network in networks]
