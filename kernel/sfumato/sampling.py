@@ -53,6 +53,14 @@ class SamplerInfo(BaseModel):
     needs_unconditional: bool = Field(
         default=False, description="Uses the estimate for the negative prompt too (CFG++)."
     )
+    interval_noise: bool = Field(
+        default=False,
+        description="An SDE solver whose noise belongs to intervals: a Brownian tree can be asked for.",
+    )
+    skips_last_level: bool = Field(
+        default=False,
+        description="Takes levels spaced for one step more, without the last one above 0.",
+    )
     own_levels: bool = Field(
         default=False, description="Takes only the ends of the schedule, and chooses the levels between."
     )

@@ -84,7 +84,7 @@ class Drawing:
         """All batches; raises `Cancelled` between steps, with the pictures of earlier batches saved."""
         request, library = self._resolved.request, self._context.library
         parts, device = prepared.model.files, device_label(prepared.model.device)
-        story = in_background(lambda: trace(self._resolved, library, parts, device))
+        story = in_background(lambda: trace(self._resolved, library, parts, device, self._context))
         progress = self._progress(prepared)
         self._warn(prepared.warnings)
         try:
@@ -128,15 +128,16 @@ class Drawing:
     def _noise(self, prepared: Prepared, numbers: Sequence[int]) -> ImageNoise:
         request, sigmas = self._resolved.request, prepared.sampling.sigmas
         pixels = prepared.model.latent_format.pixels_per_latent
-        height, width = request.seed_resize_height // pixels, request.seed_resize_width // pixels
+        _, h, w = prepared.latent_shape
+        resize_from = request.seed_resize_height // pixels or h, request.seed_resize_width // pixels or w
         settings = NoiseSettings(
             seeds=tuple(self._resolved.seed(number) for number in numbers),
             variation_seeds=tuple(self._resolved.variation_seed(number) for number in numbers),
             variation_strength=request.variation_strength,
-            resize_from=(height, width) if height and width else None,
+            resize_from=resize_from if resize_from != (h, w) else None,
             seed_delta=request.noise_seed_delta,
             source=request.noise_source,
-            step_noise=request.step_noise,
+            step_noise=request.step_noise if self._resolved.sampler.info.interval_noise else "path",
         )
         levels = min(sigma for sigma in sigmas if sigma > 0), max(sigmas)
         return ImageNoise(settings, prepared.latent_shape, prepared.model.device, levels)

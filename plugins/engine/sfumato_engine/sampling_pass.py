@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sfumato.events import CancelToken
 from sfumato.models import LoadedModel
-from sfumato.noise_schedule import Convention
+from sfumato.noise_schedule import Convention, NoiseSchedule
 from sfumato.sampling import Denoise, Sampler, SamplingContext
 from sfumato_engine.guidance import Guidance, GuidedModel
 from sfumato_engine.noise.image_noise import ImageNoise
@@ -44,7 +44,7 @@ class SamplingPass:
     def of(cls, resolved: ResolvedRequest, model: LoadedModel, guidance: Guidance) -> SamplingPass:
         """The pass that a request asks for."""
         schedule = model.noise_schedule(*resolved.size, resolved.model_options)
-        sigmas = resolved.scheduler.load()(resolved.steps, schedule, resolved.scheduler_options)
+        sigmas = noise_levels(resolved, schedule)
         in_pairs = resolved.sampler.info.needs_unconditional
         return cls(
             model=GuidedModel(model, guidance, resolved.model_options, sigmas, keep_unconditional=in_pairs),
@@ -84,3 +84,12 @@ class SamplingPass:
             self.convention, noise, dict(self.options), on_step, denoise_pair if self.in_pairs else None
         )
         return self.sampler(denoise, start, self.sigmas, context)
+
+
+def noise_levels(resolved: ResolvedRequest, schedule: NoiseSchedule) -> list[float]:
+    """The levels of a request's steps, one more than steps, the last one 0."""
+    skips = resolved.sampler.info.skips_last_level
+    levels: list[float] = resolved.scheduler.load()(
+        resolved.steps + skips, schedule, resolved.scheduler_options
+    )
+    return [*levels[:-2], levels[-1]] if skips else levels

@@ -86,7 +86,7 @@ def token_weights(text: WeightedText, ends: Sequence[int]) -> list[float]:
 
 
 def weigh(states: Tensor, weights: list[float], *, restore_mean: bool = True) -> Tensor:
-    """States [1, m, c] multiplied by one weight a token, their mean restored if asked and where it is safe."""
+    """States [1, m, c] multiplied by one weight a token; their mean is restored if asked and where safe."""
     if all(weight == 1.0 for weight in weights):
         return states
     factors = torch.tensor(weights, dtype=torch.float32, device=states.device)

@@ -39,6 +39,18 @@ def test_seed_resize_keeps_the_middle_of_the_other_sizes_noise(workbench: Workbe
     assert not np.array_equal(wider, expected)
 
 
+def test_one_side_of_a_seed_resize_may_be_left_open(workbench: Workbench) -> None:
+    (wide,) = drawn(workbench, seed=1, seed_resize_width=128)
+    (expected,) = drawn(workbench, seed=1, seed_resize_width=128, seed_resize_height=48)
+    assert np.array_equal(wide, expected)
+
+
+def test_a_tree_is_for_solvers_whose_noise_belongs_to_intervals(workbench: Workbench) -> None:
+    (plain,) = drawn(workbench, seed=2, sampler="euler_ancestral")
+    (asked,) = drawn(workbench, seed=2, sampler="euler_ancestral", step_noise="brownian_tree")
+    assert np.array_equal(asked, plain)
+
+
 @pytest.mark.parametrize(
     ("sampler", "fields"),
     [

@@ -62,6 +62,7 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         summary="Second order with a look at the middle of each step; twice the time of Euler.",
         order=2,
         evaluations_per_step=2,
+        skips_last_level=True,
         preferred_scheduler="karras",
         options=CHURN,
     )
@@ -80,6 +81,7 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         order=2,
         evaluations_per_step=2,
         stochastic=True,
+        skips_last_level=True,
         preferred_scheduler="karras",
         options=(ETA, S_NOISE),
     )

@@ -31,6 +31,7 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         order=2,
         evaluations_per_step=2,
         stochastic=True,
+        interval_noise=True,
         preferred_scheduler="karras",
         options=(
             ETA,
@@ -68,6 +69,7 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
             summary=f"DPM++ 2M with fresh noise: {difference}, best from 25 steps up.",
             order=2,
             stochastic=True,
+            interval_noise=True,
             preferred_scheduler="exponential",
             options=(ETA, S_NOISE, _solver_type(solver)),
         )
@@ -79,6 +81,8 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         summary="DPM++ 2M SDE with a longer memory: smooth and detailed, from 30 steps up.",
         order=2,  # k-diffusion's third estimate sharpens the second order, it does not raise it
         stochastic=True,
+        interval_noise=True,
+        skips_last_level=True,
         preferred_scheduler="exponential",
         options=(ETA, S_NOISE),
     )

@@ -30,6 +30,7 @@ def _add_adams_bashforth(samplers: Registrar[SamplerInfo]) -> None:
         aliases=("pndm", "sample_plms", "PNDMScheduler"),
         summary="The sampler of Stable Diffusion's first release, for equal steps in training time.",
         order=4,
+        preferred_scheduler="ddim",
     )
     samplers.add(
         "ipndm",
@@ -127,6 +128,7 @@ def _add_uni_pc(samplers: Registrar[SamplerInfo]) -> None:
             aliases=aliases,
             summary=f"Corrects each step by the next evaluation, free of charge: good in {strength}.",
             order=4,
+            skips_last_level=True,
             options=(
                 _order(3, maximum=3),
                 Option(

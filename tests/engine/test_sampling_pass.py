@@ -1,0 +1,45 @@
+"""Noise levels of a request, and the estimates that samplers are given."""
+
+from __future__ import annotations
+
+import pytest
+
+from sfumato.noise_schedule import flow_schedule
+from sfumato.request import GenerationRequest
+from sfumato_engine.resolution import resolve
+from sfumato_engine.sampling_pass import noise_levels
+
+from .conftest import Workbench
+
+
+def levels(workbench: Workbench, steps: int, sampler: str) -> list[float]:
+    request = GenerationRequest(sampler=sampler, scheduler="simple", steps=steps)
+    return noise_levels(resolve(request, workbench.context), flow_schedule(2.0))
+
+
+@pytest.mark.parametrize("sampler", ["dpm_2", "dpm_2_ancestral", "dpmpp_3m_sde", "uni_pc"])
+def test_some_samplers_leave_out_the_last_level_of_a_schedule_of_one_step_more(
+    workbench: Workbench, sampler: str
+) -> None:
+    whole = levels(workbench, 6, "euler")
+    assert levels(workbench, 5, sampler) == [*whole[:5], 0.0]
+    assert levels(workbench, 1, sampler) == [whole[0], 0.0]
+
+
+@pytest.mark.parametrize("sampler", ["euler_cfg_pp", "euler_ancestral_cfg_pp"])
+def test_cfg_plus_plus_evaluates_the_negative_prompt_at_any_scale(workbench: Workbench, sampler: str) -> None:
+    for scale in (1.0, 1.5):
+        workbench.generate("a cat", negative_prompt="a dog", seed=1, sampler=sampler, cfg_scale=scale)
+        assert set(workbench.model.batches) == {2}
+        assert workbench.generate(seed=1, sampler=sampler, cfg_scale=scale).warnings == ()
+
+
+@pytest.mark.parametrize("entry", ["dpm_fast", "dpm_adaptive", "restart", "lcm", "er_sde", "uni_pc", "deis"])
+def test_every_kind_of_sampler_draws_the_same_picture_alone_and_in_a_batch(
+    workbench: Workbench, entry: str
+) -> None:
+    from .test_generate import pixels
+
+    alone = workbench.generate(seed=12, sampler=entry, steps=6).images[0]
+    together = workbench.generate(seed=11, sampler=entry, steps=6, batch_size=3).images[1]
+    assert abs(pixels(alone.path) - pixels(together.path)).max() <= 1
