@@ -146,30 +146,30 @@ def trace(
     library: ModelLibrary,
     parts: Mapping[str, Sequence[Path]],
     device: str,
-    context: TaskContext | None = None,
+    context: TaskContext,
 ) -> Provenance:
     """Gather the story of a request; hashes the parts' files unless their hashes are known (seconds each).
 
     Args:
         parts: The files of each part of the model, by kind.
         device: As people know it.
-        context: Where the request is carried out; without it, less is known.
+        context: Where the request is carried out.
     """
     files = dict.fromkeys(path for files in parts.values() for path in files)
     sha256 = {path: _sha256(library, path) for path in files}
     return Provenance(resolved, sha256, parts, _environment(resolved, device, context))
 
 
-def _environment(resolved: ResolvedRequest, device: str, context: TaskContext | None) -> dict[str, Any]:
-    types: dict[str, str] = {}
-    brought = {"sampler": resolved.sampler.plugin, "scheduler": resolved.scheduler.plugin}
-    if context:
-        settings: EngineSettings = context.settings.engine
-        types = {"default": settings.dtype, "cfg_batching": settings.cfg_batching}
-        brought["family"] = context.registries.model_families.get(resolved.info.family).plugin
-    types |= part_dtypes(resolved.family.options, resolved.model_options)
-    brought |= {f"stage {stage.entry.info.name}": stage.entry.plugin for stage in resolved.stages}
-    return environment(device, types, brought)
+def _environment(resolved: ResolvedRequest, device: str, context: TaskContext) -> dict[str, Any]:
+    settings: EngineSettings = context.settings.engine
+    types = {"default": settings.dtype, **part_dtypes(resolved.family.options, resolved.model_options)}
+    brought = {
+        "sampler": resolved.sampler.plugin,
+        "scheduler": resolved.scheduler.plugin,
+        "family": context.registries.model_families.get(resolved.info.family).plugin,
+        **{f"stage {stage.entry.info.name}": stage.entry.plugin for stage in resolved.stages},
+    }
+    return environment(device, types, settings.cfg_batching, brought)
 
 
 def _sha256(library: ModelLibrary, path: Path) -> str:

@@ -20,7 +20,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a picture of its own, two variations of a batch, and an infotext in a lossy file."""
     folder = tmp_path_factory.mktemp("pictures")
     studio = Studio()
-    small: dict[str, Any] = {"steps": 4, "output_folder": folder, "sampler": "euler_a", "negative_prompt": "blue"}
+    small: dict[str, Any] = {
+        "steps": 4,
+        "output_folder": folder,
+        "sampler": "euler_a",
+        "negative_prompt": "blue",
+    }
     studio.generate("a (red:1.3) apple", seed=7, **small)
     varied: dict[str, Any] = {"variation_seed": 3, "variation_strength": 0.4, "batch_size": 2}
     studio.generate("a [dog:cat:0.5]", seed=7, **small, **varied)
@@ -39,7 +44,12 @@ def test_the_story_tells_where_it_was_drawn(pictures: Path) -> None:
     story = story_of(pictures / "00001-7.png")
     environment = story["environment"]
     assert story["format"] == 2
-    assert environment["contributors"]["sampler"] == "samplers"
+    assert environment["contributors"] == {
+        "sampler": "samplers",
+        "scheduler": "samplers",
+        "family": "models_flux",
+    }
+    assert environment["compute_types"] == {"default": "auto"}
     assert environment["threads"] >= 1
     assert {
         "platform",

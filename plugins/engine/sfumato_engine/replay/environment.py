@@ -17,13 +17,14 @@ DIGEST_LENGTH = 12
 
 
 def environment(
-    device: str, compute_types: Mapping[str, str], contributors: Mapping[str, str]
+    device: str, compute_types: Mapping[str, str], cfg_batching: str, contributors: Mapping[str, str]
 ) -> dict[str, Any]:
     """What a picture's story says of its surroundings; reading all metadata takes some milliseconds.
 
     Args:
         device: As people know it.
         compute_types: Number types asked for, by kind of part; "default" for all others.
+        cfg_batching: Whether prompt and negative prompt were to go side by side.
         contributors: Which plugin brought what was used: by "sampler", "scheduler", "family", "stage x".
 
     Returns:
@@ -36,6 +37,7 @@ def environment(
         **_torch(),
         "python": platform.python_version(),
         "compute_types": dict(compute_types),
+        "cfg_batching": cfg_batching,
         **installed_versions(),
         "contributors": dict(contributors),
     }
