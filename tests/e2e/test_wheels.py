@@ -63,9 +63,16 @@ def test_wheels_hold_their_package_and_nothing_else(wheels: Path) -> None:
         tops = {name.partition("/")[0] for name in names}
         expected = {package} if distribution != "sfumato" else set()
         assert {top for top in tops if not top.endswith(".dist-info")} == expected
-        assert not [
-            name for name in names if "test" in name or "__pycache__" in name or name.endswith(".log")
-        ]
+        ours = [name for name in names if not name.startswith(("sfumato/testing/", "sfumato/scaffold/"))]
+        assert not [name for name in ours if "test" in name or "__pycache__" in name or name.endswith(".log")]
+
+
+def test_the_kernel_brings_the_contract_suite_and_every_template(wheels: Path) -> None:
+    names = set(contents(wheels)["sfumato_kernel"])
+    kernel = ROOT / "kernel"
+    expected = [*(kernel / "sfumato/testing").glob("*.py"), *(kernel / "sfumato").rglob("*.template")]
+    assert len(expected) > 30
+    assert {path.relative_to(kernel).as_posix() for path in expected} <= names
 
 
 def test_wheels_tell_that_they_are_typed(wheels: Path) -> None:
