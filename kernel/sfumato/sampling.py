@@ -61,6 +61,10 @@ class SamplerInfo(BaseModel):
         default=False,
         description="Takes levels spaced for one step more, without the last one above 0.",
     )
+    one_by_one: bool = Field(
+        default=False,
+        description="Its steps suit one picture: those of a batch are sampled one after another.",
+    )
     own_levels: bool = Field(
         default=False, description="Takes only the ends of the schedule, and chooses the levels between."
     )
@@ -98,7 +102,8 @@ class DenoisePair(Protocol):
 class NoiseSource(Protocol):
     """Fresh standard normal noise shaped like the latents, from each picture's own seed.
 
-    ``noise(sigma, sigma_next)`` may use the interval (Brownian noise) or ignore it (independent draws).
+    ``noise(sigma, sigma_next)`` may use the interval (Brownian noise) or ignore it (independent draws); over
+    no interval, ``noise(sigma, sigma)``, it is a draw independent of all others.
     """
 
     def __call__(self, sigma: float, sigma_next: float) -> Tensor: ...

@@ -34,6 +34,11 @@ def test_cfg_plus_plus_evaluates_the_negative_prompt_at_any_scale(workbench: Wor
         assert workbench.generate(seed=1, sampler=sampler, cfg_scale=scale).warnings == ()
 
 
+def test_a_sampler_whose_steps_suit_one_picture_is_given_one_at_a_time(workbench: Workbench) -> None:
+    workbench.generate("a cat", seed=1, sampler="dpm_adaptive", batch_size=3, cfg_scale=1.0)
+    assert set(workbench.model.batches) == {1}
+
+
 @pytest.mark.parametrize("entry", ["dpm_fast", "dpm_adaptive", "restart", "lcm", "er_sde", "uni_pc", "deis"])
 def test_every_kind_of_sampler_draws_the_same_picture_alone_and_in_a_batch(
     workbench: Workbench, entry: str

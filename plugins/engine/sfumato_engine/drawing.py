@@ -111,19 +111,25 @@ class Drawing:
     def _sample(self, prepared: Prepared, numbers: Sequence[int], progress: Progress) -> Tensor:
         """Clean latents of the pictures with these numbers."""
         self._phase("sampling")
-        noise = self._noise(prepared, numbers)
-        seeds, stages = [self._resolved.seed(number) for number in numbers], prepared.stages
         started = time.monotonic()
-        latents = prepared.sampling.from_noise(
-            noise,
-            progress.step,
-            self._context.cancel,
-            lambda denoise: stages.denoise(denoise, seeds),
-        )
-        latents = stages.latents(latents, seeds)
+        groups = [[number] for number in numbers] if self._resolved.sampler.info.one_by_one else [numbers]
+        latents = torch.cat([self._sample_together(prepared, group, progress) for group in groups])
+        latents = prepared.stages.latents(latents, self._seeds(numbers))
         check_finite(latents, "Try: sfumato settings set engine.dtype float32")
         self.sampling_seconds += time.monotonic() - started
         return latents
+
+    def _sample_together(self, prepared: Prepared, numbers: Sequence[int], progress: Progress) -> Tensor:
+        noise = self._noise(prepared, numbers)
+        return prepared.sampling.from_noise(
+            noise,
+            progress.step,
+            self._context.cancel,
+            lambda denoise: prepared.stages.denoise(denoise, self._seeds(numbers)),
+        )
+
+    def _seeds(self, numbers: Sequence[int]) -> tuple[int, ...]:
+        return tuple(self._resolved.seed(number) for number in numbers)
 
     def _noise(self, prepared: Prepared, numbers: Sequence[int]) -> ImageNoise:
         request, sigmas = self._resolved.request, prepared.sampling.sigmas
@@ -131,7 +137,7 @@ class Drawing:
         _, h, w = prepared.latent_shape
         resize_from = request.seed_resize_height // pixels or h, request.seed_resize_width // pixels or w
         settings = NoiseSettings(
-            seeds=tuple(self._resolved.seed(number) for number in numbers),
+            seeds=self._seeds(numbers),
             variation_seeds=tuple(self._resolved.variation_seed(number) for number in numbers),
             variation_strength=request.variation_strength,
             resize_from=resize_from if resize_from != (h, w) else None,

@@ -104,5 +104,6 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         order=3,
         evaluations_per_step=3,
         own_levels=True,
+        one_by_one=True,
         options=(*STEP_CONTROL, NO_ETA, S_NOISE),
     )
