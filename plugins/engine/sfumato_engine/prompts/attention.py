@@ -140,22 +140,20 @@ class AttentionReader:
     def nodes(self) -> tuple[Node, ...]:
         """All that was read; brackets that are still open act up to here, the round ones first."""
         self._end_words()
-        end = self._origin.span(0, len(self._text))[1]
         for opening in "([":
             while self._find(opening):
-                self._close(opening, FACTORS[opening], end)
+                self._close(opening, FACTORS[opening], len(self._text))
         return tuple(self._open[0].children)
 
     def _take(self, token: re.Match[str]) -> None:
-        bracket = token["bracket"]
-        start, end = self._origin.span(token.start(), token.end())
-        if token["factor"] is not None and self._find("("):
-            self._close("(", float(token["factor"]), end)
+        bracket, factor = token["bracket"], token["factor"]
+        if factor is not None and self._find("("):
+            self._close("(", float(factor), token.end())
         elif bracket in FACTORS and len(self._open) <= MAX_DEPTH:
             self._end_words()
-            self._open.append(_Bracket(bracket, start))
+            self._open.append(_Bracket(bracket, self._origin.position(token.start())))
         elif bracket in _OPENING and self._find(_OPENING[bracket]):
-            self._close(_OPENING[bracket], FACTORS[_OPENING[bracket]], end)
+            self._close(_OPENING[bracket], FACTORS[_OPENING[bracket]], token.end())
         elif token["escaped"] is not None:
             self._add_words(token["escaped"], token.start(), token.end())
         else:
@@ -170,11 +168,12 @@ class AttentionReader:
         self._end_words()
         place = self._find(opening)
         closed, innermost = self._open[place], self._open[-1]
+        _, source_end = self._origin.span(end - 1, end)
         for bracket in self._open[place:]:
             children = bracket.children
             if children or bracket is closed is innermost:
                 first = closed.start if bracket is closed else children[0].start
-                last = end if bracket is innermost else children[-1].end
+                last = source_end if bracket is innermost else children[-1].end
                 bracket.children = [Emphasis(factor, tuple(children), first, last)]
         del self._open[place]
         self._open[place - 1].children += closed.children
