@@ -1,0 +1,300 @@
+"""The contracts catch what they are for: each of these broken things fails the test that it should."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sfumato.errors import BadInput, CheckpointError
+from sfumato.events import StepCompleted
+from sfumato.models import CheckpointHeader, TensorInfo
+from sfumato.pages import PageInfo
+from sfumato.registry import Entry
+from sfumato.sampling import SamplerInfo, SchedulerInfo
+from sfumato.settings import Settings
+from sfumato.stages import StageInfo
+from sfumato.studio import Studio
+from sfumato.tasks import TaskContext
+from sfumato.testing import (
+    PageContract,
+    SamplerContract,
+    SchedulerContract,
+    StageContract,
+    TrainerContract,
+    WeightFormatContract,
+)
+from sfumato.testing.analytic import noise_schedules
+from sfumato.testing.stages import SEEDS
+from sfumato.training import TrainerInfo, TrainingResult
+
+
+def fails(check: Callable[..., Any], *arguments: Any) -> bool:
+    try:
+        check(*arguments)
+    except (AssertionError, pytest.fail.Exception):
+        return True
+    return False
+
+
+# Samplers: Euler's method with one fault each
+
+
+def euler(step: Callable[..., Any], *, tell: bool = True) -> Callable[..., Any]:
+    def sample(denoise, x, sigmas, context):
+        for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+            denoised = denoise(x, sigma)
+            if tell:
+                context.on_step(i, x, denoised)
+            x = step(x, denoised, sigma, sigma_next, context)
+        return x
+
+    return sample
+
+
+def right(x, denoised, sigma, sigma_next, context):
+    return torch.lerp(denoised, x, sigma_next / sigma)
+
+
+def deaf(denoise, x, sigmas, context):
+    def quiet(index, x, denoised):
+        try:
+            context.on_step(index, x, denoised)
+        except Exception:
+            return
+
+    return euler(right)(denoise, x, sigmas, type(context)(context.convention, context.noise, {}, quiet))
+
+
+def wasteful(denoise, x, sigmas, context):
+    return euler(right)(lambda x, sigma: (denoise(x, sigma), denoise(x, sigma))[0], x, sigmas, context)
+
+
+def noisy(strength: float) -> Callable[..., Any]:
+    def step(x, denoised, sigma, sigma_next, context):
+        return denoised + strength * sigma_next * context.noise(sigma, sigma_next)
+
+    return euler(step)
+
+
+FAULTY_SAMPLERS = {
+    "test_latents_stay_finite_and_keep_their_shape": euler(lambda x, d, s, t, c: x * t / t),
+    "test_a_batch_equals_its_single_pictures": euler(lambda x, d, s, t, c: right(x, d.mean(0), s, t, c)),
+    "test_latents_estimates_and_noise_are_left_unchanged": euler(
+        lambda x, d, s, t, c: x.mul_(t / s).add_(d * (1 - t / s))
+    ),
+    "test_it_ends_in_the_picture_when_the_model_knows_it": euler(
+        lambda x, d, s, t, c: right(x, d, s, max(t, 0.01), c)
+    ),
+    "test_each_step_is_observed_once": euler(right, tell=False),
+    "test_an_observer_may_stop_the_work": deaf,
+    "test_it_costs_no_more_evaluations_than_it_says": wasteful,
+    "test_it_converges_to_the_exact_solution_at_its_order": euler(
+        lambda x, d, s, t, c: right(x, 0.99 * d, s, t, c)
+    ),
+}
+
+
+def check_sampler(test: str, sampler: Callable[..., Any], **fields: Any) -> bool:
+    info = SamplerInfo(name="faulty", label="Faulty", **fields)
+    steps = [3] if "finite" in test else []
+    return fails(
+        getattr(SamplerContract(), test), Entry(info, sampler, "here"), "variance_exploding", {}, *steps
+    )
+
+
+@pytest.mark.parametrize("test", FAULTY_SAMPLERS)
+def test_each_fault_of_a_sampler_is_caught_and_a_right_one_passes(test: str) -> None:
+    assert check_sampler(test, FAULTY_SAMPLERS[test])
+    assert not check_sampler(test, euler(right))
+
+
+def test_a_sampler_that_claims_too_much_is_caught() -> None:
+    assert check_sampler(
+        "test_it_converges_to_the_exact_solution_at_its_order", euler(right), order=2, evaluations_per_step=2
+    )
+
+
+@pytest.mark.parametrize(("strength", "caught"), [(1.0, False), (0.9, True), (1.1, True)])
+def test_noise_of_the_wrong_strength_is_caught(strength: float, caught: bool) -> None:
+    test = "test_fresh_noise_brings_latents_to_the_variance_of_their_level"
+    assert check_sampler(test, noisy(strength), stochastic=True) is caught
+
+
+def test_a_sampler_that_changes_the_type_is_caught() -> None:
+    def widening(x, denoised, sigma, sigma_next, context):
+        return right(x.double(), denoised.double(), sigma, sigma_next, context)
+
+    entry = Entry(SamplerInfo(name="faulty", label="Faulty"), euler(widening), "here")
+    assert fails(SamplerContract().test_latents_keep_their_type, entry, "flow", {}, "float32")
+
+
+# Schedulers
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        lambda steps: [1.0] * steps + [0.0],
+        lambda steps: [1 - i / steps for i in range(steps)],
+        lambda steps: [1 - 0.9 * i / steps for i in range(steps + 1)],
+        lambda steps: [float("inf")] + [1 - i / steps for i in range(1, steps + 1)],
+        lambda steps: [1.5 - 1.5 * i / steps for i in range(steps)] + [0.0],
+    ],
+    ids=["level", "short", "above zero", "infinite", "above pure noise"],
+)
+def test_each_fault_of_a_schedule_is_caught(levels: Callable[[int], list[float]]) -> None:
+    info = SchedulerInfo(name="faulty", label="Faulty")
+    entry = Entry(info, lambda steps, table, options: levels(steps), "here")
+    check = SchedulerContract().test_levels_fall_to_zero_in_as_many_steps_as_asked_for
+    assert fails(check, entry, noise_schedules("flow")[0], {})
+
+
+def test_a_scheduler_that_refuses_the_models_it_is_made_for_is_caught() -> None:
+    def refuse(*_: Any) -> list[float]:
+        raise BadInput("No.")
+
+    entry = Entry(SchedulerInfo(name="faulty", label="Faulty"), refuse, "here")
+    with pytest.raises(BadInput):
+        SchedulerContract().test_it_serves_the_models_it_is_made_for(entry, noise_schedules("flow")[0], {})
+
+
+# Stages
+
+
+@pytest.mark.parametrize(
+    ("test", "stage"),
+    [
+        ("test_a_picture_stays_a_picture", lambda pixels, context: pixels.float()),
+        ("test_a_picture_stays_a_picture", lambda pixels, context: pixels[..., :1]),
+        ("test_a_picture_stays_a_picture", lambda pixels, context: pixels.add_(1)),
+    ],
+    ids=["type", "channels", "in place"],
+)
+def test_each_fault_of_a_picture_stage_is_caught(test: str, stage: Callable[..., Any]) -> None:
+    entry = Entry(StageInfo(name="faulty", label="Faulty", at="picture"), stage, "here")
+    assert fails(getattr(StageContract(), test), entry, "picture", [{}])
+
+
+def test_a_stage_that_follows_the_programs_own_random_numbers_is_caught() -> None:
+    def grain(pixels, context):
+        return pixels + torch.randint(0, 2, pixels.shape, dtype=torch.uint8)
+
+    entry = Entry(StageInfo(name="faulty", label="Faulty", at="picture"), grain, "here")
+    assert fails(StageContract().test_the_same_seed_gives_the_same_picture, entry, "picture", {})
+
+
+def test_a_stage_that_mixes_the_pictures_of_a_batch_is_caught() -> None:
+    entry = Entry(
+        StageInfo(name="faulty", label="Faulty", at="latents"), lambda x, context: x - x.mean(), "here"
+    )
+    assert len(SEEDS) == 2
+    assert fails(StageContract().test_a_batch_equals_its_single_pictures, entry, "latents", {})
+
+
+# Pages
+
+
+def test_a_page_without_a_title_is_caught(tmp_path: Path) -> None:
+    from flask import Blueprint
+
+    from sfumato.testing.pages import serve
+
+    def build(studio: Studio) -> Blueprint:
+        page = Blueprint("faulty", __name__)
+        page.add_url_rule("/", view_func=lambda: "<p>Hello</p>", endpoint="show")
+        return page
+
+    entry = Entry(PageInfo(name="faulty", label="Faulty"), build, "here")
+    client = serve(entry, Studio(Settings.load(file=tmp_path / "settings.toml", environ={})))
+    assert fails(PageContract().test_its_root_answers_with_a_titled_page, entry, client)
+
+
+# Trainers
+
+
+def trainer(*, cancels: bool = True, whole: bool = True, tells: bool = True) -> Callable[..., Any]:
+    def train(config, context):
+        if not whole:
+            config.output.with_suffix(".part").touch()
+        for step in range(config.steps):
+            if tells:
+                context.events.emit(StepCompleted(step=step + 1, steps=config.steps))
+            if cancels:
+                context.cancel.check()
+        config.output.write_bytes(b"weights")
+        return TrainingResult(path=config.output, steps=config.steps, loss=1.0)
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("test", "faults"),
+    [
+        ("test_it_writes_weights_and_tells_of_every_step", {"tells": False}),
+        ("test_it_writes_weights_and_tells_of_every_step", {"whole": False}),
+        ("test_cancelled_it_leaves_no_weights", {"cancels": False}),
+        ("test_cancelled_it_leaves_no_weights", {"whole": False}),
+    ],
+)
+def test_each_fault_of_a_trainer_is_caught(test: str, faults: dict[str, bool], tmp_path: Path) -> None:
+    class Faulty(TrainerContract):
+        name = "faulty"
+
+    def caught(train: Callable[..., Any], folder: Path) -> bool:
+        (folder / "trained").mkdir(parents=True)
+        entry = Entry(TrainerInfo(name="faulty", label="Faulty"), train, "here")
+        studio = Studio(Settings.load(file=folder / "settings.toml", environ={}))
+        context = TaskContext(studio.registries, studio.library, studio.settings, folder)
+        output = folder / "trained" / "weights.safetensors"
+        return fails(getattr(Faulty(), test), entry, folder, output, {}, context)
+
+    assert caught(trainer(**faults), tmp_path / "faulty")
+    assert not caught(trainer(), tmp_path / "right")
+
+
+# Weight formats
+
+
+class Counted:
+    """A format of one line of JSON, then the data, that trusts what it reads."""
+
+    careful = False
+
+    def read_header(self, path: Path) -> CheckpointHeader:
+        try:
+            line, _, data = path.read_bytes().partition(b"\n")
+            sizes = json.loads(line)
+            if self.careful and sum(sizes.values()) != len(data):
+                raise CheckpointError("The file was cut off.")
+            tensors = {name: TensorInfo("U8", (size,), 0, size) for name, size in sizes.items()}
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
+            if not self.careful:
+                raise
+            raise CheckpointError("The file is damaged.") from error
+        return CheckpointHeader(path, "single_file", "counted", tensors)
+
+    def open_tensors(self, path: Path) -> dict[str, torch.Tensor]:
+        return {name: torch.zeros(info.shape) for name, info in self.read_header(path).tensors.items()}
+
+
+class Careful(Counted):
+    careful = True
+
+
+@pytest.mark.parametrize(("reader", "caught"), [(Counted(), True), (Careful(), False)])
+def test_a_format_that_trusts_what_it_reads_is_caught(reader: Counted, caught: bool, tmp_path: Path) -> None:
+    contract, path = WeightFormatContract(), tmp_path / "tiny.counted"
+    path.write_bytes(b'{"a": 2, "b": 4}\n' + struct.pack("6B", *range(6)))
+    assert fails(contract.test_a_file_that_was_cut_off_is_refused, reader, path, 0.9) is caught
+    if caught:
+        with pytest.raises((ValueError, AttributeError)):
+            contract.test_what_is_no_such_file_is_refused(reader, path, b"\xff" * 64)
+    else:
+        contract.test_what_is_no_such_file_is_refused(reader, path, b"\xff" * 64)
