@@ -7,6 +7,8 @@ from flask import Blueprint, render_template, request
 from sfumato.errors import UnknownName
 from sfumato.studio import Studio
 
+TEMPLATE = "sampler_table/page.html"
+
 
 def build(studio: Studio) -> Blueprint:
     """The page for one studio; its root is what the navigation leads to."""
@@ -17,12 +19,12 @@ def build(studio: Studio) -> Blueprint:
         """All samplers, or the one that `?name=` asks for."""
         asked = request.args.get("name", "").strip()
         samplers = [entry.info for entry in studio.registries.samplers]
-        problem = ""
+        found, problem = samplers, ""
         if asked:
             try:
-                samplers = [studio.registries.samplers.get(asked).info]
+                found = [studio.registries.samplers.get(asked).info]
             except UnknownName as error:
                 problem = str(error)
-        return render_template("sampler_table/page.html", asked=asked, samplers=samplers, problem=problem)
+        return render_template(TEMPLATE, asked=asked, samplers=found, problem=problem)
 
     return page

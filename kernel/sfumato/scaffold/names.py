@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sfumato.errors import BadInput
 
-LONGEST_NAME = 50
+LONGEST_NAME = 30
 _PREFIX = re.compile(r"^sfumato[-_]")
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
