@@ -141,10 +141,6 @@ class Settings:
             sources.settings_file(file, environ), environ, overrides or {}, KERNEL_SECTIONS, lenient=lenient
         )
 
-    def check_section(self, name: str, model: Any) -> None:
-        """Whether a plugin may add such a section; see `check_section`."""
-        check_section(name, model)
-
     def with_sections(self, sections: Mapping[str, type[BaseModel]]) -> Settings:
         """These settings with the sections of plugins added, read and checked.
 

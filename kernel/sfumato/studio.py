@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from sfumato.backends import Backends
-from sfumato.errors import BadInput, PluginError, UnknownName
+from sfumato.errors import BadInput, UnknownName
 from sfumato.events import CancelToken, EventBus, Listener
 from sfumato.file_hashes import FileHashes
 from sfumato.library import ModelLibrary
@@ -33,25 +33,14 @@ class Studio:
 
     def __init__(self, settings: Settings | None = None) -> None:
         kernel_settings = settings or Settings.load()
-        self.plugins = PluginManager(disabled=kernel_settings.plugins.disabled)
+        chosen = kernel_settings.plugins
+        self.plugins = PluginManager(chosen.disabled, chosen.patience)
         self.plugins.discover()
         self.registries = Registries()
         self.plugins.fill(self.registries)
-        self.settings = kernel_settings.with_sections(self._settings_sections(kernel_settings))
+        sections = {entry.info.name: entry.load() for entry in self.registries.settings}
+        self.settings = kernel_settings.with_sections(sections)
         self._backends = Backends()
-
-    def _settings_sections(self, kernel_settings: Settings) -> dict[str, type[BaseModel]]:
-        """The sections that plugins offer; a plugin whose section cannot be had is quarantined."""
-        sections = {}
-        for entry in self.registries.settings:
-            try:
-                model = entry.load()
-                kernel_settings.check_section(entry.info.name, model)
-                sections[entry.info.name] = model
-            except PluginError as error:
-                self.plugins.quarantine(entry.plugin, "settings", error, self.registries)
-        kept = {entry.info.name for entry in self.registries.settings}  # a plugin may have brought several
-        return {name: model for name, model in sections.items() if name in kept}
 
     @cached_property
     def library(self) -> ModelLibrary:

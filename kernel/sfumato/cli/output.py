@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from sfumato.errors import SfumatoError
+from sfumato.watchdog import in_one_line
 
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:
@@ -80,7 +81,7 @@ def report_bug(error: BaseException, *, with_traceback: bool) -> None:
     if with_traceback:
         _say_traceback(error)
     advice = "" if with_traceback else " 'sfumato -v ...' shows where it happened."
-    say(f"Error: {type(error).__name__}: {error}\nThis is a bug in Sfumato or in a plugin.{advice}")
+    say(f"Error: {in_one_line(error)}\nThis is a bug in Sfumato or in a plugin.{advice}")
 
 
 def _say_traceback(error: BaseException) -> None:

@@ -76,6 +76,7 @@ def show_plugin(context: typer.Context, name: PluginName, as_json: AsJson = Fals
             ("load time", f"{record.load_seconds * 1000:.0f} ms"),
             ("hooks", "\n".join(record.hooks)),
             *((kind, ", ".join(names)) for kind, names in brought.items()),
+            ("replaces", "\n".join(record.replaces)),
             ("failed at", record.stage),
             ("problem", record.problem),
             ("traceback", record.traceback.rstrip()),

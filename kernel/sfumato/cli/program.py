@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 
 OBJECTS_BEFORE_COLLECTION = 50_000
 """Importing makes hundreds of thousands of objects that stay: Python's 700 would go through them again and
@@ -23,4 +24,5 @@ def run() -> int:
         return main()
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to stop, and torch would tell of it
+        sys.stdout = sys.stderr  # what plugins print at exit is no data
         gc.freeze()  # or the end of the interpreter goes through every object of torch: 0.3 s for nothing

@@ -94,3 +94,10 @@ def test_what_replaces_what_is_told(sfumato: Sfumato, install_plugin: InstallPlu
     sfumato("plugins", "disable", "better")
     (sampler,) = sfumato("samplers", "--json").json
     assert (sampler["label"], sampler["replaces"]) == ("Swirl", "")
+
+
+def test_patience_is_a_setting(sfumato: Sfumato, install_plugin: InstallPlugin) -> None:
+    install_plugin("stuck", "while True: pass")
+    shown = sfumato("--set", "plugins.patience=0.5", "plugins", "show", "stuck")
+    assert "did not return within 0.5 seconds" in shown.out
+    assert "stuck_dist.py" in shown.out
