@@ -8,6 +8,12 @@ from sfumato_samplers.options import CHURN, ETA, NO_ETA, S_NOISE
 
 
 def add_to(samplers: Registrar[SamplerInfo]) -> None:
+    _add_euler_and_heun(samplers)
+    _add_ddim_and_lcm(samplers)
+    _add_cfg_pp(samplers)
+
+
+def _add_euler_and_heun(samplers: Registrar[SamplerInfo]) -> None:
     samplers.add(
         "euler",
         "sfumato_samplers.euler:euler",
@@ -63,6 +69,9 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         preferred_scheduler="karras",
         options=(S_NOISE,),
     )
+
+
+def _add_ddim_and_lcm(samplers: Registrar[SamplerInfo]) -> None:
     samplers.add(
         "ddim",
         "sfumato_samplers.ddim:ddim",
@@ -89,6 +98,9 @@ def add_to(samplers: Registrar[SamplerInfo]) -> None:
         summary="For latent consistency models and LCM LoRAs: 2 to 8 steps, guidance scale 1 to 2.",
         stochastic=True,
     )
+
+
+def _add_cfg_pp(samplers: Registrar[SamplerInfo]) -> None:
     samplers.add(
         "euler_cfg_pp",
         "sfumato_samplers.euler_cfg_pp:euler_cfg_pp",
