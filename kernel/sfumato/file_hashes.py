@@ -34,8 +34,7 @@ class FileHashes:
         Raises:
             OSError: the file cannot be read.
         """
-        stat = path.stat()
-        name, stamp = str(path.resolve()), f"{stat.st_size}|{stat.st_mtime_ns}|"
+        name, stamp = _name_and_stamp(path)
         remembered = self._recall(name, stamp)
         if remembered:
             return remembered
@@ -43,6 +42,10 @@ class FileHashes:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         self._remember(name, stamp + digest)
         return digest
+
+    def known(self, path: Path) -> str:
+        """The file's hash if it is remembered, else nothing; raises `OSError` like `sha256`."""
+        return self._recall(*_name_and_stamp(path))
 
     def _recall(self, name: str, stamp: str) -> str:
         """The hash known under that stamp, or nothing."""
@@ -72,3 +75,8 @@ class FileHashes:
             stored = json.loads(self._store.read_text("utf-8"))
         entries = stored.items() if isinstance(stored, dict) else ()
         return {name: entry for name, entry in entries if isinstance(entry, str)} | self._known
+
+
+def _name_and_stamp(path: Path) -> tuple[str, str]:
+    stat = path.stat()
+    return str(path.resolve()), f"{stat.st_size}|{stat.st_mtime_ns}|"

@@ -231,6 +231,10 @@ class ModelLibrary:
         """The file's SHA-256 in hex; remembered by path, size and modification time."""
         return self._hashes.sha256(path)
 
+    def known_sha256(self, path: Path) -> str:
+        """The file's SHA-256 if it is remembered, else nothing: no file is read."""
+        return self._hashes.known(path)
+
     def _candidates(self) -> list[Path]:
         """Model folders, then the weight files outside of them; links come beside what they lead to."""
         bases = self.folders("checkpoints") + self.folders("diffusion_models")

@@ -142,6 +142,7 @@ class Studio:
             output_folder=Path(output_folder or self.settings.general.output_folder),
             events=events,
             cancel=cancel or CancelToken(),
+            how_to_have=self.plugins.how_to_have,
         )
         return self._backends.get(backend).run(task, request, context)
 

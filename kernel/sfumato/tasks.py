@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,6 +27,11 @@ class TaskInfo(BaseModel):
     summary: str = ""
 
 
+def _install(plugin: str, distribution: str) -> str:
+    """All that can be said where nothing is known of plugins."""
+    return f"pip install {distribution or plugin}"
+
+
 @dataclass(frozen=True)
 class TaskContext:
     """The narrow view of the studio that running work gets.
@@ -38,6 +44,8 @@ class TaskContext:
         events: Where to report progress.
         cancel: To be checked between steps.
         workspace: Kept by the backend from one task to the next (loaded models, cached conditioning).
+        how_to_have: Advice on a plugin that is wanted, by its name and distribution; see
+            `sfumato.plugins.PluginManager.how_to_have`.
     """
 
     registries: Registries
@@ -47,6 +55,7 @@ class TaskContext:
     events: EventBus = field(default_factory=EventBus)
     cancel: CancelToken = field(default_factory=CancelToken)
     workspace: dict[str, Any] = field(default_factory=dict)
+    how_to_have: Callable[[str, str], str] = _install
 
 
 class Task(Protocol):

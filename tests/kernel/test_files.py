@@ -87,6 +87,16 @@ def test_a_remembered_hash_is_not_computed_again(tmp_path: Path) -> None:
     assert FileHashes(store).sha256(file) == hashlib.sha256(b"one").hexdigest()
 
 
+def test_what_is_remembered_can_be_asked_without_reading(tmp_path: Path) -> None:
+    file, store = tmp_path / "a.bin", tmp_path / "hashes.json"
+    file.write_bytes(b"one")
+    assert FileHashes(store).known(file) == ""
+    FileHashes(store).sha256(file)
+    assert FileHashes(store).known(file) == hashlib.sha256(b"one").hexdigest()
+    file.write_bytes(b"three")
+    assert FileHashes(store).known(file) == ""
+
+
 def test_two_programs_keep_each_others_hashes(tmp_path: Path) -> None:
     store = tmp_path / "hashes.json"
     files = [tmp_path / name for name in ("a.bin", "b.bin", "c.bin")]

@@ -241,6 +241,13 @@ def test_values_that_cannot_be_are_left_and_told(bench: ReplayBench, field: str)
     assert set(left) == {field}
 
 
+@pytest.mark.parametrize(("more", "eta"), [("", 1.0), (", Eta: 0.3", 0.3)])
+def test_a1111_runs_dpm_fast_at_full_eta(bench: ReplayBench, more: str, eta: float) -> None:
+    text = f"a\nSteps: 20, Sampler: DPM fast, CFG scale: 7, Seed: 5{more}"
+    request, _ = import_request(text, info_of(bench), bench.registries)
+    assert request.sampler_options == {"eta": eta}
+
+
 def test_flow_models_keep_their_own_schedule(bench: ReplayBench) -> None:
     assert import_request(LIGHTHOUSE, info_of(bench, "flow"), bench.registries)[0].scheduler is None
 

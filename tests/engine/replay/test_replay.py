@@ -145,11 +145,13 @@ def test_a_sampler_that_is_gone_is_named_with_its_plugin(bench: ReplayBench) -> 
         story["request"]["sampler"] = "dreamy"
         story["environment"]["contributors"]["sampler"] = "dreams"
         story["environment"]["plugins"]["dreams"] = "1.2"
+        story["environment"]["distributions"]["dreams"] = "sfumato-dreams"
 
     picture = rewritten(bench.draw(), dream)
     with pytest.raises(CannotReplay, match="sampler 'dreamy' is not here") as caught:
         bench.replay(picture)
-    assert caught.value.why == "It came from the plugin 'dreams' 1.2, which is not installed."
+    assert caught.value.why == "It came from the plugin 'dreams' 1.2."
+    assert "pip install sfumato-dreams" in caught.value.hint
     assert "plugin dreams: 1.2 then, nothing now" in map(str, caught.value.differences)
     assert bench.replay(picture, sampler="euler").verdict == "varied"
 

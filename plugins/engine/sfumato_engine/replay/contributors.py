@@ -9,21 +9,22 @@ from sfumato.errors import BadInput
 from sfumato.registries import Registries
 from sfumato.registry import Registry
 from sfumato.request import GenerationRequest
+from sfumato.tasks import TaskContext
 from sfumato_engine.replay.comparison import shown
-from sfumato_engine.replay.environment import installed_versions
 from sfumato_engine.replay.story import Story
 
 
 def check_contributors(
-    story: Story, request: GenerationRequest, changes: Mapping[str, Any], registries: Registries
+    story: Story, request: GenerationRequest, changes: Mapping[str, Any], context: TaskContext
 ) -> None:
     """Raises `BadInput` for a sampler, scheduler, family or stage not here, naming where it came from."""
-    for field, what, name, registry in _used(story, request, registries):
+    for field, what, name, registry in _used(story, request, context.registries):
         if field not in changes and name not in registry:
+            why, advice = _origin(story, what, context)
             raise BadInput(
                 f"The {registry.kind} '{shown(name)}' is not here.",
-                why=_origin(story, what),
-                hint=f"'sfumato plugins' tells what is there. To draw without it: {_without(field)}",
+                why=why,
+                hint=f"{advice} To draw without it: {_without(field)}",
             )
 
 
@@ -42,15 +43,16 @@ def _used(
         yield "stages", f"stage {name}", name, registries.stages
 
 
-def _origin(story: Story, what: str) -> str:
-    """Which plugin brought it then, and what is known of that plugin now."""
+def _origin(story: Story, what: str, context: TaskContext) -> tuple[str, str]:
+    """Which plugin brought it then, and what to do to have that plugin now."""
     plugin = _entry(story.surroundings, "contributors", what)
     if not plugin:
-        return "It came from a plugin that the picture does not name."
+        why = "It came from a plugin that the picture does not name."
+        return why, "'sfumato plugins' tells what is there."
     version = _entry(story.surroundings, "plugins", plugin)
-    now = installed_versions()["plugins"].get(plugin)
-    state = f"is {now} now and switched off, broken or changed" if now else "is not installed"
-    return f"It came from the plugin '{plugin}'{f' {version}' if version else ''}, which {state}."
+    distribution = _entry(story.surroundings, "distributions", plugin)
+    called = " ".join(filter(None, (f"'{plugin}'", version)))
+    return f"It came from the plugin {called}.", f"{context.how_to_have(plugin, distribution)}."
 
 
 def _entry(surroundings: Mapping[str, Any], group: str, name: str) -> str:

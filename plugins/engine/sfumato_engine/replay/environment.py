@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import importlib_metadata
@@ -40,6 +40,7 @@ def environment(
         "cfg_batching": cfg_batching,
         **installed_versions(),
         "contributors": dict(contributors),
+        "distributions": _distributions(set(contributors.values())),
     }
     return {**found, "digest": digest(found)}
 
@@ -58,6 +59,15 @@ def installed_versions() -> dict[str, Any]:
         if entry_point.dist
     }
     return {"sfumato": __version__, "plugins": dict(sorted(plugins.items()))}
+
+
+def _distributions(plugins: Collection[str]) -> dict[str, str]:
+    """Under which name each of these plugins can be installed again."""
+    return {
+        entry_point.name: entry_point.dist.name
+        for entry_point in sorted(importlib_metadata.entry_points(group="sfumato"))
+        if entry_point.dist and entry_point.name in plugins
+    }
 
 
 def _processor() -> str:

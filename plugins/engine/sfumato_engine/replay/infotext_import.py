@@ -58,6 +58,8 @@ _SIZES: Mapping[str, tuple[str, str]] = {
     "Size": ("width", "height"),
     "Seed resize from": ("seed_resize_width", "seed_resize_height"),
 }
+_ETA_OF_ONE = ("DPM fast", "DPM adaptive")
+"""Samplers that A1111 runs at eta 1 where a text does not tell, and we as published, at 0."""
 _OTHER_SPELLINGS = {"Eta DDIM": "Eta"}
 _SAYS_NOTHING = ("Version", "User", "Model", "Model hash")
 _OWN_PARTS = re.compile(r"VAE|VAE hash|Module \d+")
@@ -186,6 +188,8 @@ def _take_sampler_options(work: Import, registries: Registries) -> None:
         except BadInput:
             continue  # it stays among the fields that are not carried over
         del work.fields[key]
+    if not work.is_own and work.text.fields.get("Sampler") in _ETA_OF_ONE:
+        taken.setdefault("eta", 1.0)
     work.values["sampler_options"] = taken
 
 

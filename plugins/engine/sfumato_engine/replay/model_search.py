@@ -88,9 +88,12 @@ def _by_name(wanted: WantedModel, context: TaskContext) -> ModelInfo | None:
 
 
 def _by_hash(wanted: WantedModel, context: TaskContext) -> ModelInfo | None:
-    """The model that has the hash. Names that look alike go first, and other sizes are passed over."""
+    """The model that has the hash: remembered hashes first, then files by how alike their names are."""
     label = wanted.label
     candidates = [info for info in context.library.models() if _may_be(info.path, wanted)]
+    for info in candidates:
+        if context.library.known_sha256(info.path).startswith(wanted.sha256):
+            return info
     candidates.sort(key=lambda info: -difflib.SequenceMatcher(None, label, info.name).ratio())
     for info in candidates:
         context.cancel.check()

@@ -97,7 +97,7 @@ def remember(picture: Picture, request: ReplayRequest, context: TaskContext) -> 
 
 def _from_story(story: Story, request: ReplayRequest, context: TaskContext) -> Remembered:
     stored, unknown = request_of(story)
-    check_contributors(story, stored, request.changes, context.registries)
+    check_contributors(story, stored, request.changes, context)
     if "model" not in request.changes:
         names = (stored.model or "", story.model.name, story.model.file)
         model = find_model(WantedModel(names, story.model.sha256, story.model.size), context)
