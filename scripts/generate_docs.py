@@ -115,6 +115,10 @@ def options_table(options: Iterable[Option]) -> str:
     return table(["Option", "Value", "Default", "What it does"], rows) if rows else ""
 
 
+PECULIARITIES = ("needs_unconditional", "interval_noise", "skips_last_level", "own_levels", "one_by_one")
+"""Of samplers: told where they hold."""
+
+
 def sampling_entry(info: SamplerInfo | SchedulerInfo) -> str:
     text = f"\n### {info.label}\n\n{info.summary}\n\n- Name: {code(info.name)}\n"
     if info.aliases:
@@ -125,6 +129,8 @@ def sampling_entry(info: SamplerInfo | SchedulerInfo) -> str:
         text += f"- Order {info.order}, model evaluations a step: {info.evaluations_per_step}, {noise}\n"
         if info.preferred_scheduler:
             text += f"- Preferred scheduler: {code(info.preferred_scheduler)}\n"
+        told = (name for name in PECULIARITIES if getattr(info, name))
+        text += "".join(f"- {SamplerInfo.model_fields[name].description}\n" for name in told)
     options = options_table(info.options)
     return f"{text}\n{options}" if options else text
 
@@ -132,7 +138,8 @@ def sampling_entry(info: SamplerInfo | SchedulerInfo) -> str:
 def samplers_page(studio: Studio) -> str:
     text = (
         "# Samplers and schedulers\n\n"
-        "Every spelling below works everywhere, letter case aside. Options are given as\n"
+        "Every spelling below works everywhere, letter case aside, and so do a sampler's and a scheduler's\n"
+        "together, as in `DPM++ 2M Karras`. Options are given as\n"
         '`--sampler-option NAME=VALUE`, or `sampler_options={"name": value}` in Python.\n\n## Samplers\n'
     )
     text += "".join(sampling_entry(entry.info) for entry in studio.registries.samplers)
