@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sfumato.errors import BadInput, CheckpointError, SfumatoError, UnknownName
 from sfumato.file_hashes import FileHashes
@@ -21,6 +21,7 @@ from sfumato.models import (
     ModelInfo,
     RegisteredModelInfo,
     WeightFormat,
+    WeightFormatInfo,
 )
 from sfumato.registry import Entry
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sfumato.registries import Registries
+
+Answer = TypeVar("Answer")
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +85,7 @@ class ModelLibrary:
         self.problems.clear()
         found: list[ModelInfo] = []
         for entry in self._registries.models:
-            self._collect(Path(entry.target), found, entry)
+            self._collect(Path(str(entry.target)), found, entry)
         for path in _each_once(self._candidates()):
             self._collect(path, found)
         return found
@@ -93,11 +96,10 @@ class ModelLibrary:
         try:
             found.append(self._registered(entry) if entry else self.detect(path))
         except SfumatoError as error:
-            self.problems[path] = error
-        except Exception as error:  # of a plugin's reader: the other models are still there
             log.debug("'%s' cannot be read", path, exc_info=True)
-            why = f"{type(error).__name__}: {error}."
-            self.problems[path] = CheckpointError(f"'{path.name}' cannot be read.", why=why)
+            self.problems[path] = error
+        except OSError as error:
+            self.problems[path] = CheckpointError(f"'{path.name}' cannot be read.", why=f"{error}.")
 
     def find(self, name: str | None) -> ModelInfo:
         """The model of that name, alias or path; without one, the default model.
@@ -140,7 +142,9 @@ class ModelLibrary:
 
     def _registered(self, entry: Entry[RegisteredModelInfo]) -> ModelInfo:
         given = entry.info
-        detected = self.detect(Path(entry.target))
+        with entry.answerable("be found"):
+            path = Path(entry.target)
+        detected = self.detect(path)
         return detected.model_copy(
             update={
                 "name": given.name,
@@ -170,13 +174,16 @@ class ModelLibrary:
 
     def header(self, path: Path) -> CheckpointHeader:
         """Raises `CheckpointError` for damaged or unsafe files, `BadInput` for files that hold no weights."""
-        return self._format(path).read_header(path)
+        entry = self._format(path)
+        with entry.answerable(f"read '{path.name}'"):
+            return _expected(CheckpointHeader, entry.load()().read_header(path))
 
     def open_tensors(self, path: Path) -> Mapping[str, Tensor]:
         """The tensors of a file or model folder, memory-mapped."""
-        return self._format(path).open_tensors(path)
+        weight_format: WeightFormat = self._format(path).load()()
+        return weight_format.open_tensors(path)
 
-    def _format(self, path: Path) -> WeightFormat:
+    def _format(self, path: Path) -> Entry[WeightFormatInfo]:
         if not path.exists():
             raise BadInput(f"There is no file or folder '{path}'.", hint="Check the path.")
         if not (path.is_file() or path.is_dir()):  # reading a pipe or a device may never end
@@ -185,8 +192,7 @@ class ModelLibrary:
             marker = entry.info.folder_marker
             in_folder = bool(marker) and path.is_dir()
             if (path / marker).is_file() if in_folder else _suffix(path) in entry.info.suffixes:
-                weight_format: WeightFormat = entry.load()()
-                return weight_format
+                return entry
         raise self._unreadable(path)
 
     def _unreadable(self, path: Path) -> CheckpointError:
@@ -254,15 +260,22 @@ class ModelLibrary:
 def _asked(entry: Entry[ModelFamilyInfo], header: CheckpointHeader) -> ModelInfo | None:
     """What one family says of a checkpoint; a broken one is passed over, for others may know it."""
     try:
-        family: ModelFamily = entry.load()()
-        return family.detect(header)
+        with entry.answerable("be asked about models"):
+            family: ModelFamily = entry.load()()
+            info = family.detect(header)
+            return info and _expected(ModelInfo, info)
     except CheckpointError:
         raise
-    except Exception as error:
-        log.warning(
-            "The model family '%s' of plugin '%s' cannot be asked: %s", entry.info.name, entry.plugin, error
-        )
+    except (SfumatoError, OSError) as error:
+        log.warning("The model family '%s' is passed over: %s", entry.info.name, error)
         return None
+
+
+def _expected(kind: type[Answer], answer: Answer) -> Answer:
+    """What a plugin answered; raises `TypeError` when it is no `kind`."""
+    if not isinstance(answer, kind):
+        raise TypeError(f"it answered {answer!r:.80}, which is no {kind.__name__}")
+    return answer
 
 
 def _answers_to(path: Path, name: str) -> bool:

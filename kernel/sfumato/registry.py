@@ -7,13 +7,14 @@ by saying so; it comes back when the plugin that replaced it is taken out.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from sfumato.errors import BadInput, PluginError, UnknownName
+from sfumato.errors import BadInput, PluginError, SfumatoError, UnknownName
 from sfumato.watchdog import in_one_line
 
 
@@ -62,6 +63,27 @@ class Entry(Generic[Info]):
                 f"'{self.info.name}' from plugin '{self.plugin}' cannot be loaded.",
                 why=f"{self.target}: {in_one_line(error)}.",
                 hint=f"Reinstall the plugin, or run 'sfumato plugins show {self.plugin}'.",
+            ) from error
+
+    @contextlib.contextmanager
+    def answerable(self, task: str) -> Iterator[None]:
+        """Within this its code runs; whatever that raises, exit() too, becomes an error that names it.
+
+        Args:
+            task: What it is to do, as it follows "cannot": "read 'x.safetensors'".
+
+        Raises:
+            PluginError: it raised something else than an error for people or of the system.
+        """
+        try:
+            yield
+        except (KeyboardInterrupt, SfumatoError, OSError):
+            raise
+        except BaseException as error:
+            raise PluginError(
+                f"'{self.info.name}' from plugin '{self.plugin}' cannot {task}.",
+                why=f"{in_one_line(error)}.",
+                hint=f"Tell the plugin's author, or switch it off: sfumato plugins disable {self.plugin}",
             ) from error
 
 

@@ -645,18 +645,95 @@ def register_samplers(samplers):
 """
 
 
+def run_program(tmp_path: Path, bundled: tuple[str, ...], *words: str, patience: float = LONG) -> Any:
+    """The `sfumato` program in a process of its own; its stdin stays open, as a terminal's does."""
+    given = ["--set", f"plugins.disabled={','.join(bundled)}", "--set", f"plugins.patience={patience}"]
+    program = "import sys; from sfumato.cli.program import run; sys.exit(run())"
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    reading, writing = os.pipe()
+    try:
+        return subprocess.run(
+            [sys.executable, "-c", program, *given, *words],
+            env=environ,
+            stdin=reading,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
 def test_data_on_stdout_is_not_mixed_with_what_plugins_print(
     install_plugin: InstallPlugin, tmp_path: Path, bundled: tuple[str, ...]
 ) -> None:
     install_plugin("drill", head("raise") + CHATTY)
-    run = "import sys, time; from sfumato.cli import main; code = main(); time.sleep(0.1); sys.exit(code)"
-    words = ["--set", f"plugins.disabled={','.join(bundled)}", "samplers", "--json"]
-    environ = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    outcome: Any = subprocess.run(
-        [sys.executable, "-c", run, *words], env=environ, capture_output=True, text=True, timeout=60
-    )
+    outcome = run_program(tmp_path, bundled, "samplers", "--json")
     assert outcome.returncode == 0, outcome.stderr
     (sampler,) = json.loads(outcome.stdout)
     assert (sampler["name"], sampler["plugin"], sampler["replaces"]) == ("chatty", "drill", "")
     for line in ("imported", "a program of mine", "and another thing", "registering"):
         assert line in outcome.stderr
+
+
+def test_a_family_whose_options_are_nonsense_is_no_end_of_generating(
+    install_plugin: InstallPlugin, tmp_path: Path, bundled: tuple[str, ...]
+) -> None:
+    add = "@hookimpl\ndef register_model_families(families):\n    families.add('f', fail, label='F')\n"
+    install_plugin("drill", head("raise") + "fail.options = 5\n" + add)
+    outcome = run_program(tmp_path, bundled, "generate", "--help")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "'f' from plugin 'drill' cannot tell its options" in outcome.stderr
+
+
+MODEL_PARTS = """
+class Family:
+    def detect(self, header):
+        print("asked")
+        {family}
+
+class Format:
+    def read_header(self, path):
+        print("read")
+        {format}
+
+@hookimpl
+def register_model_families(families):
+    families.add("drill", Family, label="Drill")
+
+@hookimpl
+def register_weight_formats(formats):
+    formats.add("drill", Format, label="Drill", suffixes=(".drill",))
+"""
+HEADER = "from sfumato.models import CheckpointHeader as H; return H(path, 'single_file', 'drill', {})"
+NONSENSE = {**{name: code for name, code in FAILURES.items() if name != "hang"}, "nonsense": "return 5"}
+
+
+@pytest.mark.parametrize("failure", NONSENSE)
+@pytest.mark.parametrize("broken", ["family", "format"])
+def test_what_fails_over_a_model_leaves_the_others_to_be_listed(
+    broken: str, failure: str, install_plugin: InstallPlugin, tmp_path: Path, bundled: tuple[str, ...]
+) -> None:
+    sound = {"family": "return None", "format": HEADER}
+    install_plugin("drill", head("raise") + MODEL_PARTS.format(**{**sound, broken: NONSENSE[failure]}))
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "some.drill").write_bytes(b"x")
+    folders = ("--set", f"general.model_folders={tmp_path}")
+    outcome = run_program(tmp_path, bundled, *folders, "models", "--json")
+    assert outcome.returncode == 0, outcome.stderr
+    (problem,) = json.loads(outcome.stdout)["problems"]
+    told = TOLD.get(failure, "it answered 5")
+    assert told in (problem["message"] if broken == "format" else outcome.stderr)
+    assert "from plugin 'drill' cannot" in problem["message"] + outcome.stderr
+
+
+def test_a_registered_model_that_is_no_path_leaves_the_others_to_be_listed(
+    install_plugin: InstallPlugin, tmp_path: Path, bundled: tuple[str, ...]
+) -> None:
+    add = "@hookimpl\ndef register_models(models):\n    models.add('odd', fail, label='Odd')\n"
+    install_plugin("drill", head("raise") + add)
+    outcome = run_program(tmp_path, bundled, "models", "--json")
+    assert outcome.returncode == 0, outcome.stderr
+    (problem,) = json.loads(outcome.stdout)["problems"]
+    assert "'odd' from plugin 'drill' cannot be found" in problem["message"]

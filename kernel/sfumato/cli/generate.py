@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sfumato.cli.output import only_data_on_stdout
+
 if TYPE_CHECKING:
     from sfumato.cli.request_options import ChosenFields, OptionField
     from sfumato.models import ModelFamily
@@ -93,11 +95,11 @@ def _options(studio: Studio) -> dict[OptionField, inspect.Parameter]:
     options = request_options()
     for entry in studio.registries.model_families:
         try:
-            family: type[ModelFamily] = entry.load()
-        except SfumatoError as error:
+            with only_data_on_stdout(), entry.answerable("tell its options"):
+                family: type[ModelFamily] = entry.load()
+                options.update(family_options(entry.info.name, entry.info.label, family.options))
+        except (SfumatoError, OSError) as error:
             log.warning("%s", error)
-            continue
-        options.update(family_options(entry.info.name, entry.info.label, family.options))
     return options
 
 
@@ -108,7 +110,8 @@ def _request(studio: Studio, prompt: str, chosen: ChosenFields) -> GenerationReq
 
     if not chosen.families:
         return build_request(prompt, chosen.request)
-    info = studio.library.find(chosen.request.get("model"))
+    with only_data_on_stdout():
+        info = studio.library.find(chosen.request.get("model"))
     for family, knobs in chosen.families.items():
         if family != info.family:
             flags = ", ".join(f"--{family}-{name.replace('_', '-')}" for name in knobs)

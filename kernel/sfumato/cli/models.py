@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sfumato.cli.output import human_size, print_facts, print_json, print_table, report_error, say
+from sfumato.cli.output import (
+    human_size,
+    only_data_on_stdout,
+    print_facts,
+    print_json,
+    print_table,
+    report_error,
+    say,
+)
 from sfumato.cli.session import Session
 from sfumato.errors import CheckpointError
 
@@ -36,7 +44,8 @@ def list_models(context: typer.Context, as_json: AsJson = False) -> None:
     """List the models of plugins and of the model folders."""
     session: Session = context.obj
     library = session.studio().library
-    found = library.models()
+    with only_data_on_stdout():
+        found = library.models()
     if as_json:
         problems = [{"path": str(path), "message": str(error)} for path, error in library.problems.items()]
         print_json({"models": found, "problems": problems})
@@ -58,7 +67,9 @@ def show_model(
 ) -> None:
     """Show a model's parts, sizes and defaults."""
     session: Session = context.obj
-    info = session.studio().library.find(name)
+    library = session.studio().library
+    with only_data_on_stdout():
+        info = library.find(name)
     if as_json:
         print_json(info)
     else:
@@ -74,11 +85,13 @@ def detect_model(
     """Tell what a file is, from its tensors' names and shapes alone."""
     session: Session = context.obj
     library = session.studio().library
-    header = library.header(file)
-    try:
-        info, problem = library.detect(file), None
-    except CheckpointError as error:
-        info, problem = None, error
+    info, problem = None, None
+    with only_data_on_stdout():
+        header = library.header(file)
+        try:
+            info = library.detect(file)
+        except CheckpointError as error:
+            problem = error
     if as_json:
         print_json({**_contents(header), "model": info, "problem": str(problem) if problem else None})
     else:
