@@ -113,11 +113,14 @@ def test_the_negative_prompt_takes_part_in_the_steps_asked_for(
     assert used_in(model, **fields) == expected
 
 
-def test_without_the_negative_prompt_the_others_pull_away_from_the_first(model: GaussianModel) -> None:
+@pytest.mark.parametrize("scale", [2.0, 7.5])
+def test_without_the_negative_prompt_the_others_pull_away_from_the_first_at_any_scale(
+    model: GaussianModel, scale: float
+) -> None:
     first, second = alone(model, "a"), alone(model, "b")
     parts = part(model, "a"), part(model, "b", 0.5)
-    found = guided(model, *parts, scale=2.0, negative_range=NegativeRange(start=1.0))(noisy(), 0.6)
-    torch.testing.assert_close(found, first + 1.0 * (second - first))
+    found = guided(model, *parts, scale=scale, negative_range=NegativeRange(start=1.0))(noisy(), 0.6)
+    torch.testing.assert_close(found, first + 0.5 * (second - first))
 
 
 def test_the_unconditional_estimate_is_kept_where_a_sampler_wants_it(model: GaussianModel) -> None:
@@ -162,6 +165,15 @@ def test_rescaling_acts_on_guided_steps_alone(model: GaussianModel) -> None:
     assert not torch.equal(plain(noisy(), 0.6), half(noisy(), 0.6))
     unguided = guided(model, rescale=0.5, negative_range=NegativeRange(start=1.0))
     torch.testing.assert_close(unguided(noisy(), 0.6), alone(model, "a"))
+
+
+@pytest.mark.parametrize("weight", [1.0, -0.9, -1.0])
+def test_scale_one_adds_no_contrast_that_rescaling_could_take_back(
+    model: GaussianModel, weight: float
+) -> None:
+    parts = part(model, "a"), part(model, "b", weight)
+    plain, whole = (guided(model, *parts, scale=1.0, rescale=amount) for amount in (0.0, 1.0))
+    torch.testing.assert_close(whole(noisy(), 0.6), plain(noisy(), 0.6))
 
 
 def test_rescaling_nothing_but_one_colour_stays_finite() -> None:

@@ -60,8 +60,9 @@ class Guidance:
     Attributes:
         parts: The prompt, or the prompts that AND joins.
         negative: The negative prompt; None where it is not needed.
-        scale: 1 follows the prompt alone, above 1 moves away from the negative prompt.
-        rescale: Share, 0..1, of the added contrast that is taken back.
+        scale: 1 follows the prompt alone, above 1 moves away from the negative prompt. It is 1 in steps that
+            leave the negative prompt out.
+        rescale: Share, 0..1, of the contrast added since scale 1 that is taken back.
         negative_range: The steps that use the negative prompt.
         one_batch: Evaluate all prompts side by side.
     """
@@ -107,28 +108,29 @@ class GuidedModel:
         self._options = options
         self._step_of = StepFinder(sigmas)
         self._keep_unconditional = keep_unconditional
-        self._weights = [guidance.scale * part.weight for part in guidance.parts]
-        plain = [part.weight for part in guidance.parts]
-        self._share = unconditional_share(plain, guidance.scale)
-        self._mixture = [weight / (sum(plain) or 1.0) for weight in plain]
+        self._weights = [part.weight for part in guidance.parts]
+        self._scaled = [guidance.scale * weight for weight in self._weights]
+        self._share = unconditional_share(self._weights, guidance.scale)
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         step = self._step_of(sigma)
         prompts = [part.timeline.at(step) for part in self._guidance.parts]
         negative = self._guidance.negative
-        guided = self._share and self._guidance.negative_range.takes_in(step, self._step_of.steps, sigma)
+        in_range = self._guidance.negative_range.takes_in(step, self._step_of.steps, sigma)
+        # With nothing to move away from, prompts are joined as at scale 1, as in A1111.
+        weights = self._scaled if in_range else self._weights
+        guided = in_range and self._share
         if negative is None or not (guided or self._keep_unconditional):
-            return composed(self._estimates(x, sigma, prompts), self._weights)
+            return composed(self._estimates(x, sigma, prompts), weights)
         *estimates, unconditional = self._estimates(x, sigma, [*prompts, negative.at(step)])
         self.unconditional = unconditional
         if not guided:
-            return composed(estimates, self._weights)
-        denoised = composed(estimates, self._weights, unconditional)
+            return composed(estimates, weights)
+        denoised = composed(estimates, weights, unconditional)
         if not self._guidance.rescale:
             return denoised
-        prediction = self._model.info.prediction
-        positive = composed(estimates, self._mixture)
-        return rescaled(denoised, positive, x, sigma, prediction, self._guidance.rescale)
+        positive = composed(estimates, self._weights, unconditional)
+        return rescaled(denoised, positive, x, sigma, self._model.info.prediction, self._guidance.rescale)
 
     def _estimates(self, x: Tensor, sigma: float, prompts: Sequence[Any]) -> Sequence[Tensor]:
         """One estimate [b, c, h, w] a prompt."""
@@ -165,7 +167,7 @@ def rescaled(
 
     Args:
         denoised: The guided estimate [b, c, h, w].
-        positive: The prompt's estimate.
+        positive: The estimate at scale 1: the prompt's.
         amount: 0 changes nothing, 1 rescales fully.
     """
     anchor = x / (1 + sigma**2) if prediction == "v" else x
