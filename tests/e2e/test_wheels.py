@@ -1,4 +1,7 @@
-"""Kernel and plugins as people install them: wheels in a clean environment, no source tree in sight."""
+"""Kernel and plugins as people install them: wheels in a clean environment, no source tree in sight.
+
+Nothing is downloaded: the environment gets links to what is installed here of all that the wheels ask for.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,17 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import venv
 import zipfile
+from collections.abc import Iterable
+from email import message_from_bytes
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = [ROOT / "kernel", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
@@ -40,11 +49,57 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installation(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the programs of an environment that has the wheels and what they say they need."""
     folder = tmp_path_factory.mktemp("clean")
-    venv.create(folder, with_pip=True)
+    venv.create(folder, symlinks=os.name != "nt")
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    for package in needed(sorted(wheels.glob("*.whl"))):
+        link(package, site)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    install = [programs / "python", "-m", "pip", "install", *PIP, "--constraint", ROOT / "constraints.txt"]
-    run([*install, "--find-links", wheels, *sorted(wheels.glob("*.whl"))], folder)
+    install = [sys.executable, "-m", "pip", "--python", programs / "python", "install", *PIP]
+    run([*install, "--no-index", "--find-links", wheels, *sorted(wheels.glob("*.whl"))], folder)
     return programs
+
+
+def needed(wheels: Iterable[Path]) -> list[Distribution]:
+    """What is installed here of all that the wheels ask for, and that asks for in turn, but our own."""
+    own = {canonicalize_name(wheel.name.partition("-")[0]) for wheel in wheels}
+    asked = {requirement for wheel in wheels for requirement in applying(requirements_of(wheel), set())}
+    found: dict[tuple[str, frozenset[str]], Distribution] = {}
+    while asked:
+        requirement = asked.pop()
+        name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
+        if name not in own and (name, extras) not in found:
+            found[name, extras] = package = Distribution.from_name(name)
+            asked |= applying(package.requires or [], extras)
+    return list(found.values())
+
+
+def applying(texts: Iterable[str], extras: Iterable[str]) -> set[Requirement]:
+    """The requirements that count on this machine, with these extras."""
+    requirements = {Requirement(text) for text in texts}
+    return {
+        requirement
+        for requirement in requirements
+        if not requirement.marker
+        or any(requirement.marker.evaluate({"extra": extra}) for extra in ("", *extras))
+    }
+
+
+def requirements_of(wheel: Path) -> list[str]:
+    """A wheel's requirements."""
+    archive = zipfile.ZipFile(wheel)
+    (file,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    return message_from_bytes(archive.read(file)).get_all("Requires-Dist", [])
+
+
+def link(package: Distribution, site: Path) -> None:
+    """Put a package that is installed here into another environment's site-packages."""
+    for top in {file.parts[0] for file in package.files or []} - {"..", "__pycache__"}:
+        if not (site / top).exists():
+            source = Path(str(package.locate_file(top)))
+            try:
+                (site / top).symlink_to(source, target_is_directory=source.is_dir())
+            except OSError:
+                pytest.skip("links cannot be made here")
 
 
 def contents(wheels: Path) -> dict[str, list[str]]:
@@ -114,5 +169,7 @@ def test_a_clean_installation_has_every_plugin_active(installation: Path, tmp_pa
 
 
 def test_no_peer_is_installed_with_sfumato(installation: Path, tmp_path: Path) -> None:
-    listed = json.loads(run([installation / "python", "-m", "pip", "list", "--format=json"], tmp_path))
+    pip = [sys.executable, "-m", "pip", "--python", installation / "python"]
+    listed = json.loads(run([*pip, "list", "--format=json"], tmp_path))
+    assert {"sfumato", "torch"} <= {package["name"].lower() for package in listed}
     assert not {"diffusers", "transformers", "k-diffusion"} & {package["name"].lower() for package in listed}
