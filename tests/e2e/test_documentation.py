@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,17 @@ def test_make_targets_that_do_not_exist_are_found(check_docs) -> None:
     assert {"demo", "test", "lint", "docs", "docs-check", "bench", "emoji-model"} <= targets
     (words,) = check_docs.command_lines("Run `make everything` now.")
     assert list(check_docs.wrong_make(words, targets)) == ["make everything: there is no such target"]
+
+
+def test_the_samplers_that_pages_name_and_count_are_those_there_are(check_docs) -> None:
+    registries = check_docs.bundled_studio().registries
+    names = [[entry.info.name for entry in those] for those in (registries.samplers, registries.schedulers)]
+    page = (ROOT / "plugins" / "samplers" / "README.md").read_text("utf-8")
+    tables = page[page.index("| Samplers |") : page.index("[The reference]")].split("| Schedulers |")
+    assert [sorted(re.findall(r"`(\w+)`", table)) for table in tables] == [sorted(those) for those in names]
+    for name in ("README.md", "CHANGELOG.md"):
+        counted = re.findall(r"(\d+) samplers .*?(\d+) schedulers", (ROOT / name).read_text("utf-8"))
+        assert counted == [tuple(str(len(those)) for those in names)]
 
 
 @pytest.mark.slow
