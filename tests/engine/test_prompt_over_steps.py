@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from sfumato.errors import Cancelled
+from sfumato.events import Event, PhaseStarted
 from sfumato.models import PromptText
 
 from .conftest import Workbench
@@ -98,3 +100,14 @@ def test_a_tag_that_nobody_applies_is_told_and_no_text(workbench: Workbench) -> 
     result = workbench.generate("a cat<lora:ink:0.8>", seed=1, cfg_scale=1.0)
     assert "<lora:ink:0.8>" in result.warnings[0]
     assert workbench.model.encoded == [PromptText(((("a cat", 1.0),),))]
+
+
+def test_cancelling_stops_before_the_next_prompt_is_encoded(workbench: Workbench) -> None:
+    def cancel_while_encoding(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and event.phase == "encoding":
+            workbench.cancel.cancel()
+
+    workbench.on_event = cancel_while_encoding
+    with pytest.raises(Cancelled):
+        workbench.generate("[a|b|c]", seed=1, steps=3)
+    assert workbench.model.encoded == []

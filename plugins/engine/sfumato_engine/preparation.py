@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sfumato.events import PhaseStarted
-from sfumato.models import LoadedModel
+from sfumato.events import CancelToken, PhaseStarted
+from sfumato.models import LoadedModel, PromptText
 from sfumato.tasks import TaskContext
 from sfumato_engine.batching import passes_side_by_side
 from sfumato_engine.conditioning import Encoder
@@ -88,6 +88,7 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
         BadInput: it cannot draw this size, or the device in the settings cannot be used.
         OutOfMemory: it would not fit.
         PluginError: a stage failed.
+        Cancelled: stopped by the user before all prompts were encoded.
     """
     settings = context.settings.engine
     stages = Stages(resolved.stages, resolved.request)
@@ -106,7 +107,9 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
     passes = passes_side_by_side(settings.cfg_batching, prompts.count, positions)
     check_memory(model, resolved, settings.cfg_batching, prompts.count, lambda: manager.drop_others(model))
     context.events.emit(PhaseStarted(phase="encoding"))
-    guidance = guided_by(prompts, resolved, encoder(resolved, kept, manager), one_batch=passes > 1)
+    guidance = guided_by(
+        prompts, resolved, encoder(resolved, kept, manager, context.cancel), one_batch=passes > 1
+    )
     return Prepared(
         model, SamplingPass.of(resolved, model, guidance), shape, stages, prompts.warnings(resolved)
     )
@@ -120,16 +123,23 @@ def latent_shape(resolved: ResolvedRequest, model: LoadedModel) -> tuple[int, in
     return latent.channels, height // latent.pixels_per_latent, width // latent.pixels_per_latent
 
 
-def encoder(resolved: ResolvedRequest, kept: KeptModel, manager: ModelManager) -> Encoder:
-    """The model's text encoders as the request wants them."""
+def encoder(
+    resolved: ResolvedRequest, kept: KeptModel, manager: ModelManager, cancel: CancelToken
+) -> Encoder:
+    """The model's text encoders as the request wants them; cancelled between one prompt and the next."""
     options: dict[str, Any] = resolved.model_options
+
+    def encode(text: PromptText) -> Any:
+        cancel.check()
+        return kept.model.condition(text, options)
+
     return Encoder(
         cache=manager.conditioning,
         identity=kept.identity,
         options=encoding_options(resolved.family.options, options),
         emphasis=resolved.request.emphasis,
         clip_skip=resolved.clip_skip,
-        encode=lambda text: kept.model.condition(text, options),
+        encode=encode,
     )
 
 
