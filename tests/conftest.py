@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 # Before anything imports torch or a hub client; subprocesses inherit it.
 os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"})
@@ -14,6 +15,9 @@ os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_D
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell running the tests in the background ignores Ctrl-C, and programs started here would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# No test measures time: on a busy machine any example may take long.
+settings.register_profile("sfumato", deadline=None)
+settings.load_profile("sfumato")
 
 
 @pytest.fixture(autouse=True)
