@@ -176,7 +176,8 @@ class ModelLibrary:
         """Raises `CheckpointError` for damaged or unsafe files, `BadInput` for files that hold no weights."""
         entry = self._format(path)
         with entry.answerable(f"read '{path.name}'"):
-            return _expected(CheckpointHeader, entry.load()().read_header(path))
+            weight_format: WeightFormat = entry.load()()
+            return _expected(CheckpointHeader, weight_format.read_header(path))
 
     def open_tensors(self, path: Path) -> Mapping[str, Tensor]:
         """The tensors of a file or model folder, memory-mapped."""

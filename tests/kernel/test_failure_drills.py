@@ -648,7 +648,8 @@ def register_samplers(samplers):
 def run_program(tmp_path: Path, bundled: tuple[str, ...], *words: str, patience: float = LONG) -> Any:
     """The `sfumato` program in a process of its own; its stdin stays open, as a terminal's does."""
     given = ["--set", f"plugins.disabled={','.join(bundled)}", "--set", f"plugins.patience={patience}"]
-    program = "import sys; from sfumato.cli.program import run; sys.exit(run())"
+    soon = "from sfumato.cli import program, session; program.SECONDS_TO_END = session.SECONDS_MORE = 0.3"
+    program = f"import sys; {soon}; sys.exit(program.run())"
     environ = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     reading, writing = os.pipe()
     try:
@@ -737,3 +738,64 @@ def test_a_registered_model_that_is_no_path_leaves_the_others_to_be_listed(
     assert outcome.returncode == 0, outcome.stderr
     (problem,) = json.loads(outcome.stdout)["problems"]
     assert "'odd' from plugin 'drill' cannot be found" in problem["message"]
+
+
+NEVER_ENDING = {
+    "a function called at exit": "import atexit; atexit.register(time.sleep, 1e6)",
+    "a pool of threads": "from concurrent.futures import ThreadPoolExecutor\n"
+    "ThreadPoolExecutor().submit(time.sleep, 1e6)",
+}
+
+
+@pytest.mark.parametrize("case", NEVER_ENDING)
+def test_what_a_plugin_leaves_running_does_not_keep_the_program_from_ending(
+    case: str, install_plugin: InstallPlugin, tmp_path: Path, bundled: tuple[str, ...]
+) -> None:
+    install_plugin("drill", SOUND.format(name="x") + f"import time\n{NEVER_ENDING[case]}\n")
+    outcome = run_program(tmp_path, bundled, "samplers", "--json")
+    assert outcome.returncode == 0
+    assert json.loads(outcome.stdout)
+    assert "the program ends without it" in outcome.stderr
+
+
+def test_a_plugin_waiting_for_the_keyboard_is_left_behind_with_an_orderly_end(
+    install_plugin: InstallPlugin, tmp_path: Path, bundled: tuple[str, ...]
+) -> None:
+    install_plugin("drill", head("raise") + "input('Your name? ')\n")
+    install_plugin("zz_sound", SOUND.format(name="sound"))
+    outcome = run_program(tmp_path, bundled, "samplers", "--json", patience=SHORT)
+    assert outcome.returncode == 0, outcome.stderr
+    assert [sampler["name"] for sampler in json.loads(outcome.stdout)] == ["sound"]
+    assert "Plugin 'drill' is quarantined" in outcome.stderr
+
+
+def test_c_code_that_lets_nothing_else_run_ends_the_program_and_is_told(
+    install_plugin: InstallPlugin, tmp_path: Path, bundled: tuple[str, ...]
+) -> None:
+    install_plugin("drill", head("raise") + "import re\nre.match('(a+)+$', 'a' * 60 + 'b')\n")
+    outcome = run_program(tmp_path, bundled, "samplers", "--json", patience=SHORT)
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert "drill_dist.py" in outcome.stderr
+
+
+def test_what_c_libraries_and_programs_write_to_stdout_is_never_data(
+    install_plugin: InstallPlugin, tmp_path: Path, bundled: tuple[str, ...]
+) -> None:
+    source = """
+import atexit, os
+from sfumato.checks import CheckResult
+atexit.register(os.write, 1, b"goodbye\\n")
+
+def check(studio):
+    os.system("echo checking")
+    return [CheckResult(label="Drill")]
+
+@hookimpl
+def register_checks(checks):
+    checks.add("drill", check, label="Drill")
+"""
+    install_plugin("drill", head("raise") + source)
+    outcome = run_program(tmp_path, bundled, "doctor", "--json")
+    assert any(check["name"] == "drill" for check in json.loads(outcome.stdout)["checks"])
+    for line in ("goodbye", "checking"):
+        assert line in outcome.stderr

@@ -115,12 +115,14 @@ def main(args: Sequence[str] | None = None) -> int:
     except SfumatoError as error:
         output.report_error(error, with_traceback=session.verbose > 0)
         code = error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        if session.verbose:  # where it was, for those who wonder why it took so long
+            output.report_bug(interrupt, with_traceback=True)
         code = Cancelled.exit_code
     except OSError as error:
         output.report_error(SfumatoError("The system refused something.", why=f"{error}."))
         code = 1
-    except Exception as error:
+    except BaseException as error:  # of a plugin's own making, too
         output.report_bug(error, with_traceback=session.verbose > 0)
         code = 1
     return _closed_quietly(code)

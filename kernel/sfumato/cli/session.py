@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,9 @@ from sfumato.cli import output
 if TYPE_CHECKING:
     from sfumato.settings import Settings
     from sfumato.studio import Studio
+
+SECONDS_MORE = 5.0
+"""How much longer than a plugin that can be quarantined one is waited for that lets nothing else run."""
 
 
 @dataclass
@@ -59,9 +61,11 @@ class Session:
         if self._studio is None:
             from sfumato.studio import Studio
 
+            settings = self.settings(lenient=lenient)
+            patience = settings.plugins.patience
             before = threading.enumerate()
-            with output.only_data_on_stdout(), programs_write_to_stderr():
-                self._studio = Studio(self.settings(lenient=lenient))
+            with output.only_data_on_stdout(), ended_when_stuck(patience and patience + SECONDS_MORE):
+                self._studio = Studio(settings)
             left_running = [thread for thread in threading.enumerate() if thread not in before]
             if left_running:
                 quiet: Any = StdoutWithout(left_running, sys.stdout)
@@ -70,20 +74,32 @@ class Session:
 
 
 @contextlib.contextmanager
-def programs_write_to_stderr() -> Iterator[None]:
-    """Within this, what programs that a plugin calls write to stdout goes to stderr."""
-    try:
-        stdout = os.dup(1)
-    except OSError:  # it is closed
+def ended_when_stuck(seconds: float) -> Iterator[None]:
+    """Within this, C code that lets no Python run for `seconds` ends the program, and where is told.
+
+    Nothing else could: this thread is held up too, and Ctrl-C with it. With 0 it may take for ever.
+    """
+    stderr = sys.__stderr__
+    if not seconds or stderr is None:
         yield
         return
+    import faulthandler
+
+    done = threading.Event()
+
+    def put_off() -> None:
+        while not done.wait(1.0):
+            faulthandler.dump_traceback_later(seconds, exit=True, file=stderr)
+
+    faulthandler.dump_traceback_later(seconds, exit=True, file=stderr)
+    thread = threading.Thread(target=put_off, daemon=True)
+    thread.start()
     try:
-        with contextlib.suppress(OSError):
-            os.dup2(2, 1)
         yield
     finally:
-        os.dup2(stdout, 1)
-        os.close(stdout)
+        done.set()
+        thread.join()
+        faulthandler.cancel_dump_traceback_later()
 
 
 class StdoutWithout:
