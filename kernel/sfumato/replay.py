@@ -35,7 +35,8 @@ class Difference(BaseModel):
     now: str
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.then or 'nothing'} then, {self.now or 'nothing'} now"
+        line = f"{self.what}: {self.then or 'nothing'} then, {self.now or 'nothing'} now"
+        return line.replace("\n", "\\n")
 
 
 class ReplayReport(BaseModel):

@@ -1,15 +1,17 @@
 """The `parameters` text of A1111 and Forge images: written and read in their grammar.
 
 The prompt, a part "Negative prompt: ..." when there is one, and a last line of ``key: value`` fields; a value
-with a comma, colon or line feed is a JSON string. The format is ambiguous where a prompt imitates it (a line
-that begins with "Negative prompt:"); the JSON chunk beside it in our own files is not.
+with a comma, colon or line feed is a JSON string. Programs around A1111 write JSON objects and lists, too:
+they are read whole, though A1111 takes what stands in them for fields. The format is ambiguous where a prompt
+imitates it (a line that begins with "Negative prompt:"); the JSON chunk beside it in our own files is not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,16 +63,22 @@ _FIELD = re.compile(
     """,
     re.VERBOSE,
 )
+_JSON = json.JSONDecoder()
 _SIZE = re.compile(r"(\d+)x(\d+)")
 
 
 @dataclass(frozen=True)
 class Infotext:
-    """A text taken apart; field values are the strings as written, quotes resolved."""
+    """A text taken apart; field values are the strings as written, quotes resolved.
+
+    Attributes:
+        unread: What stands between the fields and is none.
+    """
 
     prompt: str = ""
     negative_prompt: str = ""
     fields: dict[str, str] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 def write(prompt: str, negative_prompt: str, fields: Mapping[str, Any]) -> str:
@@ -118,8 +126,8 @@ def unquoted(value: str) -> str:
 def read(text: str) -> Infotext:
     """Take a text apart. Nothing is an error: text without fields is a prompt."""
     *lines, last = text.strip().split("\n")
-    found = list(_FIELD.finditer(last))
-    if len(found) < LEAST_FIELDS:
+    found = list(_fields(last))
+    if sum(key != "" for key, _ in found) < LEAST_FIELDS:
         lines, found = [*lines, last], []
     prompt: list[str] = []
     negative: list[str] = []
@@ -128,8 +136,28 @@ def read(text: str) -> Infotext:
         if line.startswith(NEGATIVE):
             reading, line = negative, line.removeprefix(NEGATIVE).strip()
         reading.append(line)
-    fields = {match["key"]: unquoted(match["value"]) for match in found}
-    return Infotext("\n".join(prompt).lstrip("\n"), "\n".join(negative).lstrip("\n"), fields)
+    fields = {key: unquoted(value) for key, value in found if key}
+    unread = tuple(value for key, value in found if not key)
+    return Infotext("\n".join(prompt).lstrip("\n"), "\n".join(negative).lstrip("\n"), fields, unread)
+
+
+def _fields(line: str) -> Iterator[tuple[str, str]]:
+    """Keys and values as written; what stands between them comes with an empty key."""
+    position = 0
+    while match := _FIELD.search(line, position):
+        yield from _between(line[position : match.start()])
+        start, position = match.start("value"), match.end()
+        if line[start : start + 1] in ("{", "["):
+            with contextlib.suppress(ValueError, RecursionError):
+                position = max(position, _JSON.raw_decode(line, start)[1])
+        yield match["key"], line[start:position].removesuffix(",")
+    yield from _between(line[position:])
+
+
+def _between(text: str) -> Iterator[tuple[str, str]]:
+    unread = text.strip(" ,")
+    if unread:
+        yield "", unread
 
 
 def read_parameters(text: str) -> dict[str, Any]:

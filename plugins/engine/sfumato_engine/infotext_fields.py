@@ -56,12 +56,11 @@ _NO_KEY = re.compile(r"[^\w /-]+")
 _MARKS_OF_EMPHASIS = re.compile(r"[()\[\]\\]")
 
 
-def request_fields(request: GenerationRequest, *, stochastic: bool) -> dict[str, Any]:
+def request_fields(request: GenerationRequest) -> dict[str, Any]:
     """The fields of guidance, noise and prompt reading beside those that every text has.
 
     Args:
         request: Resolved. Its variation seed is that of the picture.
-        stochastic: Whether the sampler draws noise on the way, so that ENSD matters.
     """
     varied = request.variation_strength > 0
     return {
@@ -69,7 +68,7 @@ def request_fields(request: GenerationRequest, *, stochastic: bool) -> dict[str,
         "Variation seed strength": request.variation_strength if varied else None,
         "Seed resize from": _resized_from(request),
         "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
-        "ENSD": request.noise_seed_delta if stochastic and request.noise_seed_delta else None,
+        "ENSD": request.noise_seed_delta or None,
         "RNG": NOISE_SOURCES[request.noise_source],
         "Emphasis": EMPHASIS[request.emphasis] if _emphasis_matters(request) else None,
         **{key: getattr(request, name) for name, key in CHANGED.items() if _is_changed(request, name)},

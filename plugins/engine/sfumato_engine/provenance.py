@@ -65,7 +65,7 @@ class Provenance:
             **infotext_fields(
                 self.resolved.family.options, self.resolved.info.variant, self.resolved.model_options
             ),
-            **request_fields(request, stochastic=self.resolved.sampler.info.stochastic),
+            **request_fields(request),
             **option_fields(request.sampler_options),
             **stage_fields(labels, request.stages),
             "Version": f"{OWN_VERSION}{__version__}",

@@ -70,6 +70,13 @@ def test_one_option_can_be_changed_and_the_others_stay(bench: ReplayBench) -> No
     assert report.record.request.model_options == {"guidance": 4.0}
 
 
+def test_an_option_or_a_stage_changed_to_nothing_is_taken_out(bench: ReplayBench) -> None:
+    picture = bench.draw(sampler="euler_a", sampler_options={"eta": 0.5, "s_noise": 1.1})
+    report = bench.replay(picture, **{"sampler_options.eta": None, "stages.fog": None})
+    assert report.record.request.sampler_options == {"s_noise": 1.1}
+    assert [str(change) for change in report.changes] == ["sampler_options.eta: 0.5 then, nothing now"]
+
+
 def test_options_that_another_sampler_lacks_are_left_out_and_told(bench: ReplayBench) -> None:
     picture = bench.draw(sampler="euler_a", sampler_options={"eta": 0.5})
     report = bench.replay(picture, sampler="heun")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sfumato.errors import BadInput
+from sfumato.replay import CannotReplay
 from sfumato_engine.png import PARAMETERS, STORY
 from sfumato_engine.replay.picture import LONGEST_TEXT, decoded_comment, read_picture
 from sfumato_engine.replay.story import Story, parse_story, request_of
@@ -166,7 +167,8 @@ def test_requests_that_cannot_be_are_refused(values: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    "surroundings", [{"plugins": 3}, {"contributors": ["a"]}, {"plugins": {"x": {"y": [1]}}}]
+    "surroundings",
+    [{"torch": "\ud800"}, {"plugins": 3}, {"contributors": ["a"]}, {"plugins": {"x": {"y": [1]}}}],
 )
 def test_odd_surroundings_are_shown_as_text(bench: ReplayBench, surroundings: dict) -> None:
     def odd(story: dict) -> None:
@@ -175,3 +177,28 @@ def test_odd_surroundings_are_shown_as_text(bench: ReplayBench, surroundings: di
     report = bench.replay(rewritten(bench.draw(), odd))
     assert report.verdict == "same"
     assert report.differences
+    assert report.model_dump_json()
+
+
+def test_an_option_too_large_to_be_a_number_is_told(bench: ReplayBench) -> None:
+    drawn = bench.draw(sampler="euler_a")
+    picture = rewritten(drawn, lambda story: story["request"]["sampler_options"].update(eta=10**400))
+    with pytest.raises(CannotReplay, match="needs a float"):
+        bench.replay(picture)
+
+
+def test_what_a_stranger_wrote_forges_no_lines(bench: ReplayBench) -> None:
+    forged = "2.0\nThe same as it was: to the bit."
+
+    def forge(story: dict) -> None:
+        story["environment"].update(torch=forged, plugins={forged: forged})
+        story["request"].update(prompt=forged, **{forged: forged})
+
+    picture = rewritten(bench.draw(), forge)
+    report = bench.replay(picture, prompt="a car")
+    assert len(report.differences) > 1
+    for told in (*report.differences, *report.changes, *report.not_carried_over):
+        assert "\n" not in str(told)
+    with pytest.raises(CannotReplay) as caught:
+        bench.replay(rewritten(picture, lambda story: story["request"].update(sampler=forged)))
+    assert "\n" not in str(caught.value)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sfumato.replay import Difference
+from sfumato.text import writable
 from sfumato_engine.replay.story import StoredFile, Story
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def compare_values(name: str, then: Any, now: Any) -> list[Difference]:
 def _called(name: str, key: str) -> str:
     """ "plugin flux", "compute type of transformer"."""
     kinds = {"plugins": "plugin", "compute_types": "compute type", "contributors": "plugin that brought the"}
-    return f"{kinds.get(name, name)} {key}".strip()
+    return shown(f"{kinds.get(name, name)} {key}".strip())
 
 
 def _compare_files(kind: str, then: Iterable[StoredFile], now: Iterable[StoredFile]) -> list[Difference]:
@@ -76,6 +77,6 @@ def _files(files: Iterable[StoredFile]) -> str:
     return shown(", ".join(f"{file.file} ({file.sha256[:10]})" for file in files))
 
 
-def shown(value: Any) -> str:
-    """A value in a few words."""
-    return "" if value is None else str(value)[:LONGEST_VALUE]
+def shown(value: Any, longest: int = LONGEST_VALUE) -> str:
+    """A value in a few words, on one line."""
+    return "" if value is None else " ".join(writable(str(value)[:longest]).split())

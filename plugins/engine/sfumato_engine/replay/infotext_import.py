@@ -1,7 +1,8 @@
 """A request made of an infotext, our own or one by A1111 or Forge.
 
 Every field is taken, known to say nothing about the pixels, or listed as not carried over. Two things go
-without saying in A1111's texts: noise comes from an NVIDIA GPU, and SDE samplers use Brownian trees.
+without saying in A1111's texts: noise comes from an NVIDIA GPU (a CPU in ComfyUI's), and SDE samplers use
+Brownian trees.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pydantic import ValidationError
 from sfumato.errors import BadInput, SfumatoError, UnknownName
 from sfumato.models import ModelFamily, ModelInfo
 from sfumato.registries import Registries
-from sfumato.request import GenerationRequest
+from sfumato.request import RANDOM_SEED, GenerationRequest
 from sfumato.sampler_names import resolve_sampler
 from sfumato.sampling import Option
 from sfumato_engine import infotext
@@ -39,6 +40,9 @@ AUTOMATIC = "Automatic"
 UNIFORM = "uniform"
 """What A1111's Automatic, or no schedule in a text, means for samplers that have none of their own."""
 
+COMFYUI = "ComfyUI"
+"""What the field Version begins with in texts that ComfyUI's nodes write in A1111's form."""
+
 OWN_SCHEDULES = ("DDIM", "DDIM CFG++", "PLMS", "UniPC", "LCM")
 """A1111's samplers whose timesteps go with them."""
 
@@ -54,6 +58,15 @@ _PLAIN: Mapping[str, str] = {
 }
 """Fields whose value is that of a request field."""
 
+_NEEDED: Mapping[str, str] = {
+    "Seed": "seed",
+    "Steps": "number of steps",
+    "Sampler": "sampler",
+    "CFG scale": "CFG scale",
+    "Size": "size",
+}
+"""What every text should tell; where one does not, the model's own is taken and that is told."""
+
 _SIZES: Mapping[str, tuple[str, str]] = {
     "Size": ("width", "height"),
     "Seed resize from": ("seed_resize_width", "seed_resize_height"),
@@ -67,6 +80,7 @@ _OWN_PARTS = re.compile(r"VAE|VAE hash|Module \d+")
 
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
 _SDE = re.compile(r"\bSDE\b")
+_SEEDS = ("seed", "variation_seed")
 _UNSET = ("0", "0.0")
 """A1111's schedule options at 0 leave the value to the model."""
 
@@ -87,17 +101,24 @@ class Import:
     left: list[str] = field(default_factory=list)
 
     @property
+    def version(self) -> str:
+        """The program, mostly with its version."""
+        return self.text.fields.get("Version", "")
+
+    @property
     def is_own(self) -> bool:
-        return self.text.fields.get("Version", "").startswith(OWN_VERSION)
+        return self.version.startswith(OWN_VERSION)
 
     def put(self, name: str, value: Any, said: str) -> None:
         """Set a request field, or leave `said` when the field cannot have the value."""
         try:
-            checked = GenerationRequest.model_validate({name: value})
+            checked = getattr(GenerationRequest.model_validate({name: value}), name)
         except ValidationError:
+            checked = None
+        if checked is None or (name in _SEEDS and checked == RANDOM_SEED):
             self.left.append(said)
         else:
-            self.values[name] = getattr(checked, name)
+            self.values[name] = checked
 
 
 def wanted_model(text: Infotext) -> WantedModel:
@@ -127,7 +148,7 @@ def import_request(
     _take_model_options(work, info, registries)
     _take_stages(work, registries)
     _list_the_rest(work)
-    return GenerationRequest.model_validate(work.values), work.left
+    return GenerationRequest.model_validate(work.values), list(dict.fromkeys(work.left))
 
 
 def _take_plain(work: Import) -> None:
@@ -147,7 +168,7 @@ def _take_plain(work: Import) -> None:
 def _take_noise(work: Import) -> None:
     """Whose random numbers, and how weights act."""
     sources = {label: name for name, label in NOISE_SOURCES.items()}
-    source = work.fields.pop("RNG", "GPU")
+    source = work.fields.pop("RNG", "CPU" if work.version.startswith(COMFYUI) else "GPU")
     work.put("noise_source", sources.get(source, "nv" if source == "GPU" else source), f"RNG: {source}")
     emphases = {label.lower(): name for name, label in EMPHASIS.items()}
     emphasis = work.fields.pop("Emphasis", "Original")
@@ -238,8 +259,12 @@ def _list_the_rest(work: Import) -> None:
     for key, value in work.fields.items():
         if not (work.is_own and _OWN_PARTS.fullmatch(key)):
             work.left.append(f"{key}: {value}")
-    if "Seed" not in work.text.fields:
-        work.left.append("the seed, which the text does not tell")
+    work.left += work.text.unread
+    work.left += [
+        f"the {what}, which the text does not tell"
+        for key, what in _NEEDED.items()
+        if not work.text.fields.get(key)
+    ]
     for prompt in (work.text.prompt, work.text.negative_prompt):
         networks = extra_networks(prompt)[1]
         work.left += [f"{prompt[network.start : network.end]} in the prompt" for network in networks]

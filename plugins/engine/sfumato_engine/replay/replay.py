@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sfumato.errors import Cancelled, SfumatoError
 from sfumato.replay import CannotReplay, Difference, NoStory, ReplayReport, ReplayRequest
@@ -21,6 +20,9 @@ from sfumato_engine.replay.model_search import WantedModel, find_model
 from sfumato_engine.replay.picture import LOSSY, Picture, read_picture
 from sfumato_engine.replay.request_changes import changed_request, fitting_request, told
 from sfumato_engine.replay.story import Story, parse_story, request_of
+
+LONGEST_SENTENCE = 1000
+"""Characters of an error that may quote a stranger's text."""
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,11 @@ def _cannot(picture: Picture, error: SfumatoError) -> CannotReplay:
         then = {}
     if then:
         differences = compare_values("", then, {"python": platform.python_version(), **installed_versions()})
+    what, why, hint = (shown(text, LONGEST_SENTENCE) for text in (error.what, error.why, error.hint))
     cannot = CannotReplay(
-        f"'{Path(picture.path).name}' cannot be drawn again. {error.what}",
-        why=error.why,
-        hint=error.hint,
+        f"'{picture.path.name}' cannot be drawn again. {what}",
+        why=why,
+        hint=hint,
         differences=differences,
     )
     cannot.exit_code = error.exit_code

@@ -19,6 +19,8 @@ SEPARATOR = "."
 def changed_request(request: GenerationRequest, changes: Mapping[str, Any]) -> GenerationRequest:
     """The request with `changes` in it; "sampler_options.eta" changes one option and leaves the others.
 
+    An option changed to None is taken out.
+
     Raises:
         UnknownName: there is no such field.
         BadInput: a field that has no options, or a value that it cannot have.
@@ -44,7 +46,9 @@ def _with(values: Any, inner: list[str], value: Any, name: str) -> dict[str, Any
     if not isinstance(values, dict):
         raise BadInput(f"'{name}' cannot be set.", why=f"'{name.partition(SEPARATOR)[0]}' has no options.")
     first, *deeper = inner
-    return {**values, first: _with(values.get(first, {}), deeper, value, name) if deeper else value}
+    changed = _with(values.get(first, {}), deeper, value, name) if deeper else value
+    others = {key: option for key, option in values.items() if key != first}
+    return others if changed is None else {**others, first: changed}
 
 
 def told(
