@@ -12,7 +12,7 @@ from sfumato.cli.output import only_data_on_stdout, print_json, report_error, sa
 from sfumato.cli.progress import progress_display
 from sfumato.errors import Cancelled, SfumatoError
 from sfumato.events import CancelToken
-from sfumato.replay import CannotReplay, Difference, ReplayReport
+from sfumato.replay import CannotReplay, Difference, NoStory, ReplayReport
 
 if TYPE_CHECKING:
     from sfumato.studio import Studio
@@ -86,7 +86,8 @@ def report_json(report: ReplayReport) -> dict[str, Any]:
 def failure_json(picture: Path, error: SfumatoError) -> dict[str, Any]:
     """What a script is told of a picture that could not be replayed."""
     differences = error.differences if isinstance(error, CannotReplay) else ()
-    return {"path": picture, "verdict": "cannot", "error": str(error), "differences": differences}
+    verdict = "no story" if isinstance(error, NoStory) else "cannot"
+    return {"path": picture, "verdict": verdict, "error": str(error), "differences": differences}
 
 
 def _tell(report: ReplayReport, *, as_json: bool) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from sfumato.cli.output import print_json, print_table, say
 from sfumato.cli.replaying import Draw, drawing, failure_json, outcome, report_json
 from sfumato.errors import BadInput, Cancelled, SfumatoError
-from sfumato.replay import NoStory
 
 if TYPE_CHECKING:
     from sfumato.studio import Studio
@@ -61,24 +60,27 @@ def _pictures(folder: Path, *, recursive: bool) -> list[Path]:
     """The pictures by their endings, sorted; other files are told, hidden ones are not."""
     if not folder.is_dir():
         raise BadInput(f"'{folder}' is no folder.", hint="Name one; for a picture: sfumato replay PICTURE")
-    files = sorted(path for path in _files(folder, recursive) if not path.name.startswith("."))
+    files = sorted(_files(folder, recursive=recursive))
     pictures = [path for path in files if path.suffix.lower() in PICTURES]
-    others = [path.name for path in files if path not in set(pictures)]
+    others = [path.name for path in files if path.suffix.lower() not in PICTURES]
     if others:
         names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
         say(f"Passed over, being no pictures: {len(others)} ({names})")
     if not pictures:
-        raise BadInput(
-            f"There are no pictures in '{folder}'.", hint="--recursive looks into its folders too."
-        )
+        hint = "" if recursive else "--recursive looks into its folders too."
+        raise BadInput(f"There are no pictures in '{folder}'.", hint=hint)
     return pictures
 
 
-def _files(folder: Path, recursive: bool) -> Iterator[Path]:
-    for base, _, names in os.walk(folder):
-        yield from (Path(base, name) for name in names)
-        if not recursive:
-            return
+def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
+    """Raises `BadInput` for a folder that cannot be read: its pictures would pass unverified."""
+
+    def refuse(error: OSError) -> None:
+        raise BadInput(f"The folder '{error.filename}' cannot be read.", why=f"{error.strerror}.") from error
+
+    for base, folders, names in os.walk(folder, onerror=refuse):
+        yield from (Path(base, name) for name in names if not name.startswith("."))
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
 
 
 def _verified(draw: Draw, picture: Path, subject: str, keep: Path | None, as_json: bool) -> Row:
@@ -88,11 +90,15 @@ def _verified(draw: Draw, picture: Path, subject: str, keep: Path | None, as_jso
     except Cancelled:
         raise
     except SfumatoError as error:
+        failure = failure_json(picture, error)
         if as_json:
-            print_json(failure_json(picture, error))
-        return Row(picture, "no story" if isinstance(error, NoStory) else "cannot", str(error))
+            print_json(failure)
+        return Row(picture, failure["verdict"], str(error))
     if as_json:
-        print_json(report_json(report))
+        told = report_json(report)
+        if not keep:
+            told["new"]["path"] = None  # it is gone by now
+        print_json(told)
     causes = [] if report.verdict == "same" else [*map(str, report.differences)]
     causes += [f"not carried over: {entry}" for entry in report.not_carried_over]
     return Row(picture, WORDS[report.verdict], "; ".join([outcome(report), *causes]), report.same)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -197,6 +199,36 @@ def test_inner_folders_are_verified_when_asked_for(replaying: Sfumato) -> None:
     outcome = replaying("verify", str(folder), "--recursive", "--json")
     assert outcome.code == 1
     assert [json.loads(line)["verdict"] for line in outcome.lines] == ["differs", "same"]
+
+
+def test_hidden_folders_are_passed_over(replaying: Sfumato) -> None:
+    folder = folder_of("same.png", ".thumbnails/far.png")
+    assert replaying("verify", str(folder), "--recursive").code == 0
+
+
+def test_an_unreadable_folder_does_not_pass_unverified(
+    replaying: Sfumato, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of("same.png", "closed/far.png")
+    scan = os.scandir
+
+    def closed(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    outcome = replaying("verify", str(folder), "--recursive")
+    assert outcome.code == 2
+    assert "closed' cannot be read.\nPermission denied." in outcome.err
+
+
+def test_scripts_are_told_of_no_picture_that_is_gone(replaying: Sfumato) -> None:
+    folder = folder_of("blank.png", "same.png")
+    blank, same = (json.loads(line) for line in replaying("verify", str(folder), "--json").lines)
+    assert (blank["verdict"], same["verdict"], same["new"]["path"]) == ("no story", "same", None)
+    *_, kept = (json.loads(line) for line in replaying("verify", str(folder), "--json", "--keep", "k").lines)
+    assert Path(kept["new"]["path"]).is_file()
 
 
 def test_new_pictures_are_kept_when_asked_for(replaying: Sfumato) -> None:
