@@ -17,7 +17,7 @@ from sfumato.events import StepCompleted
 from sfumato.models import CheckpointHeader, TensorInfo
 from sfumato.pages import PageInfo
 from sfumato.registry import Entry
-from sfumato.sampling import SamplerInfo, SchedulerInfo
+from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
 from sfumato.settings import Settings
 from sfumato.stages import StageInfo
 from sfumato.studio import Studio
@@ -83,6 +83,79 @@ def noisy(strength: float) -> Callable[..., Any]:
     return euler(step)
 
 
+def late(denoise, x, sigmas, context):
+    """Tells of its steps when all work is done."""
+    seen = []
+    found = euler(right)(
+        denoise, x, sigmas, type(context)(context.convention, context.noise, {}, lambda *s: seen.append(s))
+    )
+    for step in seen:
+        context.on_step(*step)
+    return found
+
+
+def swapped(denoise, x, sigmas, context):
+    """Tells of the estimate in the place of the latents."""
+
+    def on_step(index, x, denoised):
+        context.on_step(index, denoised, x)
+
+    return euler(right)(denoise, x, sigmas, type(context)(context.convention, context.noise, {}, on_step))
+
+
+def looks_at_level_0(denoise, x, sigmas, context):
+    found = euler(right)(denoise, x, sigmas, context)
+    return denoise(found, 0.0)
+
+
+def uses_up_the_levels(denoise, x, sigmas, context):
+    found = euler(right)(denoise, x, list(sigmas), context)
+    sigmas.clear()
+    return found
+
+
+def with_tensors_for_levels(denoise, x, sigmas, context):
+    return euler(right)(lambda x, sigma: denoise(x, torch.tensor(sigma)), x, sigmas, context)
+
+
+def one_at_a_time(denoise, x, sigmas, context):
+    return euler(right)(lambda x, s: torch.cat([denoise(part, s) for part in x.split(1)]), x, sigmas, context)
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [looks_at_level_0, uses_up_the_levels, with_tensors_for_levels, one_at_a_time],
+    ids=lambda sampler: sampler.__name__,
+)
+def test_a_sampler_that_asks_what_no_model_answers_is_caught(sampler: Callable[..., Any]) -> None:
+    assert check_sampler("test_latents_stay_finite_and_keep_their_shape", sampler)
+
+
+@pytest.mark.parametrize(
+    ("test", "sampler"),
+    [("test_an_observer_may_stop_the_work", late), ("test_each_step_is_observed_once", swapped)],
+)
+def test_a_sampler_that_tells_of_its_steps_wrongly_is_caught(test: str, sampler: Callable[..., Any]) -> None:
+    assert check_sampler(test, sampler)
+
+
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_a_sampler_whose_noise_is_not_what_it_says_is_caught(stochastic: bool) -> None:
+    test = "test_the_seed_decides_the_picture_just_when_it_says_that_it_adds_noise"
+    assert check_sampler(test, euler(right) if stochastic else noisy(1.0), stochastic=stochastic)
+    assert not check_sampler(test, noisy(1.0) if stochastic else euler(right), stochastic=stochastic)
+
+
+def test_a_sampler_that_fails_at_the_bounds_of_its_options_is_caught() -> None:
+    def divides(denoise, x, sigmas, context):
+        return euler(right)(denoise, x, sigmas, context) * (context.options["s"] / context.options["s"])
+
+    test = "test_options_at_their_bounds_give_finite_latents_or_are_refused"
+    option = Option(name="s", default=1.0, minimum=0, maximum=2, description="A share.")
+    with pytest.raises(ZeroDivisionError):
+        check_sampler(test, divides, options=(option,))
+
+
 FAULTY_SAMPLERS = {
     "test_latents_stay_finite_and_keep_their_shape": euler(lambda x, d, s, t, c: x * t / t),
     "test_a_batch_equals_its_single_pictures": euler(lambda x, d, s, t, c: right(x, d.mean(0), s, t, c)),
@@ -103,7 +176,7 @@ FAULTY_SAMPLERS = {
 
 def check_sampler(test: str, sampler: Callable[..., Any], **fields: Any) -> bool:
     info = SamplerInfo(name="faulty", label="Faulty", **fields)
-    steps = [3] if "finite" in test else []
+    steps = [3] if "finite_and" in test else []
     return fails(
         getattr(SamplerContract(), test), Entry(info, sampler, "here"), "variance_exploding", {}, *steps
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from sfumato.errors import BadInput
 from sfumato.noise_schedule import Convention
 from sfumato.registry import Entry
 from sfumato.sampling import NoiseSource, SamplerInfo, SamplingContext
@@ -20,13 +21,15 @@ from sfumato.testing.analytic import (
     levels,
     normal,
 )
-from sfumato.testing.entries import EntryContract
+from sfumato.testing.entries import EntryContract, extreme_values
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 SEEDS = (11, 12)
 STEPS = 7
+MANY_STEPS = 24
+"""Some add noise only where there are steps to spare (Restart: from 20 on)."""
 FALLING_LEVELS: dict[Convention, list[float]] = {
     "variance_exploding": [14.6, 6.0, 2.5, 1.0, 0.4],
     "flow": [1.0, 0.9, 0.72, 0.5, 0.3],
@@ -50,8 +53,14 @@ def sample(
 ) -> Tensor:
     """Run a registered sampler as the engine does, the negative prompt's estimate being the prompt's."""
 
+    def model(latents: Tensor, sigma: float) -> Tensor:
+        assert isinstance(sigma, float), f"denoise() wants a level as a float, not {sigma!r}"
+        assert sigma > 0, "denoise() is not for latents without noise: no model knows level 0"
+        assert latents.shape == x.shape, "denoise() wants the whole batch"
+        return denoise(latents, sigma)
+
     def denoise_pair(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
-        estimate = denoise(x, sigma)
+        estimate = model(x, sigma)
         return estimate, estimate
 
     observer = {} if on_step is None else {"on_step": on_step}
@@ -62,7 +71,9 @@ def sample(
         denoise_pair=denoise_pair if entry.info.needs_unconditional else None,
         **observer,
     )
-    found: Tensor = entry.load()(denoise, x, sigmas, context)
+    given = list(sigmas)
+    found: Tensor = entry.load()(model, x, given, context)
+    assert given == list(sigmas), "the list of levels was changed; it is the caller's"
     return found
 
 
@@ -71,6 +82,19 @@ def spaced(convention: Convention, steps: int, start: float, end: float) -> list
     if convention == "flow":
         return [start + i / steps * (end - start) for i in range(steps + 1)]
     return [start * (end / start) ** (i / steps) for i in range(steps + 1)]
+
+
+def drawn(
+    entry: Entry[SamplerInfo],
+    x: Tensor,
+    seeds: Sequence[int],
+    convention: Convention,
+    options: dict[str, Any],
+    steps: int = STEPS,
+) -> Tensor:
+    """One picture a seed, from latents `x`."""
+    sigmas, denoise = levels(convention, steps), Mixture(convention).denoise
+    return sample(entry, denoise, x, sigmas, convention, options, noise=SeededNoise(x, seeds))
 
 
 class SamplerContract(EntryContract):
@@ -96,45 +120,62 @@ class SamplerContract(EntryContract):
         assert found.shape == x.shape
         assert found.isfinite().all()
 
+    def test_options_at_their_bounds_give_finite_latents_or_are_refused(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
+    ) -> None:
+        sigmas, denoise = levels(convention, STEPS), Mixture(convention).denoise
+        x = sigmas[0] * normal((1, 1, 4, 4))
+        for option in entry.info.options:
+            for value in extreme_values(option):
+                options = {**given_options, option.name: value}
+                try:
+                    found = sample(entry, denoise, x, sigmas, convention, options)
+                except BadInput:
+                    continue
+                assert found.isfinite().all(), f"{option.name}={value}"
+
     def test_a_batch_equals_its_single_pictures(
         self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
     ) -> None:
         import torch
 
-        sigmas = levels(convention, STEPS)
-        pictures = sigmas[0] * normal((2, 1, 4, 4))
-        denoise = Mixture(convention).denoise
-
-        def drawn(x: Tensor, seeds: Sequence[int]) -> Tensor:
-            noise = SeededNoise(x, seeds)
-            return sample(entry, denoise, x, sigmas, convention, given_options, noise=noise)
-
-        together = drawn(pictures, SEEDS)
+        pictures = levels(convention, STEPS)[0] * normal((2, 1, 4, 4))
+        together = drawn(entry, pictures, SEEDS, convention, given_options)
         for i, seed in enumerate(SEEDS):
-            torch.testing.assert_close(drawn(pictures[i : i + 1], [seed]), together[i : i + 1])
+            alone = drawn(entry, pictures[i : i + 1], [seed], convention, given_options)
+            torch.testing.assert_close(alone, together[i : i + 1])
+
+    def test_the_seed_decides_the_picture_just_when_it_says_that_it_adds_noise(
+        self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
+    ) -> None:
+        x = levels(convention, MANY_STEPS)[0] * normal((1, 1, 4, 4))
+        first, second = (drawn(entry, x, [seed], convention, given_options, MANY_STEPS) for seed in SEEDS)
+        differs = not first.equal(second)
+        assert differs == entry.info.stochastic, "noise comes from context.noise, and `stochastic` says so"
 
     def test_latents_estimates_and_noise_are_left_unchanged(
         self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
     ) -> None:
-        handed_out: list[tuple[Tensor, Tensor]] = []
+        handed_out: list[tuple[str, Tensor, Tensor]] = []
 
-        def remembered(tensor: Tensor) -> Tensor:
-            handed_out.append((tensor, tensor.clone()))
+        def remembered(tensor: Tensor, what: str) -> Tensor:
+            handed_out.append((what, tensor, tensor.clone()))
             return tensor
 
         sigmas, data = levels(convention, STEPS), Mixture(convention)
-        x = remembered(sigmas[0] * normal((2, 1, 4, 4)))
+        x = remembered(sigmas[0] * normal((2, 1, 4, 4)), "x")
         noise = SeededNoise(x, SEEDS)
         sample(
             entry,
-            lambda x, sigma: remembered(data.denoise(x, sigma)),
+            lambda x, sigma: remembered(data.denoise(x, sigma), "an estimate"),
             x,
             sigmas,
             convention,
             given_options,
-            noise=lambda sigma, sigma_next: remembered(noise(sigma, sigma_next)),
+            noise=lambda sigma, sigma_next: remembered(noise(sigma, sigma_next), "noise"),
         )
-        assert all(tensor.equal(copy) for tensor, copy in handed_out)
+        changed = {what for what, tensor, copy in handed_out if not tensor.equal(copy)}
+        assert not changed, "work in place on tensors of your own alone"
 
     @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
     def test_latents_keep_their_type(
@@ -160,28 +201,38 @@ class SamplerContract(EntryContract):
         self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
     ) -> None:
         seen: list[tuple[int, Tensor, Tensor]] = []
-        sigmas = levels(convention, STEPS)
+        sigmas, picture = levels(convention, STEPS), normal((2, 1, 4, 4), seed=3)
         x = sigmas[0] * normal((2, 1, 4, 4))
-        denoise = Mixture(convention).denoise
-        sample(entry, denoise, x, sigmas, convention, given_options, on_step=lambda *step: seen.append(step))
-        indices = [index for index, _, _ in seen]
-        assert indices == list(range(len(seen) if entry.info.own_levels else STEPS))
-        assert all(shown.shape == x.shape for _, *pair in seen for shown in pair)
+
+        def observe(index: int, x: Tensor, denoised: Tensor) -> None:
+            seen.append((index, x.clone(), denoised.clone()))
+
+        sample(entry, lambda x, sigma: picture.clone(), x, sigmas, convention, given_options, on_step=observe)
+        assert [index for index, _, _ in seen] == list(range(len(seen) if entry.info.own_levels else STEPS))
+        assert seen[0][1].equal(x), "on_step(index, x, denoised): the first x is the one that was given"
+        for index, noisy, denoised in seen:
+            assert noisy.shape == x.shape
+            assert (denoised - picture).abs().max() < 1e-6, f"step {index} shows no estimate of the model"
 
     def test_an_observer_may_stop_the_work(
         self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
     ) -> None:
-        steps_seen = []
+        steps_seen, calls = [], []
 
         def stop(index: int, x: Tensor, denoised: Tensor) -> None:
             steps_seen.append(index)
             raise StopNow
 
-        sigmas, denoise = levels(convention, STEPS), Mixture(convention).denoise
+        def denoise(x: Tensor, sigma: float) -> Tensor:
+            calls.append(sigma)
+            return Mixture(convention).denoise(x, sigma)
+
+        sigmas = levels(convention, STEPS)
         x = sigmas[0] * normal((1, 1, 4, 4))
         with pytest.raises(StopNow):
             sample(entry, denoise, x, sigmas, convention, given_options, on_step=stop)
         assert steps_seen == [0]
+        assert len(calls) <= entry.info.evaluations_per_step + 1, "tell of a step once it is known, not later"
 
     def test_it_costs_no_more_evaluations_than_it_says(
         self, entry: Entry[SamplerInfo], convention: Convention, given_options: dict[str, Any]
