@@ -132,7 +132,7 @@ def test_drawing_does_not_end_before_what_runs_beside_it(
         return ""
 
     monkeypatch.setattr(OneModelLibrary, "sha256", slow_sha256)
-    workbench.on_event = lambda event: workbench.cancel.cancel()
+    workbench.on_event = lambda event: isinstance(event, StepCompleted) and workbench.cancel.cancel()
     with pytest.raises(Cancelled):
         workbench.generate(seed=1)
     assert hashed == [workbench.model_file]

@@ -20,6 +20,7 @@ from sfumato_engine.background import in_background
 from sfumato_engine.batching import decoded_side_by_side
 from sfumato_engine.device import device_label
 from sfumato_engine.memory import CLOSE, LOWER, memory_errors_explained
+from sfumato_engine.no_effect import without_effect
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.noise.settings import NoiseSettings
 from sfumato_engine.png import PARAMETERS, STORY, encode_png
@@ -78,7 +79,7 @@ class Drawing:
         self._resolved = resolved
         self._context = context
         self._folder = PictureFolder(context.output_folder)
-        self._warn(resolved.warnings)
+        self._warn(without_effect(resolved))
 
     def run(self, prepared: Prepared) -> None:
         """All batches; raises `Cancelled` between steps, with the pictures of earlier batches saved."""

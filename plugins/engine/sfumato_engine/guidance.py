@@ -52,6 +52,11 @@ class NegativeRange:
             return False
         return sigma >= self.minimum_sigma or not (self.all_steps or step % 2)
 
+    def takes_in_any(self, sigmas: Sequence[float]) -> bool:
+        """Whether it takes part at any step of these noise levels, one more than steps."""
+        steps = len(sigmas) - 1
+        return any(self.takes_in(step, steps, sigmas[step]) for step in range(steps))
+
 
 @dataclass(frozen=True)
 class Guidance:
@@ -73,6 +78,11 @@ class Guidance:
     rescale: float = 0.0
     negative_range: NegativeRange = NegativeRange()
     one_batch: bool = True
+
+    @property
+    def share(self) -> float:
+        """The factor of the unconditional estimate."""
+        return unconditional_share([part.weight for part in self.parts], self.scale)
 
 
 def unconditional_share(weights: Sequence[float], scale: float) -> float:
@@ -110,7 +120,7 @@ class GuidedModel:
         self._keep_unconditional = keep_unconditional
         self._weights = [part.weight for part in guidance.parts]
         self._scaled = [guidance.scale * weight for weight in self._weights]
-        self._share = unconditional_share(self._weights, guidance.scale)
+        self._share = guidance.share
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         step = self._step_of(sigma)

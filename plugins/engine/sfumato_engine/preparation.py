@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from sfumato_engine.device import placement
 from sfumato_engine.guidance import Guidance, NegativeRange, unconditional_share
 from sfumato_engine.memory import CLOSE, check_memory, memory_errors_explained
 from sfumato_engine.model_manager import KeptModel, ModelManager
+from sfumato_engine.no_effect import without_guidance
 from sfumato_engine.option_roles import encoding_options, part_dtypes
 from sfumato_engine.prompts import CompiledPrompt, compile_prompt
 from sfumato_engine.resolution import ResolvedRequest
@@ -72,12 +74,10 @@ class Prompts:
         """Model evaluations a picture and step."""
         return len(self.positive.parts) + (self.negative is not None)
 
-    def warnings(self, resolved: ResolvedRequest) -> tuple[str, ...]:
+    @property
+    def warnings(self) -> Sequence[str]:
         """What was written that will have no effect."""
-        unused = [f"{tag} has no effect: nothing applies it." for tag in self.unused_tags]
-        if resolved.request.negative_prompt and self.negative is None:
-            unused.append("The negative prompt has no effect at CFG scale 1.")
-        return tuple(unused)
+        return [f"{tag} has no effect: nothing applies it." for tag in self.unused_tags]
 
 
 def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
@@ -110,9 +110,18 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
     guidance = guided_by(
         prompts, resolved, encoder(resolved, kept, manager, context.cancel), one_batch=passes > 1
     )
-    return Prepared(
-        model, SamplingPass.of(resolved, model, guidance), shape, stages, prompts.warnings(resolved)
-    )
+    sampling = SamplingPass.of(resolved, model, guidance)
+    warnings = *prompts.warnings, *guidance_warnings(resolved, guidance, sampling.sigmas)
+    return Prepared(model, sampling, shape, stages, warnings)
+
+
+def guidance_warnings(
+    resolved: ResolvedRequest, guidance: Guidance, sigmas: Sequence[float]
+) -> Sequence[str]:
+    """What was asked of guidance that will have no effect."""
+    if guidance.share and guidance.negative_range.takes_in_any(sigmas):
+        return ()
+    return without_guidance(resolved, at_this_scale=not guidance.share)
 
 
 def latent_shape(resolved: ResolvedRequest, model: LoadedModel) -> tuple[int, int, int]:

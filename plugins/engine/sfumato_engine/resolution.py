@@ -67,16 +67,6 @@ class ResolvedRequest:
     def clip_skip(self) -> int:
         return cast("int", self.request.clip_skip)
 
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the user asked for that will have no effect on this model."""
-        usual = {**GenerationRequest().model_dump(), **self.info.defaults.model_dump()}
-        return tuple(
-            f"{GenerationRequest.model_fields[name].title} has no effect on '{self.info.name}'."
-            for name in self.info.ignores
-            if getattr(self.request, name) != usual[name]
-        )
-
     def seed(self, index: int) -> int:
         """The seed of picture number `index` of the request, from 0."""
         return picture_seed(self.request.seed, index, self.request.variation_strength)
@@ -105,10 +95,13 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
     scheduler_options = checked_options(scheduler.info.options, filled.sampler_options)
     model_options = family_options(family.options, {**info.options, **filled.model_options})
     stages = _stages(filled, registries)
+    variation_seed = filled.variation_seed
+    if filled.variation_strength:
+        variation_seed = _drawn(variation_seed)
     definite = {
         "model": _model_name(request, info, context),
         "seed": _drawn(filled.seed),
-        "variation_seed": _drawn(filled.variation_seed) if filled.variation_strength else RANDOM_SEED,
+        "variation_seed": variation_seed,
         "sampler": sampler.info.name,
         "scheduler": scheduler.info.name,
         "sampler_options": {
@@ -224,7 +217,7 @@ def _checked(option: Option, value: Any) -> float | int | bool | str:
     kind = type(option.default)
     try:
         converted = _flag(value) if kind is bool else kind(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"The option '{option.name}' needs a {kind.__name__}, not '{value}'.") from error
     if option.choices and converted not in option.choices:
         raise UnknownName(f"{option.name} choice", str(converted), option.choices)
