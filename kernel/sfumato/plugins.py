@@ -230,13 +230,18 @@ class PluginManager:
 
     def _settle(self, registries: Registries) -> None:
         """What can be judged only once all plugins have registered; taking one out may concern another."""
+        self._tell_absent(registries)
         while failures := {**registries.settle(), **self._broken_sections(registries)}:
             for plugin, (stage, error) in failures.items():
                 self._take_out(plugin, stage, error, registries)
-        absent = tuple(record.name for record in self if record.state is not PluginState.ACTIVE)
-        registries.tell_absent(absent)
+            self._tell_absent(registries)
         for record in self:
             self._records[record.name] = replace(record, replaces=registries.replaced_by(record.name))
+
+    def _tell_absent(self, registries: Registries) -> None:
+        registries.tell_absent(
+            tuple(record.name for record in self if record.state is not PluginState.ACTIVE)
+        )
 
     def _broken_sections(self, registries: Registries) -> dict[str, tuple[str, BaseException]]:
         """The plugins whose section of settings cannot be had, with the failure."""

@@ -125,6 +125,11 @@ class Registry(Generic[Info]):
         return Registrar(self, plugin)
 
     def describe(self, name: str, **fields: Any) -> Info:
+        """Raises `UnknownName` for a field that the description does not have: misspelt, it would be lost."""
+        known = getattr(self._describe, "model_fields", fields)
+        for given in fields:
+            if given not in known:
+                raise UnknownName(f"field of a {self.kind}", given, known)
         return self._describe(name=name, **fields)
 
     def admit(self, entries: Iterable[Entry[Info]], replacements: Iterable[Replacement] = ()) -> None:
@@ -144,7 +149,7 @@ class Registry(Generic[Info]):
                 raise BadInput(
                     f"The {self.kind} '{wish.name}' is replaced already.",
                     why=f"Plugin '{other}' replaces it; '{wish.plugin}' wants to as well.",
-                    hint=f"Keep one of them: sfumato plugins disable {other}, or {wish.plugin}.",
+                    hint=_keep_one(other, wish.plugin),
                 )
             replaced[wish.name] = wish
         self._added, self._replacements = added, replaced
@@ -195,7 +200,7 @@ class Registry(Generic[Info]):
             raise BadInput(
                 f"The {self.kind} name '{spelling}' is taken.",
                 why=f"Plugin '{owner}' already registered it; '{entry.plugin}' wants it too.",
-                hint=f"Keep one of them: sfumato plugins disable {owner}, or {entry.plugin}.",
+                hint=_keep_one(owner, entry.plugin),
             )
 
     def _stand_in(self, wish: Replacement) -> Entry[Info]:
@@ -221,10 +226,10 @@ class Registry(Generic[Info]):
         found = self._names.get(_key(name))
         if found is None:
             spellings = [s for entry in self for s in (entry.info.name, *_labels(entry.info))]
-            hint = f"'{self._listing}' lists them all."
-            if not (spellings and self._listing):
-                hint = "A plugin that brings it may be switched off or broken: 'sfumato plugins' tells."
-            raise UnknownName(self.kind, name, spellings, hint=f"{self._whereabouts(name)} {hint}".strip())
+            listed = f"'{self._listing}' lists them all." if spellings and self._listing else ""
+            hint = " ".join(filter(None, (self._whereabouts(name), listed)))
+            hint = hint or "Its plugin may not be installed: 'sfumato plugins' lists those that are."
+            raise UnknownName(self.kind, name, spellings, hint=hint)
         return self._entries[found]
 
     def _whereabouts(self, name: str) -> str:
@@ -312,6 +317,13 @@ class Registrar(Generic[Info]):
     def close(self) -> None:
         """Take nothing more: a thread that a plugin left behind comes too late."""
         self._open = False
+
+
+def _keep_one(owner: str, other: str) -> str:
+    """What to do about two claims to one name."""
+    if owner == other:
+        return "It is one plugin that says so twice: its author has to choose."
+    return f"Keep one of them: sfumato plugins disable {owner}, or {other}."
 
 
 def _labels(info: Described) -> tuple[str, ...]:

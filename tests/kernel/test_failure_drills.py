@@ -418,6 +418,7 @@ WRONG = {
     "a number as label": ("samplers.add('x', 'json:dumps', label=5)", "label"),
     "no label": ("samplers.add('x', 'json:dumps')", "label"),
     "one alias as text": ("samplers.add('x', 'json:dumps', label='X', aliases='k_x')", "aliases"),
+    "a misspelt field": ("samplers.add('x', 'json:dumps', label='X', alias=('y',))", "mean aliases"),
     "replaced by nothing": ("samplers.replace('sound', None)", "cannot have the target"),
 }
 

@@ -237,3 +237,21 @@ def test_a_plugin_that_is_taken_out_later_gives_back_what_it_replaced(install_pl
     manager.quarantine("zebra", "work", RuntimeError("out of ink"), registries)
     assert registries.samplers.get("swirl").plugin == "middle"
     assert quarantined(manager, "zebra").replaces == ()
+
+
+def test_replacing_what_a_plugin_brings_that_is_switched_off_leads_to_that_plugin(
+    install_plugin: InstallPlugin,
+) -> None:
+    install_plugin("asleep", GOOD.format(name="swirl", label="Swirl"))
+    install_plugin("zebra", REPLACING.format(name="swirl", label="Better swirl"))
+    assert "switched off or broken: asleep" in quarantined(start(("asleep",))[0], "zebra").problem
+
+
+def test_a_plugin_that_claims_a_name_twice_is_not_told_to_be_weighed_against_itself(
+    install_plugin: InstallPlugin,
+) -> None:
+    again = "        samplers.add('swirl', 'json:loads', label='Again')\n"
+    install_plugin("twice", GOOD.format(name="swirl", label="Swirl") + again)
+    record = quarantined(start()[0], "twice")
+    assert "twice: its author" in record.advice
+    assert "disable twice, or twice" not in record.advice
