@@ -26,7 +26,7 @@ def test_some_samplers_leave_out_the_last_level_of_a_schedule_of_one_step_more(
     assert levels(workbench, 1, sampler) == [whole[0], 0.0]
 
 
-@pytest.mark.parametrize("sampler", ["euler_cfg_pp", "euler_ancestral_cfg_pp"])
+@pytest.mark.parametrize("sampler", ["euler_cfg_pp", "euler_ancestral_cfg_pp", "ddim_cfg_pp"])
 def test_cfg_plus_plus_evaluates_the_negative_prompt_at_any_scale(workbench: Workbench, sampler: str) -> None:
     for scale in (1.0, 1.5):
         workbench.generate("a cat", negative_prompt="a dog", seed=1, sampler=sampler, cfg_scale=scale)

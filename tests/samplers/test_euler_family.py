@@ -141,7 +141,7 @@ def test_cfg_pp_without_guidance_is_ddim(convention, eta):
     sigmas, denoise = levels(convention, 8), Mixture(convention).denoise
     x = sigmas[0] * latents()
     expected = sample("ddim", denoise, x, sigmas, convention, eta=eta)
-    for name in ("euler_cfg_pp", "euler_ancestral_cfg_pp"):
+    for name in ("euler_cfg_pp", "euler_ancestral_cfg_pp", "ddim_cfg_pp"):
         torch.testing.assert_close(sample(name, denoise, x, sigmas, convention, eta=eta), expected)
 
 
@@ -160,6 +160,23 @@ def test_cfg_pp_takes_the_picture_of_the_guided_estimate_and_the_noise_of_the_un
         unconditional=lambda x, sigma: unconditional,
     )
     torch.testing.assert_close(found, alpha_next * guided + sigma_next * noise)
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_ddim_cfg_pp_divides_the_guidance_scale_by_12_5_as_a1111_does(convention):
+    sigmas, data = levels(convention, 8), Mixture(convention)
+    x = sigmas[0] * latents()
+
+    def drawn(name, scale):
+        def unconditional(x, sigma):
+            return data.denoise(0.9 * x, sigma)
+
+        def guided(x, sigma):
+            return torch.lerp(unconditional(x, sigma), data.denoise(x, sigma), scale)
+
+        return sample(name, guided, x, sigmas, convention, unconditional=unconditional)
+
+    torch.testing.assert_close(drawn("ddim_cfg_pp", 7.5), drawn("euler_cfg_pp", 0.6))
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)

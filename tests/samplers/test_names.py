@@ -30,6 +30,7 @@ A1111_AND_FORGE = {
     "DPM adaptive": "dpm_adaptive",
     "Restart": "restart",
     "DDIM": "ddim",
+    "DDIM CFG++": "ddim_cfg_pp",
     "PLMS": "plms",
     "UniPC": "uni_pc",
     "LCM": "lcm",
@@ -57,6 +58,7 @@ A1111_ALIASES = {
     "k_dpm_ad": "DPM adaptive",
     "restart": "Restart",
     "ddim": "DDIM",
+    "ddim_cfgpp": "DDIM CFG++",
     "plms": "PLMS",
     "unipc": "UniPC",
     "k_lcm": "LCM",
@@ -195,7 +197,6 @@ WITHOUT_COUNTERPART = {
     "res_multistep_cfg_pp": "res_multistep",
     "res_multistep_ancestral_cfg_pp": "res_multistep_ancestral",
     "gradient_estimation_cfg_pp": "gradient_estimation",
-    "DDIM CFG++": "DDIM",
     "DPMSolverSinglestepScheduler": "DPMSolverMultistepScheduler",
 }
 UNLIKE_ANY = (

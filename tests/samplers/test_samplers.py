@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -51,6 +52,17 @@ def test_a_batch_equals_its_single_pictures(convention, name):
     for picture, seed, found in zip(pictures, seeds, together, strict=True):
         alone = sample(name, denoise, picture[None], sigmas, convention, noise=noise_of([seed]))
         assert torch.equal(alone[0], found)
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "dpm_adaptive"])
+def test_float32_is_enough_for_the_levels_of_zero_terminal_snr(name):
+    ordinary = noise_schedule("variance_exploding")
+    sigmas = schedule("sgm_uniform", 10, replace(ordinary, sigmas=(*ordinary.sigmas[:-1], 4500.0)))
+    x, denoise = sigmas[0] * latents(), Mixture("variance_exploding").denoise
+    tapes = NoiseTape(x), NoiseTape(x)
+    exact = sample(name, denoise, x, sigmas, noise=tapes[0])
+    found = sample(name, denoise, x.float(), sigmas, noise=lambda *interval: tapes[1](*interval).float())
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize(("name", "convention"), BY_SCHEDULE)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from sfumato.sampling import Denoise, SamplingContext
+from sfumato.sampling import Denoise, DenoisePair, SamplingContext
 from sfumato_samplers.log_snr import signal_scale
 from sfumato_samplers.renoise import posterior_step
+
+SCALE_DIVISOR = 12.5
+"""A1111's: its guidance scales of 0 to 12.5 are the paper's lambda of 0 to 1."""
 
 
 def euler_cfg_pp(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: SamplingContext) -> Tensor:
@@ -22,9 +26,7 @@ def euler_cfg_pp(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: 
     Where both estimates are the same this is DDIM.
     """
     eta, s_noise, convention = context.options["eta"], context.options["s_noise"], context.convention
-    denoise_pair = context.denoise_pair
-    if denoise_pair is None:
-        raise ValueError("euler_cfg_pp needs SamplingContext.denoise_pair")
+    denoise_pair = _pair_of(context)
     for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
         guided, unconditional = denoise_pair(x, sigma)
         context.on_step(i, x, guided)
@@ -36,3 +38,20 @@ def euler_cfg_pp(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: 
         if added:
             x = torch.add(x, context.noise(sigma, sigma_next), alpha=added * s_noise)
     return x
+
+
+def ddim_cfg_pp(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: SamplingContext) -> Tensor:
+    """`euler_cfg_pp` in A1111's terms: the guidance scale is divided by `SCALE_DIVISOR`."""
+    denoise_pair = _pair_of(context)
+
+    def milder(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+        guided, unconditional = denoise_pair(x, sigma)
+        return torch.lerp(unconditional, guided, 1 / SCALE_DIVISOR), unconditional
+
+    return euler_cfg_pp(denoise, x, sigmas, replace(context, denoise_pair=milder))
+
+
+def _pair_of(context: SamplingContext) -> DenoisePair:
+    if context.denoise_pair is None:
+        raise ValueError("CFG++ needs SamplingContext.denoise_pair")
+    return context.denoise_pair

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor
 
 from sfumato.sampling import Denoise, SamplingContext
@@ -27,6 +28,7 @@ def heun_step(denoise: Denoise, x: Tensor, denoised: Tensor, sigma: float, sigma
     if sigma_next == 0:
         return denoised
     d = (x - denoised) / sigma
-    x_euler = x + (sigma_next - sigma) * d
+    # not x plus a step along d: from the levels of zero terminal SNR, in the thousands, rounding would show
+    x_euler = torch.lerp(denoised, x, sigma_next / sigma)
     d_next = (x_euler - denoise(x_euler, sigma_next)) / sigma_next
-    return x + (sigma_next - sigma) * 0.5 * (d + d_next)
+    return torch.add(x_euler, d_next - d, alpha=0.5 * (sigma_next - sigma))

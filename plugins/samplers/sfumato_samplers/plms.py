@@ -11,12 +11,13 @@ from torch import Tensor
 
 from sfumato.sampling import Denoise, SamplingContext
 from sfumato_samplers.adams import EQUAL_STEPS
+from sfumato_samplers.heun import heun_step
 
 
 def plms(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: SamplingContext) -> Tensor:
     """PNDM of Liu et al. (2022), https://arxiv.org/abs/2202.09778, started without Runge-Kutta steps.
 
-    The first step is a pseudo improved Euler one of two evaluations; the others take the Adams-Bashforth
+    The first step is Heun's (the paper's pseudo improved Euler); the others take the Adams-Bashforth
     weights of equal steps. A step in the noise estimate, as the paper writes it, is one along
     ``dx/dsigma``. The step to 0 returns the estimate: there the authors' sampler stops short, at the lowest
     trained level.
@@ -28,10 +29,9 @@ def plms(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: Sampling
         if sigma_next == 0:
             return denoised
         slopes.appendleft((x - denoised) / sigma)
-        start, step = x, sigma_next - sigma
-        for weight, slope in zip(EQUAL_STEPS[len(slopes) - 1], slopes, strict=True):
-            x = torch.add(x, slope, alpha=weight * step)
         if i == 0:
-            slope_next = (x - denoise(x, sigma_next)) / sigma_next
-            x = torch.add(start, slopes[0] + slope_next, alpha=step / 2)
+            x = heun_step(denoise, x, denoised, sigma, sigma_next)
+            continue
+        for weight, slope in zip(EQUAL_STEPS[len(slopes) - 1], slopes, strict=True):
+            x = torch.add(x, slope, alpha=weight * (sigma_next - sigma))
     return x

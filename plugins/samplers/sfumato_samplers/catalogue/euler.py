@@ -97,6 +97,7 @@ def _add_ddim_and_lcm(samplers: Registrar[SamplerInfo]) -> None:
         aliases=("k_lcm", "sample_lcm", "LCMScheduler", "FlowMatchLCMScheduler"),
         summary="For latent consistency models and LCM LoRAs: 2 to 8 steps, guidance scale 1 to 2.",
         stochastic=True,
+        preferred_scheduler="sgm_uniform",
     )
 
 
@@ -119,4 +120,14 @@ def _add_cfg_pp(samplers: Registrar[SamplerInfo]) -> None:
         stochastic=True,
         needs_unconditional=True,
         options=(ETA, S_NOISE),
+    )
+    samplers.add(
+        "ddim_cfg_pp",
+        "sfumato_samplers.euler_cfg_pp:ddim_cfg_pp",
+        label="DDIM CFG++",
+        aliases=("ddim_cfgpp", "k_ddim_cfg_pp", "sample_ddim_cfg_pp"),
+        summary="Euler CFG++ as A1111 has it: guidance scales of 5 to 12, divided by 12.5 inside.",
+        needs_unconditional=True,
+        preferred_scheduler="ddim",
+        options=(NO_ETA, S_NOISE),
     )
