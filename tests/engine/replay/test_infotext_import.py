@@ -326,7 +326,17 @@ def test_a_model_is_found_by_the_old_short_hash(bench: ReplayBench) -> None:
     found = bench.add_model("other", content)
     assert old_hash(found) == hashlib.sha256(content[0x100000:0x110000]).hexdigest()[:8]
     text = f"a\nSteps: 4, Sampler: Euler, Seed: 7, Model hash: {old_hash(found)}"
-    assert bench.replay(with_infotext(picture, text)).record.request.model == "other"
+    report = bench.replay(with_infotext(picture, text))
+    assert report.record.request.model == "other"
+    assert "model hash" not in [difference.what for difference in report.differences]
+
+
+def test_another_vae_than_the_texts_is_told(bench: ReplayBench) -> None:
+    text = bench.generate(seed=7).images[0].infotext.replace("Version", "VAE hash: 4fa1b20c9d, Version")
+    report = bench.replay(with_infotext(bench.draw(), text))
+    assert [str(difference) for difference in report.differences] == [
+        "VAE hash: 4fa1b20c9d then, nothing now"
+    ]
 
 
 def test_a_model_that_is_not_here_is_named(bench: ReplayBench) -> None:

@@ -163,6 +163,26 @@ def test_a_sampler_that_is_gone_is_named_with_its_plugin(bench: ReplayBench) -> 
     assert bench.replay(picture, sampler="euler").verdict == "varied"
 
 
+def test_one_stage_that_is_gone_can_be_left_out_alone(bench: ReplayBench) -> None:
+    picture = rewritten(bench.draw(), lambda story: story["request"].update(stages={"fog": {}}))
+    with pytest.raises(CannotReplay) as caught:
+        bench.replay(picture)
+    assert caught.value.hint.endswith("To draw without it: --set stages.fog=null")
+    assert bench.replay(picture, **{"stages.fog": None}).record.request.stages == {}
+
+
+@pytest.mark.parametrize("group", ["contributors", "distributions"])
+def test_no_command_is_made_of_what_is_no_name(bench: ReplayBench, group: str) -> None:
+    def trap(story: dict) -> None:
+        story["request"]["sampler"] = "dreamy"
+        story["environment"]["contributors"]["sampler"] = "dreams"
+        story["environment"][group] |= {"sampler": "x; rm -rf ~", "dreams": "x; rm -rf ~"}
+
+    with pytest.raises(CannotReplay) as caught:
+        bench.replay(rewritten(bench.draw(), trap))
+    assert "rm -rf" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

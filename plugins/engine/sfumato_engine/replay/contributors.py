@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,7 +12,10 @@ from sfumato.registry import Registry
 from sfumato.request import GenerationRequest
 from sfumato.tasks import TaskContext
 from sfumato_engine.replay.comparison import shown
+from sfumato_engine.replay.request_changes import SEPARATOR
 from sfumato_engine.replay.story import Story
+
+_NAME = re.compile(r"\w[\w.+-]*")
 
 
 def check_contributors(
@@ -19,7 +23,7 @@ def check_contributors(
 ) -> None:
     """Raises `BadInput` for a sampler, scheduler, family or stage not here, naming where it came from."""
     for field, what, name, registry in _used(story, request, context.registries):
-        if field not in changes and name not in registry:
+        if not {field, field.partition(SEPARATOR)[0]} & changes.keys() and name not in registry:
             why, advice = _origin(story, what, context)
             raise BadInput(
                 f"The {registry.kind} '{shown(name)}' is not here.",
@@ -31,7 +35,7 @@ def check_contributors(
 def _used(
     story: Story, request: GenerationRequest, registries: Registries
 ) -> Iterator[tuple[str, str, str, Registry[Any]]]:
-    """Request field, name among the contributors, registered name and registry of all that took part."""
+    """Field to change, name among the contributors, registered name and registry of all that took part."""
     for field, what, name, registry in (
         ("sampler", "sampler", request.sampler, registries.samplers),
         ("scheduler", "scheduler", request.scheduler, registries.schedulers),
@@ -40,7 +44,7 @@ def _used(
         if name:
             yield field, what, name, registry
     for name in request.stages:
-        yield "stages", f"stage {name}", name, registries.stages
+        yield f"stages{SEPARATOR}{name}", f"stage {name}", name, registries.stages
 
 
 def _origin(story: Story, what: str, context: TaskContext) -> tuple[str, str]:
@@ -56,9 +60,13 @@ def _origin(story: Story, what: str, context: TaskContext) -> tuple[str, str]:
 
 
 def _entry(surroundings: Mapping[str, Any], group: str, name: str) -> str:
+    """Nothing for what is no name: it becomes part of a command that a person may copy."""
     entries = surroundings.get(group)
-    return shown(entries.get(name)) if isinstance(entries, Mapping) else ""
+    entry = shown(entries.get(name)) if isinstance(entries, Mapping) else ""
+    return entry if _NAME.fullmatch(entry) else ""
 
 
 def _without(field: str) -> str:
-    return "--set stages={}" if field == "stages" else f"--set {field}=NAME"
+    if SEPARATOR not in field:
+        return f"--set {field}=NAME"
+    return f"--set {field}=null" if _NAME.fullmatch(field) else "--set stages={}"

@@ -16,6 +16,7 @@ from sfumato.errors import BadInput, SfumatoError
 from sfumato.events import PhaseStarted
 from sfumato.models import ModelInfo
 from sfumato.tasks import TaskContext
+from sfumato_engine.replay.comparison import shown
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class WantedModel:
 
     @property
     def label(self) -> str:
-        name = next((_last_part(name) for name in self.names if name), "")
+        name = shown(next((_last_part(name) for name in self.names if name), ""))
         known_by = f"hash {self.sha256[:10]}" if self.sha256 else ""
         return " ".join(filter(None, (f"'{name}'" if name else "", f"({known_by})" if known_by else "")))
 
@@ -54,7 +55,7 @@ def find_model(wanted: WantedModel, context: TaskContext) -> str | None:
         Cancelled: while files were hashed.
     """
     named = _by_name(wanted, context)
-    if named and (not wanted.sha256 or _has_hash(named.path, wanted, context)):
+    if named and (not wanted.sha256 or has_hash(named.path, wanted, context)):
         return _spelling(named, context)
     if wanted.sha256:
         hashed = _by_hash(wanted, context) or _by_path(wanted, context)
@@ -98,7 +99,7 @@ def _by_hash(wanted: WantedModel, context: TaskContext) -> ModelInfo | None:
     for info in candidates:
         context.cancel.check()
         context.events.emit(PhaseStarted(phase="hashing", detail=info.name))
-        if _has_hash(info.path, wanted, context):
+        if has_hash(info.path, wanted, context):
             return info
     return None
 
@@ -109,7 +110,7 @@ def _by_path(wanted: WantedModel, context: TaskContext) -> ModelInfo | None:
         if name.startswith(("//", "\\\\")):  # another machine's share is never asked
             continue
         path = Path(name)
-        if context.library.is_weights(path) and _may_be(path, wanted) and _has_hash(path, wanted, context):
+        if context.library.is_weights(path) and _may_be(path, wanted) and has_hash(path, wanted, context):
             return context.library.detect(path)
     return None
 
@@ -121,7 +122,8 @@ def _may_be(path: Path, wanted: WantedModel) -> bool:
         return False
 
 
-def _has_hash(path: Path, wanted: WantedModel, context: TaskContext) -> bool:
+def has_hash(path: Path, wanted: WantedModel, context: TaskContext) -> bool:
+    """Whether the file there has the hash that is wanted; what cannot be read has none."""
     try:
         if not path.is_file():
             return False

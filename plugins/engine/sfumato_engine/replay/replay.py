@@ -12,11 +12,12 @@ from sfumato.request import GenerationRequest
 from sfumato.tasks import TaskContext
 from sfumato_engine import infotext
 from sfumato_engine.generate import generate
+from sfumato_engine.provenance import AUTOENCODER, SHORT_HASH
 from sfumato_engine.replay.comparison import compare_pixels, compare_stories, compare_values, shown
 from sfumato_engine.replay.contributors import check_contributors
 from sfumato_engine.replay.environment import installed_versions
 from sfumato_engine.replay.infotext_import import import_request, wanted_model
-from sfumato_engine.replay.model_search import WantedModel, find_model
+from sfumato_engine.replay.model_search import WantedModel, find_model, has_hash
 from sfumato_engine.replay.picture import LOSSY, Picture, read_picture
 from sfumato_engine.replay.request_changes import changed_request, fitting_request, told
 from sfumato_engine.replay.story import Story, parse_story, request_of
@@ -74,7 +75,7 @@ def replay(request: ReplayRequest, context: TaskContext) -> ReplayReport:
         largest_difference=largest,
         differing_share=share,
         changes=changes,
-        differences=tuple(_differences(picture, new, remembered.story)),
+        differences=tuple(_differences(picture, new, remembered.story, context)),
         not_carried_over=tuple(shown(entry) for entry in left),
     )
 
@@ -119,10 +120,12 @@ def _from_infotext(parameters: str, request: ReplayRequest, context: TaskContext
     return Remembered(imported.model_copy(update={"model": model}), None, left)
 
 
-def _differences(picture: Picture, new: Picture, story: Story | None) -> list[Difference]:
+def _differences(
+    picture: Picture, new: Picture, story: Story | None, context: TaskContext
+) -> list[Difference]:
     """What was not as it is, besides what was changed on purpose."""
     now = parse_story(new.story)
-    found = compare_stories(story, now) if story else _compare_infotexts(picture, now)
+    found = compare_stories(story, now) if story else _compare_infotexts(picture, now, context)
     if picture.pixels.size != new.pixels.size:
         sizes = ["x".join(map(str, each.pixels.size)) for each in (picture, new)]
         found.append(Difference(what="size", then=sizes[0], now=sizes[1]))
@@ -131,14 +134,18 @@ def _differences(picture: Picture, new: Picture, story: Story | None) -> list[Di
     return found
 
 
-def _compare_infotexts(picture: Picture, now: Story) -> list[Difference]:
-    fields = infotext.read(picture.parameters).fields
-    version = fields.get("Version", "")
+def _compare_infotexts(picture: Picture, now: Story, context: TaskContext) -> list[Difference]:
+    text = infotext.read(picture.parameters)
+    version = text.fields.get("Version", "")
     current = f"sfumato {now.environment.get('sfumato', '')}"
     found = [] if version == current else [Difference(what="program", then=shown(version), now=current)]
-    sha256 = fields.get("Model hash", "").lower()
-    if sha256 and now.model.sha256 and not now.model.sha256.startswith(sha256):
-        found.append(Difference(what="model hash", then=shown(sha256), now=now.model.sha256[:10]))
+    model, drawn_with = wanted_model(text), context.library.find(now.request["model"]).path
+    if model.sha256 and now.model.sha256 and not has_hash(drawn_with, model, context):
+        found.append(Difference(what="model hash", then=model.sha256, now=now.model.sha256[:SHORT_HASH]))
+    vae, vae_now = text.fields.get("VAE hash", ""), [file.sha256 for file in now.parts.get(AUTOENCODER, ())]
+    if vae and not any(sha256.startswith(vae.lower()) for sha256 in vae_now):
+        here = ", ".join(sha256[:SHORT_HASH] for sha256 in vae_now)
+        found.append(Difference(what="VAE hash", then=shown(vae), now=here))
     return found
 
 
