@@ -1,5 +1,5 @@
-# The Makefile's commands for Windows without make: ./make.ps1 demo | test | lint | docs | docs-check | bench
-param([Parameter(Position = 0)][ValidateSet("demo", "test", "lint", "docs", "docs-check", "bench")][string]$Target = "demo")
+# The Makefile's commands for Windows without make: ./make.ps1 demo | test | lint | format | docs | docs-check | bench
+param([Parameter(Position = 0)][ValidateSet("demo", "test", "lint", "format", "docs", "docs-check", "bench")][string]$Target = "demo")
 
 $ErrorActionPreference = "Stop"
 $PSNativeCommandUseErrorActionPreference = $true
@@ -38,7 +38,7 @@ Invoke-Once "" {
     $Editable = @("kernel") + @(Get-Item plugins/*/pyproject.toml | ForEach-Object { $_.DirectoryName }) + @(".")
     Install-Packages --quiet --no-build-isolation @($Editable | ForEach-Object { "--editable"; $_ })
 }
-if ($Target -eq "lint") { Invoke-Once "-lint" { Install-Packages --quiet --no-build-isolation --editable ".[lint]" } }
+if ($Target -in "lint", "format") { Invoke-Once "-lint" { Install-Packages --quiet --no-build-isolation --editable ".[lint]" } }
 if ($Target -in "test", "bench") {
     Invoke-Once "-test" {
         Install-Packages --quiet --no-build-isolation --editable ".[test]"
@@ -53,6 +53,10 @@ switch ($Target) {
         Invoke-Python -m ruff format --check .
         Invoke-Python -m ruff check .
         Invoke-Python -m mypy
+    }
+    "format" {
+        Invoke-Python -m ruff check --fix .
+        Invoke-Python -m ruff format .
     }
     "docs" { Invoke-Python scripts/generate_docs.py }
     "docs-check" {
