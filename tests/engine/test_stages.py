@@ -11,8 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from sfumato.errors import BadInput, PluginError, UnknownName
+from sfumato.request import GenerationRequest
 from sfumato.sampling import Denoise, Option
 from sfumato.stages import StageContext
+from sfumato_engine.stages import NamedStage, Stages
 
 from .conftest import Workbench
 from .test_generate import pixels
@@ -91,6 +93,7 @@ def test_a_stage_may_change_the_size_of_a_picture(workbench: Workbench) -> None:
         ("prompt", 3),
         ("denoise", None),
         ("latents", torch.zeros(1)),
+        ("latents", torch.zeros(1, 3, 4, 4, dtype=torch.int64)),
         ("picture", torch.zeros(4, 4, 3)),
         ("picture", torch.zeros(4, 4, dtype=torch.uint8)),
     ],
@@ -109,6 +112,39 @@ def test_a_stage_that_raises_fails_the_request_by_name(workbench: Workbench, at:
     add_stage(workbench, "broken", broken, at)
     with pytest.raises(PluginError, match=r"'Broken' failed.*no brush"):
         workbench.generate(seed=1, stages={"broken": {}})
+
+
+def test_a_stage_that_raises_or_gives_back_something_else_while_sampling_is_named(
+    workbench: Workbench,
+) -> None:
+    def broken(denoise: Denoise, context: StageContext) -> Denoise:
+        return lambda x, sigma: denoise(x, sigma) / (1 // 0)
+
+    def first_alone(denoise: Denoise, context: StageContext) -> Denoise:
+        return lambda x, sigma: denoise(x, sigma)[:1]
+
+    add_stage(workbench, "broken", broken, "denoise")
+    add_stage(workbench, "lonely", first_alone, "denoise")
+    with pytest.raises(PluginError, match=r"'Broken' failed.*ZeroDivisionError"):
+        workbench.generate(seed=1, stages={"broken": {}})
+    with pytest.raises(PluginError, match=r"'Lonely' failed.*Tensor \[1, 3, 4, 4\]"):
+        workbench.generate(seed=1, batch_size=2, stages={"lonely": {}})
+
+
+def test_a_stage_is_not_blamed_for_what_the_model_raises(workbench: Workbench) -> None:
+    def inner(x: Tensor, sigma: float) -> Tensor:
+        raise KeyError("the model's own")
+
+    add_stage(workbench, "plain", lambda denoise, context: lambda x, sigma: denoise(x, sigma), "denoise")
+    stages = Stages([NamedStage(workbench.registries.stages.get("plain"), {})], GenerationRequest())
+    with pytest.raises(KeyError, match="own"):
+        stages.denoise(inner, (1,))(torch.zeros(1), 0.5)
+
+
+def test_characters_that_are_none_do_not_reach_the_tokenizer(workbench: Workbench) -> None:
+    add_stage(workbench, "odd", lambda text, context: "a\ud800\0b", "prompt")
+    workbench.generate(seed=1, cfg_scale=1.0, stages={"odd": {}})
+    assert workbench.model.encoded[0].chunks == ((("a?b", 1.0),),)
 
 
 def test_stages_and_options_that_there_are_not_are_told_with_the_nearest(workbench: Workbench) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from sfumato.errors import PluginError, SfumatoError
 from sfumato.registry import Entry
 from sfumato.request import GenerationRequest
 from sfumato.stages import Point, StageContext, StageInfo
+from sfumato.text import writable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +25,11 @@ class NamedStage:
 
     entry: Entry[StageInfo]
     options: Mapping[str, Any]
+
+    def function(self, request: GenerationRequest, seeds: Sequence[int]) -> Callable[[Any], Any]:
+        """The stage as a function of what passes its point."""
+        stage, context = self.entry.load(), StageContext(request, self.options, tuple(seeds))
+        return lambda value: stage(value, context)
 
 
 @dataclass(frozen=True)
@@ -39,31 +45,62 @@ class Stages:
 
     def prompt(self, text: str) -> str:
         """The prompt as the stages at "prompt" leave it."""
-        return self._pass("prompt", text, (), lambda result: isinstance(result, str))
+        return writable(self._pass("prompt", text, (), lambda result: isinstance(result, str)))
 
     def denoise(self, denoise: Denoise, seeds: Sequence[int]) -> Denoise:
         """The guided model with the stages at "denoise" around it, the first by name innermost."""
-        return self._pass("denoise", denoise, seeds, callable)
+        for entry, wrap in self._at("denoise", seeds):
+            denoise = _around(entry, denoise, wrap)
+        return denoise
 
     def latents(self, latents: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Clean latents [b, c, h, w] of a batch, of the shape they came in."""
-        shape = latents.shape
-        return self._pass("latents", latents, seeds, lambda result: getattr(result, "shape", None) == shape)
+        """Clean latents [b, c, h, w] of a batch, of the shape and type they came in."""
+        return self._pass("latents", latents, seeds, lambda result: is_like(result, latents))
 
     def picture(self, pixels: Tensor, seed: int) -> Tensor:
         """One picture, uint8 [h, w, 3] on the CPU; a stage may change its size."""
         return self._pass("picture", pixels, (seed,), is_picture)
 
     def _pass(self, at: Point, value: Any, seeds: Sequence[int], is_right: Callable[[Any], bool]) -> Any:
-        for stage in self.named:
-            if stage.entry.info.at != at:
-                continue
-            context = StageContext(self.request, stage.options, tuple(seeds))
-            with blamed(stage.entry):
-                value = stage.entry.load()(value, context)
-            if not is_right(value):
-                raise _failure(stage.entry, f"It gave back {described(value)}, which is no {at}.")
+        for entry, stage in self._at(at, seeds):
+            with blamed(entry):
+                value = stage(value)
+            _check(entry, value, is_right(value), at)
         return value
+
+    def _at(self, at: Point, seeds: Sequence[int]) -> Iterator[tuple[Entry[StageInfo], Callable[[Any], Any]]]:
+        for stage in self.named:
+            if stage.entry.info.at == at:
+                yield stage.entry, stage.function(self.request, seeds)
+
+
+def _around(entry: Entry[StageInfo], denoise: Denoise, wrap: Callable[[Denoise], Denoise]) -> Denoise:
+    """A stage's denoise, blamed for its own faults and not for those of the one within."""
+    from_within: list[Exception] = []
+
+    def within(x: Tensor, sigma: float) -> Tensor:
+        try:
+            return denoise(x, sigma)
+        except Exception as error:
+            from_within.append(error)
+            raise
+
+    with blamed(entry):
+        wrapped = wrap(within)
+    _check(entry, wrapped, callable(wrapped), "denoise")
+
+    def checked(x: Tensor, sigma: float) -> Tensor:
+        with blamed(entry, but=from_within):
+            denoised = wrapped(x, sigma)
+        _check(entry, denoised, is_like(denoised, x), "clean estimate")
+        return denoised
+
+    return checked
+
+
+def is_like(value: Any, tensor: Tensor) -> bool:
+    """Whether this is a tensor of the same shape and type."""
+    return (getattr(value, "shape", None), getattr(value, "dtype", None)) == (tensor.shape, tensor.dtype)
 
 
 def is_picture(value: Any) -> bool:
@@ -85,14 +122,21 @@ def described(value: Any) -> str:
 
 
 @contextmanager
-def blamed(entry: Entry[StageInfo]) -> Iterator[None]:
-    """Names the stage in whatever goes wrong within."""
+def blamed(entry: Entry[StageInfo], but: Container[Exception] = ()) -> Iterator[None]:
+    """Names the stage in whatever goes wrong within, save these errors."""
     try:
         yield
     except SfumatoError:
         raise
     except Exception as error:
+        if error in but:
+            raise
         raise _failure(entry, f"{type(error).__name__}: {error}.") from error
+
+
+def _check(entry: Entry[StageInfo], value: Any, is_right: bool, what: str) -> None:
+    if not is_right:
+        raise _failure(entry, f"It gave back {described(value)}, which is no {what}.")
 
 
 def _failure(entry: Entry[StageInfo], why: str) -> PluginError:
