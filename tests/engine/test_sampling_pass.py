@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sfumato.errors import BadInput
 from sfumato.noise_schedule import flow_schedule
 from sfumato.request import GenerationRequest
 from sfumato_engine.resolution import resolve
@@ -24,6 +25,12 @@ def test_some_samplers_leave_out_the_last_level_of_a_schedule_of_one_step_more(
     whole = levels(workbench, 6, "euler")
     assert levels(workbench, 5, sampler) == [*whole[:5], 0.0]
     assert levels(workbench, 1, sampler) == [whole[0], 0.0]
+
+
+def test_more_steps_than_a_scheduler_has_levels_for_are_refused_by_name(workbench: Workbench) -> None:
+    request = GenerationRequest(sampler="dpmpp_2m", scheduler="simple", steps=20)
+    with pytest.raises(BadInput, match=r"'Simple' cannot make 20 steps .* fewer steps"):
+        noise_levels(resolve(request, workbench.context), flow_schedule(2.0, levels=10))
 
 
 @pytest.mark.parametrize("sampler", ["euler_cfg_pp", "euler_ancestral_cfg_pp", "ddim_cfg_pp"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from torch import Tensor
 
+from sfumato.errors import BadInput
 from sfumato.events import CancelToken
 from sfumato.models import LoadedModel
 from sfumato.noise_schedule import Convention, NoiseSchedule
@@ -87,9 +89,18 @@ class SamplingPass:
 
 
 def noise_levels(resolved: ResolvedRequest, schedule: NoiseSchedule) -> list[float]:
-    """The levels of a request's steps, one more than steps, the last one 0."""
-    skips = resolved.sampler.info.skips_last_level
-    levels: list[float] = resolved.scheduler.load()(
-        resolved.steps + skips, schedule, resolved.scheduler_options
-    )
+    """The levels of a request's steps, one more than steps, the last one 0.
+
+    Raises:
+        BadInput: the scheduler's levels do not fall from step to step, or are too many or too few.
+    """
+    skips, scheduler = resolved.sampler.info.skips_last_level, resolved.scheduler
+    steps = resolved.steps + skips
+    levels: list[float] = scheduler.load()(steps, schedule, resolved.scheduler_options)
+    if len(levels) != steps + 1 or not all(high > low for high, low in pairwise(levels)):
+        raise BadInput(
+            f"The scheduler '{scheduler.info.label}' cannot make {resolved.steps} steps for this model.",
+            why=f"It gave {len(levels)} noise levels for {steps} steps, or some that do not fall.",
+            hint="Take fewer steps or another scheduler.",
+        )
     return [*levels[:-2], levels[-1]] if skips else levels
