@@ -27,6 +27,7 @@ from sfumato.installed import InstalledPlugin, installed_plugins
 from sfumato.registries import Registries
 from sfumato.registry import Entry
 from sfumato.settings import PluginSettings, SettingsSectionInfo, check_section
+from sfumato.tasks import how_to_install
 from sfumato.watchdog import call_within, in_full, in_one_line, process_kept_as_it_is
 
 Result = TypeVar("Result")
@@ -102,7 +103,7 @@ class PluginManager:
         """What to do for something that `plugin` brought when it was used, as when a picture was made."""
         record = self._records.get(plugin)
         if record is None:
-            return f"Plugin '{plugin}' brought it and is not installed: pip install {distribution or plugin}"
+            return f"Plugin '{plugin}' brought it and is not installed: {how_to_install(distribution)}"
         if record.state is PluginState.DISABLED:
             return f"Plugin '{plugin}' brought it and is switched off: sfumato plugins enable {plugin}"
         if record.state is PluginState.QUARANTINED:
@@ -128,11 +129,12 @@ class PluginManager:
             other = self._records[name].distribution
             twin = replace(record, name=f"{name} ({plugin.distribution})")
             problem = f"Distribution '{other}' already brings a plugin named '{name}'."
-            self._quarantine(twin, "name", BadInput(problem, hint="Uninstall one of them."))
+            hint = f"Uninstall one of them: pip uninstall {other}, or {plugin.distribution}."
+            self._quarantine(twin, "name", BadInput(problem, hint=hint))
         elif name in self._disabled:
             self._records[name] = replace(record, state=PluginState.DISABLED)
         elif point is None:
-            hint = f"Reinstall it: pip install --force-reinstall {plugin.distribution or name}."
+            hint = _reinstall(plugin.distribution)
             why = in_one_line(plugin.problem) if plugin.problem else ""
             self._quarantine(record, "metadata", PluginError("It is damaged on disk.", why=why, hint=hint))
         else:
@@ -273,7 +275,7 @@ class PluginManager:
             stage=stage,
             problem=problem,
             traceback=in_full(error),
-            advice=_advice(record, error),
+            advice=_advice(record, stage, error),
         )
 
     def _add_load_time(self, name: str, seconds: float) -> None:
@@ -326,11 +328,16 @@ def hook_names() -> tuple[str, ...]:
     )
 
 
-def _advice(record: PluginRecord, error: BaseException) -> str:
+def _advice(record: PluginRecord, stage: str, error: BaseException) -> str:
     disable = f"Or switch it off: sfumato plugins disable {record.name}"
-    if isinstance(error, SfumatoError) and error.hint:
-        return f"{error.hint} {disable}"
+    if isinstance(error, SfumatoError) and error.hint:  # of two with one name, none can be switched off alone
+        return error.hint if stage == "name" else f"{error.hint} {disable}"
     if isinstance(error, ImportError) and record.distribution:
-        reinstall = f"pip install --force-reinstall {record.distribution}"
-        return f"Something it needs is missing; reinstall it: {reinstall}. {disable}"
+        return f"Something it needs is missing. {_reinstall(record.distribution)} {disable}"
     return f"Report the traceback to the plugin's author. {disable}"
+
+
+def _reinstall(distribution: str) -> str:
+    if not distribution:  # a plugin's name is none: on PyPI a stranger's package may be called so
+        return "Reinstall the package that brings it."
+    return f"Reinstall it: pip install --force-reinstall {distribution}."

@@ -27,9 +27,9 @@ class TaskInfo(BaseModel):
     summary: str = ""
 
 
-def _install(plugin: str, distribution: str) -> str:
-    """All that can be said where nothing is known of plugins."""
-    return f"pip install {distribution or plugin}"
+def how_to_install(distribution: str) -> str:
+    """The command; a plugin's name is not its distribution's, which on PyPI may be a stranger's."""
+    return f"pip install {distribution}" if distribution else "install the package that it comes in"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class TaskContext:
     events: EventBus = field(default_factory=EventBus)
     cancel: CancelToken = field(default_factory=CancelToken)
     workspace: dict[str, Any] = field(default_factory=dict)
-    how_to_have: Callable[[str, str], str] = _install
+    how_to_have: Callable[[str, str], str] = lambda plugin, distribution: how_to_install(distribution)
 
 
 class Task(Protocol):

@@ -554,6 +554,7 @@ def test_a_saved_request_names_the_sampler_of_a_plugin_that_is_gone(
     with pytest.raises(UnknownName, match="There is no sampler named 'swirl'"):
         after.registries.samplers.get(wanted)
     assert "pip install vortex-dist" in after.plugins.how_to_have("vortex", "vortex-dist")
+    assert "pip install" not in after.plugins.how_to_have("vortex"), "who knows what is called so on PyPI"
 
 
 def test_what_is_missed_leads_to_the_plugin_that_is_off_or_broken(
@@ -614,15 +615,18 @@ def test_a_plugin_whose_metadata_is_damaged(
     started = start()
     (record,) = [record for record in started.plugins if record.name.startswith("drill")]
     assert started.quarantined(record.name).stage in ("metadata", "import")
+    assert "--force-reinstall drill." not in record.advice, "that is no distribution"
     assert "x" not in started.registries.samplers
 
 
 def test_entry_points_that_are_no_text_hide_no_other_plugin(
-    install_plugin: InstallPlugin, start: Starting, tmp_path: Path
+    install_plugin: InstallPlugin, start: Starting, tmp_path: Path, bundled: tuple[str, ...]
 ) -> None:
     install_plugin("drill", SOUND.format(name="x"))
     (tmp_path / "site" / "drill_dist-1.0.dist-info" / "entry_points.txt").write_bytes(b"\xff\xfe\x00[sfumato")
     assert "x" not in start().registries.samplers
+    outcome = run_program(tmp_path, bundled, "samplers", "--json")
+    assert [sampler["name"] for sampler in json.loads(outcome.stdout)] == ["sound"]
 
 
 CHATTY = """

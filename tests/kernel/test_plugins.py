@@ -127,7 +127,9 @@ def test_two_distributions_bringing_one_plugin_name_keeps_the_first(install_plug
     install_plugin("twin", GOOD.format(name="two", label="Two"), distribution="b-twin")
     manager, registries = start()
     assert manager.get("twin").distribution == "a-twin"
-    assert "a-twin" in quarantined(manager, "twin (b-twin)").problem
+    twin = quarantined(manager, "twin (b-twin)")
+    assert "a-twin" in twin.problem
+    assert twin.advice == "Uninstall one of them: pip uninstall a-twin, or b-twin."
     assert "two" not in registries.samplers
 
 

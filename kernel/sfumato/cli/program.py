@@ -22,6 +22,8 @@ def run() -> int:
         The exit code, see `sfumato.cli.main`.
     """
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
+    # Pydantic would go through all that is installed for plugins of its own, and fail at one damaged on disk.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     _keep_stdout_for_data()
     from sfumato.cli.app import main
 
