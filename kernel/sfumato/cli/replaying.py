@@ -13,6 +13,7 @@ from sfumato.cli.progress import progress_display
 from sfumato.errors import Cancelled, SfumatoError
 from sfumato.events import CancelToken
 from sfumato.replay import CannotReplay, Difference, NoStory, ReplayReport
+from sfumato.watchdog import in_one_line
 
 if TYPE_CHECKING:
     from sfumato.studio import Studio
@@ -83,11 +84,12 @@ def report_json(report: ReplayReport) -> dict[str, Any]:
     }
 
 
-def failure_json(picture: Path, error: SfumatoError) -> dict[str, Any]:
+def failure_json(picture: Path, error: Exception) -> dict[str, Any]:
     """What a script is told of a picture that could not be replayed."""
     differences = error.differences if isinstance(error, CannotReplay) else ()
     verdict = "no story" if isinstance(error, NoStory) else "cannot"
-    return {"path": picture, "verdict": verdict, "error": str(error), "differences": differences}
+    told = str(error) if isinstance(error, SfumatoError) else in_one_line(error)
+    return {"path": picture, "verdict": verdict, "error": told, "differences": differences}
 
 
 def _tell(report: ReplayReport, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections import Counter
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from sfumato.cli.output import print_json, print_table, say
 from sfumato.cli.replaying import Draw, drawing, failure_json, outcome, report_json
-from sfumato.errors import BadInput, Cancelled, SfumatoError
+from sfumato.errors import BadInput, Cancelled
 
 if TYPE_CHECKING:
     from sfumato.studio import Studio
+
+log = logging.getLogger(__name__)
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 WORDS = {"same": "same", "rounding": "same up to rounding", "differs": "differs"}
@@ -89,11 +92,12 @@ def _verified(draw: Draw, picture: Path, subject: str, keep: Path | None, as_jso
             report = draw(picture, subject, output_folder)
     except Cancelled:
         raise
-    except SfumatoError as error:
+    except Exception as error:  # whatever a plugin raises: the other pictures are verified all the same
+        log.debug("%s cannot be drawn again.", picture, exc_info=True)
         failure = failure_json(picture, error)
         if as_json:
             print_json(failure)
-        return Row(picture, failure["verdict"], str(error))
+        return Row(picture, failure["verdict"], failure["error"])
     if as_json:
         told = report_json(report)
         if not keep:

@@ -38,6 +38,8 @@ def replay(request, context):
         raise CannotReplay("'gone.png' cannot be drawn again.", why="No sampler.", differences=TORCH)
     if name == "blank":
         raise NoStory("'blank.png' does not tell how it was made.")
+    if name == "broken":
+        raise ZeroDivisionError("of a plugin's own making")
     if name.startswith("interrupt"):
         signal.raise_signal(signal.SIGINT)
     if name == "interrupt-twice":
@@ -191,6 +193,15 @@ def test_a_folder_is_verified_in_a_table(replaying: Sfumato) -> None:
 
 def test_a_folder_of_the_same_pictures_ends_well(replaying: Sfumato) -> None:
     assert replaying("verify", str(folder_of("same.png", "near.png"))).code == 0
+
+
+def test_a_picture_that_breaks_a_plugin_does_not_end_verifying(replaying: Sfumato) -> None:
+    outcome = replaying("verify", str(folder_of("broken.png", "same.png")))
+    assert outcome.code == 1
+    assert [" ".join(line.split()) for line in outcome.lines[1:]] == [
+        "broken.png cannot ZeroDivisionError: of a plugin's own making",
+        "same.png same to the bit",
+    ]
 
 
 def test_inner_folders_are_verified_when_asked_for(replaying: Sfumato) -> None:
