@@ -8,6 +8,8 @@ from sfumato.sampling import SamplerInfo, SchedulerInfo
 
 AUTOMATIC = "automatic"
 SEPARATORS = " _-"
+LONGEST = 100
+"""No spelling is longer: what is gets cut, so that its error comes at once and can be read."""
 
 Pair = tuple[Entry[SamplerInfo], Entry[SchedulerInfo] | None]
 
@@ -26,8 +28,8 @@ def resolve_sampler(
     Raises:
         UnknownName: no such sampler or scheduler; the nearest names are offered.
     """
-    found, implied = _sampler_and_implied(samplers, schedulers, sampler)
-    given = schedulers.get(scheduler) if scheduler else None
+    found, implied = _sampler_and_implied(samplers, schedulers, _cut(sampler))
+    given = schedulers.get(_cut(scheduler)) if scheduler else None
     for chosen in (given, implied):
         if chosen and chosen.info.name != AUTOMATIC:
             return found, chosen
@@ -60,6 +62,10 @@ def _unknown(
         known += nearest_names(name, [alias for entry in samplers for alias in entry.info.aliases])
     hint = f"'{name}' is a scheduler." if name in schedulers else "'sfumato samplers' lists them all."
     return UnknownName("sampler", name, known, hint=hint)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def _has_alias(info: Described, name: str) -> bool:

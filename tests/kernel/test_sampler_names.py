@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from sfumato.errors import UnknownName
@@ -120,3 +122,13 @@ def test_an_unknown_scheduler_is_answered_with_the_nearest(resolved):
     with pytest.raises(UnknownName) as caught:
         resolved("Solver++ 2M Karras", "unifrm")
     assert (caught.value.kind, caught.value.nearest[0]) == ("scheduler", "Uniform")
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "solver " * 20_000, "é_" * 50_000])
+def test_a_very_long_name_is_cut_and_answered_at_once(resolved, name):
+    for names in ((name,), ("solver", name)):
+        start = time.perf_counter()
+        with pytest.raises(UnknownName) as caught:
+            resolved(*names)
+        assert time.perf_counter() - start < 0.5
+        assert len(str(caught.value)) < 1000

@@ -16,8 +16,9 @@ from sfumato_samplers.adams import adams_bashforth
 def ipndm_v(denoise: Denoise, x: Tensor, sigmas: Sequence[float], context: SamplingContext) -> Tensor:
     """IPNDM of Zhang and Chen (2022), https://arxiv.org/abs/2204.13902, with weights made for each step.
 
-    These are the Adams-Bashforth weights of unequal steps, where `ipndm` takes those of equal ones. The step
-    to 0 returns the estimate.
+    These are the Adams-Bashforth weights of unequal steps, where `ipndm` takes those of equal ones; the
+    authors' code, which Forge and ComfyUI have, lacks a bracket in those of three and four slopes, and so
+    draws other pictures, less exact ones. The step to 0 returns the estimate.
     """
     slopes: deque[Tensor] = deque(maxlen=context.options["order"])
     for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
