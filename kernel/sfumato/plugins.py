@@ -26,7 +26,7 @@ from sfumato.hookspecs import KERNEL_API, PROJECT
 from sfumato.installed import InstalledPlugin, installed_plugins
 from sfumato.registries import Registries
 from sfumato.registry import Entry
-from sfumato.settings import PluginSettings, SettingsSectionInfo, check_section
+from sfumato.settings import PluginSettings, Settings, SettingsSectionInfo, check_section
 from sfumato.tasks import how_to_install
 from sfumato.watchdog import call_within, in_full, in_one_line, process_kept_as_it_is
 
@@ -211,6 +211,20 @@ class PluginManager:
         """Take a plugin out that failed at `stage`, with everything it contributed."""
         self._take_out(plugin, stage, error, registries)
         self._settle(registries)
+
+    def try_sections(self, settings: Settings, registries: Registries) -> None:
+        """Read the plugins' sections of settings one by one; a plugin that hangs over a value is quarantined.
+
+        What is wrong with the values themselves is left to be told when all are read.
+        """
+        for entry in registries.settings:
+            model = {entry.info.name: entry.load()}
+            try:
+                self._watched(entry.plugin, functools.partial(settings.with_sections, model))
+            except BadInput:
+                pass
+            except PluginError as error:
+                self.quarantine(entry.plugin, "settings", error, registries)
 
     def _take_out(self, plugin: str, stage: str, error: BaseException, registries: Registries) -> None:
         registries.withdraw(plugin)

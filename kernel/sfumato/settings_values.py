@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from sfumato.settings_sources import Given, parse_json
+from sfumato.watchdog import in_one_line
 
 NONE_WORDS = ("", "none", "null")
 
@@ -44,24 +45,33 @@ def fit(model: type[BaseModel], values: Values) -> Fitted:
     """The section that `values` make; one that cannot be gives way to the one before it, or the default.
 
     Raises:
-        ValidationError: the defaults alone do not make a section.
+        ValidationError: the defaults alone do not make a section; or whatever else they raise.
     """
     left = list(values)
     refused: list[Refused] = []
     while True:
         try:
             return Fitted(_checked(model, left), dict(left), tuple(refused))
-        except ValidationError as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a validator of a plugin may raise anything
             if not left:
                 raise
-            name, given = left.pop(_culprit(model, left, error))
-            refused.append(Refused(name, given, error.errors(include_url=False)[0]["msg"]))
+            place, reason = _place_and_reason(error)
+            name, given = left.pop(_culprit(model, left, place))
+            refused.append(Refused(name, given, reason))
 
 
-def _culprit(model: type[BaseModel], values: Values, error: ValidationError) -> int:
-    """The value that pydantic names; else the latest without which the others fit; else the latest."""
+def _place_and_reason(error: BaseException) -> tuple[tuple[int | str, ...], str]:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return first["loc"], first["msg"]
+    return (), in_one_line(error)
+
+
+def _culprit(model: type[BaseModel], values: Values, place: tuple[int | str, ...]) -> int:
+    """The value at `place`, if any; else the latest without which the others fit; else the latest."""
     names = [name for name, _ in values]
-    place = error.errors(include_url=False)[0]["loc"]
     latest_first = range(len(values) - 1, -1, -1)
     for index in latest_first:
         if place and names[index] == place[0]:
@@ -75,13 +85,15 @@ def _culprit(model: type[BaseModel], values: Values, error: ValidationError) -> 
 def _fits(model: type[BaseModel], values: Values) -> bool:
     try:
         _checked(model, values)
-    except ValidationError:
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return False
     return True
 
 
 def _checked(model: type[BaseModel], values: Values) -> BaseModel:
-    """Raises `ValidationError` when the values do not fit."""
+    """Raises `ValidationError` when the values do not fit, or what a plugin's validator raises."""
     return model.model_validate(
         {name: _parsed(model.model_fields[name], given.value) for name, given in dict(values).items()}
     )

@@ -38,6 +38,7 @@ class Studio:
         self.plugins.discover()
         self.registries = Registries()
         self.plugins.fill(self.registries)
+        self.plugins.try_sections(kernel_settings, self.registries)
         sections = {entry.info.name: entry.load() for entry in self.registries.settings}
         self.settings = kernel_settings.with_sections(sections)
         self._backends = Backends()

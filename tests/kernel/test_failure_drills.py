@@ -20,7 +20,7 @@ from importlib_metadata import entry_points
 from sfumato import GenerationRequest, Studio, hookspecs
 from sfumato.cli.generation import cancel_on_interrupt
 from sfumato.doctor import examine
-from sfumato.errors import PluginError, UnknownName
+from sfumato.errors import BadInput, PluginError, UnknownName
 from sfumato.events import CancelToken
 from sfumato.plugins import PluginManager, PluginRecord, PluginState, hook_names
 from sfumato.registries import Registries
@@ -804,3 +804,42 @@ def register_checks(checks):
     assert any(check["name"] == "drill" for check in json.loads(outcome.stdout)["checks"])
     for line in ("goodbye", "checking"):
         assert line in outcome.stderr
+
+
+VALIDATOR = """
+from pydantic import field_validator
+
+class Section(BaseModel):
+    size: int = 3
+    @field_validator("size")
+    @classmethod
+    def check(cls, value):
+        fail()
+
+@hookimpl
+def register_settings(sections):
+    sections.add("drill", Section, label="Drill")
+"""
+
+
+@pytest.mark.parametrize("failure", ["raise", "exit", "odd"])
+def test_failing_over_a_value_of_a_setting_is_told_as_a_value_that_cannot_be(
+    failure: str, install_plugin: InstallPlugin, bundled: tuple[str, ...]
+) -> None:
+    install_plugin("drill", head(failure) + VALIDATOR)
+    given = {"plugins.disabled": ",".join(bundled), "drill.size": "5"}
+    with pytest.raises(BadInput, match=r"drill\.size cannot be '5'") as caught:
+        Studio(Settings.load(overrides=given))
+    assert {**TOLD, "raise": "no such colour"}[failure] in caught.value.why
+    assert Studio(Settings.load(overrides=given, lenient=True)).settings.drill.size == 3
+
+
+def test_hanging_over_a_value_of_a_setting(
+    install_plugin: InstallPlugin, bundled: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_plugin("drill", head("hang") + VALIDATOR)
+    monkeypatch.setenv("SFUMATO_DRILL__SIZE", "5")
+    given = {"plugins.disabled": ",".join(bundled), "plugins.patience": str(SHORT)}
+    record = Studio(Settings.load(overrides=given)).plugins.get("drill")
+    assert (record.state, record.stage) == (PluginState.QUARANTINED, "settings")
+    wait_for_plugin_threads()
