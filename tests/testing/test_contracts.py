@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from sfumato.errors import BadInput, CheckpointError
 from sfumato.events import StepCompleted
-from sfumato.models import CheckpointHeader, TensorInfo
+from sfumato.models import CheckpointHeader, LatentFormat, ModelInfo, PromptText, TensorInfo
+from sfumato.noise_schedule import NoiseSchedule
 from sfumato.pages import PageInfo
 from sfumato.registry import Entry
 from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
@@ -23,7 +26,9 @@ from sfumato.stages import StageInfo
 from sfumato.studio import Studio
 from sfumato.tasks import TaskContext
 from sfumato.testing import (
+    ModelFamilyContract,
     PageContract,
+    PluginContract,
     SamplerContract,
     SchedulerContract,
     StageContract,
@@ -31,6 +36,8 @@ from sfumato.testing import (
     WeightFormatContract,
 )
 from sfumato.testing.analytic import noise_schedules
+from sfumato.testing.entries import Installation
+from sfumato.testing.families import library_of
 from sfumato.testing.stages import SEEDS
 from sfumato.training import TrainerInfo, TrainingResult
 
@@ -238,6 +245,26 @@ def test_a_scheduler_that_refuses_the_models_it_is_made_for_is_caught() -> None:
         SchedulerContract().test_it_serves_the_models_it_is_made_for(entry, noise_schedules("flow")[0], {})
 
 
+@pytest.mark.parametrize("share", [0.1, 2.0])
+def test_a_scheduler_that_begins_elsewhere_than_the_noise_does_is_caught(share: float) -> None:
+    def falling(steps, table, options):
+        return [share * table.sigmas[-1] * (1 - i / steps) for i in range(steps)] + [0.0]
+
+    entry = Entry(SchedulerInfo(name="faulty", label="Faulty"), falling, "here")
+    table = noise_schedules("variance_exploding")[0]
+    assert fails(SchedulerContract().test_it_serves_the_models_it_is_made_for, entry, table, {})
+
+
+def test_a_scheduler_that_changes_its_options_is_caught() -> None:
+    def careless(steps, table, options):
+        options.clear()
+        return [1 - i / steps for i in range(steps)] + [0.0]
+
+    entry = Entry(SchedulerInfo(name="faulty", label="Faulty"), careless, "here")
+    check = SchedulerContract().test_levels_fall_to_zero_in_as_many_steps_as_asked_for
+    assert fails(check, entry, noise_schedules("flow")[0], {"bend": 1})
+
+
 # Stages
 
 
@@ -274,19 +301,35 @@ def test_a_stage_that_mixes_the_pictures_of_a_batch_is_caught() -> None:
 # Pages
 
 
-def test_a_page_without_a_title_is_caught(tmp_path: Path) -> None:
+def page(html: str) -> Entry[PageInfo]:
+    """A page that shows this, with another one below it."""
     from flask import Blueprint
 
+    def build(studio: Studio) -> Blueprint:
+        built = Blueprint("faulty", __name__)
+        built.add_url_rule("/", view_func=lambda: html, endpoint="show")
+        built.add_url_rule("/more", view_func=lambda: html, endpoint="more")
+        return built
+
+    return Entry(PageInfo(name="faulty", label="Faulty"), build, "here")
+
+
+def test_a_page_without_a_title_is_caught(tmp_path: Path) -> None:
     from sfumato.testing.pages import serve
 
-    def build(studio: Studio) -> Blueprint:
-        page = Blueprint("faulty", __name__)
-        page.add_url_rule("/", view_func=lambda: "<p>Hello</p>", endpoint="show")
-        return page
-
-    entry = Entry(PageInfo(name="faulty", label="Faulty"), build, "here")
+    entry = page("<p>Hello</p>")
     client = serve(entry, Studio(Settings.load(file=tmp_path / "settings.toml", environ={})))
     assert fails(PageContract().test_its_root_answers_with_a_titled_page, entry, client)
+
+
+@pytest.mark.parametrize(
+    ("link", "caught"),
+    [("/faulty/more", True), ("nothing", True), ("more?a=1", False), ("https://example.org/", False)],
+)
+def test_a_page_that_knows_its_own_address_is_caught(link: str, caught: bool, tmp_path: Path) -> None:
+    studio = Studio(Settings.load(file=tmp_path / "settings.toml", environ={}))
+    check = PageContract().test_it_can_be_served_at_any_address_and_twice
+    assert fails(check, page(f'<title>A</title><a href="{link}">More</a>'), studio) is caught
 
 
 # Trainers
@@ -332,6 +375,105 @@ def test_each_fault_of_a_trainer_is_caught(test: str, faults: dict[str, bool], t
     assert not caught(trainer(), tmp_path / "right")
 
 
+def test_a_trainer_whose_weights_follow_the_programs_own_random_numbers_is_caught(tmp_path: Path) -> None:
+    def train(config, context):
+        safetensors.torch.save_file({"a": torch.rand(3)}, config.output)
+        return TrainingResult(path=config.output, steps=config.steps, loss=1.0)
+
+    class Faulty(TrainerContract):
+        name = "faulty"
+
+    studio = Studio(Settings.load(file=tmp_path / "settings.toml", environ={}))
+    context = TaskContext(studio.registries, studio.library, studio.settings, tmp_path)
+    entry = Entry(TrainerInfo(name="faulty", label="Faulty"), train, "here")
+    check = Faulty().test_the_same_seed_gives_the_same_weights
+    assert fails(check, entry, tmp_path, tmp_path / "a.safetensors", {}, context)
+
+
+# Model families
+
+
+class Blind:
+    """Takes any file with a tensor "a", whatever its shape."""
+
+    def detect(self, header: CheckpointHeader) -> ModelInfo | None:
+        return ModelInfo(name="x", family="blind", path=header.path) if "a" in header.tensors else None
+
+
+class Named:
+    """Goes by what the file is called."""
+
+    def detect(self, header: CheckpointHeader) -> ModelInfo | None:
+        return ModelInfo(name="x", family="named", path=header.path) if "tiny" in header.path.name else None
+
+
+@pytest.mark.parametrize(
+    ("test", "family", "other"),
+    [
+        ("test_what_a_file_is_called_decides_nothing", Named(), Blind()),
+        ("test_damaged_checkpoints_are_refused_or_left_to_others", Blind(), None),
+    ],
+)
+def test_a_family_that_detects_by_the_wrong_things_is_caught(
+    test: str, family: Any, other: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "tiny.safetensors"
+    safetensors.torch.save_file({"a": torch.ones(2, 3)}, path)
+    library = library_of(tmp_path, Installation().registries)
+    folder = [tmp_path] if "called" in test else []
+    assert fails(getattr(ModelFamilyContract(), test), family, path, library, *folder)
+    assert not (other and fails(getattr(ModelFamilyContract(), test), other, path, library, *folder))
+
+
+class MeanOfWords:
+    """Conditions on how long the words are; that of no words is not a number unless it takes care."""
+
+    latent_format = LatentFormat(channels=1)
+
+    def __init__(self, careful: bool) -> None:
+        self.careful = careful
+
+    def noise_schedule(self, width: int, height: int, options: dict[str, Any]) -> NoiseSchedule:
+        return noise_schedules("flow")[0]
+
+    def condition(self, text: PromptText, options: dict[str, Any]) -> torch.Tensor:
+        lengths = torch.tensor([len(word) for chunk in text.chunks for word, _ in chunk]).float()
+        return lengths.mean().nan_to_num() if self.careful else lengths.mean()
+
+    def denoise(self, x: torch.Tensor, sigma: float, conditioning: Any, options: Any) -> torch.Tensor:
+        return x * torch.stack(conditioning)[:, None, None, None]
+
+
+def test_a_model_that_cannot_draw_an_empty_prompt_is_caught() -> None:
+    def check(careful: bool) -> bool:
+        test = ModelFamilyContract().test_any_prompt_can_be_drawn_beside_another
+        return fails(test, MeanOfWords(careful), {}, PromptText(chunks=((),)))
+
+    assert check(careful=False)
+    assert not check(careful=True)
+
+
+# Plugins as a whole
+
+
+def test_a_plugin_whose_hook_imports_a_tensor_library_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Probe(PluginContract):
+        name = "probe"
+
+    (tmp_path / "probe.py").write_text(
+        "from sfumato.hookspecs import hookimpl\n\nSFUMATO_API = '1.0'\n\n\n"
+        "@hookimpl\ndef register_samplers(samplers):\n    import safetensors\n",
+        "utf-8",
+    )
+    (tmp_path / "probe-1.dist-info").mkdir()
+    (tmp_path / "probe-1.dist-info" / "METADATA").write_text("Name: probe\nVersion: 1\n", "utf-8")
+    (tmp_path / "probe-1.dist-info" / "entry_points.txt").write_text("[sfumato]\nprobe = probe\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert fails(Probe().test_listing_what_it_brings_imports_nothing_heavy, Installation())
+
+
 # Weight formats
 
 
@@ -371,3 +513,28 @@ def test_a_format_that_trusts_what_it_reads_is_caught(reader: Counted, caught: b
             contract.test_what_is_no_such_file_is_refused(reader, path, b"\xff" * 64)
     else:
         contract.test_what_is_no_such_file_is_refused(reader, path, b"\xff" * 64)
+
+
+class Unlooking(Careful):
+    """A folder with a file that counts, and does not look whether it is whole."""
+
+    careful = False
+
+    def read_header(self, path: Path) -> CheckpointHeader:
+        weights = path / "weights.counted"
+        try:
+            header = super().read_header(weights)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise CheckpointError("The file is damaged.") from error
+        tensors = {name: replace(info, file=weights) for name, info in header.tensors.items()}
+        return replace(header, path=path, tensors=tensors)
+
+
+def test_a_folder_format_that_does_not_see_that_weights_were_cut_off_is_caught(tmp_path: Path) -> None:
+    (tmp_path / "weights.counted").write_bytes(b'{"a": 2, "b": 4}\n' + bytes(6))
+    (tmp_path / "README.md").write_text("Anything.", "utf-8")
+    reader = Unlooking()
+    check = WeightFormatContract().test_a_file_that_was_cut_off_is_refused
+    assert fails(check, reader, tmp_path, 0.9)
+    reader.careful = True
+    assert not fails(check, reader, tmp_path, 0.9)

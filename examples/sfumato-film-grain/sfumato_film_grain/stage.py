@@ -15,7 +15,8 @@ def apply(pixels: Tensor, context: StageContext) -> Tensor:
         pixels: uint8 [h, w, 3] on the CPU. They must not be changed in place.
         context: The request, this stage's options, and the picture's seed.
     """
+    amount: float = context.options["amount"]
     generator = torch.Generator().manual_seed(context.seeds[0])
     grain = torch.randn(*pixels.shape[:2], 1, generator=generator)
-    grainy = pixels + 255 * context.options["amount"] * grain
+    grainy = pixels + 255 * amount * grain
     return grainy.round().clamp(0, 255).to(torch.uint8)

@@ -40,6 +40,6 @@ def _improve(colours: Tensor, dataset: Dataset, chosen: Tensor, optimiser: torch
     """One step of the optimiser on the chosen pictures; returns the loss before it."""
     optimiser.zero_grad()
     loss = torch.nn.functional.mse_loss(dataset.words[chosen] @ colours, dataset.colours[chosen])
-    loss.backward()
+    torch.autograd.backward(loss)
     optimiser.step()
     return loss.item()

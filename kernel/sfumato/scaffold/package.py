@@ -39,7 +39,7 @@ REQUIREMENTS: dict[Kind, tuple[str, ...]] = {
 """What the package imports besides the kernel."""
 TEST_REQUIREMENTS: dict[Kind, tuple[str, ...]] = {
     "scheduler": ("sfumato-kernel[testing]",),
-    "model": ("safetensors>=0.5", "sfumato-kernel[testing-tensors]"),
+    "model": ("safetensors>=0.5", "sfumato-kernel[testing-tensors]", "sfumato-networks"),
     "page": ("sfumato-kernel[testing-pages]",),
 }
 """What its tests need besides, where it is not just the contract of things that work on tensors."""

@@ -38,6 +38,13 @@ FOREIGN: tuple[dict[str, tuple[int, ...]], ...] = (
     {"": (), "\N{RED APPLE}": (0,), "a" * 1000: (1,) * 8},
 )
 """Headers of what is no model, or surely another family's."""
+PROMPTS = (
+    *(PromptText(chunks=(((text, 1.0),),)) for text in ("", " ", "\N{RED APPLE} ä", "word " * 200)),
+    PromptText(chunks=((("a", 0.0), ("sky", -1.0)),)),
+    PromptText(chunks=((("a", 1.3), ("red apple", 0.7)), (("sky", 1.0),)), emphasis="no_norm", clip_skip=2),
+    PromptText(chunks=((),)),
+)
+"""Empty ones, long ones, weights, and several chunks."""
 DETECTING = """
 from pathlib import Path
 from sfumato.testing.entries import Installation
@@ -131,6 +138,16 @@ class ModelFamilyContract(EntryContract):
         family.options.model_validate(info.options)
         assert library.find(str(checkpoint)) == info, "another family claims it first"
 
+    def test_what_a_file_is_called_decides_nothing(
+        self, family: ModelFamily, checkpoint: Path, library: ModelLibrary, tmp_path: Path
+    ) -> None:
+        header = library.header(checkpoint)
+        found, renamed = (family.detect(replace(header, path=p)) for p in (checkpoint, tmp_path / "x.y"))
+        assert found is not None
+        assert renamed is not None, "detect by tensor names and shapes alone: nobody keeps file names"
+        for field in ("variant", "prediction", "sizes", "parts", "missing_parts"):
+            assert getattr(renamed, field) == getattr(found, field), field
+
     @pytest.mark.parametrize("shapes", FOREIGN, ids=range(len(FOREIGN)))
     def test_checkpoints_of_others_are_left_to_them(
         self, family: ModelFamily, shapes: dict[str, tuple[int, ...]], tmp_path: Path
@@ -142,21 +159,16 @@ class ModelFamilyContract(EntryContract):
     def test_damaged_checkpoints_are_refused_or_left_to_others(
         self, family: ModelFamily, checkpoint: Path, library: ModelLibrary
     ) -> None:
-        header = library.header(checkpoint)
+        header, reshaped = library.header(checkpoint), []
         for name, tensor in list(header.tensors.items())[:50]:
             without = {other: info for other, info in header.tensors.items() if other != name}
-            for tensors in (
-                without,
-                {**without, name: replace(tensor, shape=())},
-                {**without, name: replace(tensor, shape=(*tensor.shape, 3))},
-                {**without, name: replace(tensor, shape=(0,) * len(tensor.shape))},
-                {**without, name: replace(tensor, dtype="Q9_X")},
-            ):
-                try:
-                    found = family.detect(replace(header, tensors=tensors))
-                except CheckpointError:
-                    continue
-                assert found is None or isinstance(found, ModelInfo)
+            is_accepted(family, replace(header, tensors=without))
+            is_accepted(family, replace(header, tensors={**without, name: replace(tensor, dtype="Q9_X")}))
+            for shape in ((), (*tensor.shape, 3), (0,) * len(tensor.shape)):
+                if shape != tensor.shape:
+                    tensors = {**without, name: replace(tensor, shape=shape)}
+                    reshaped.append(is_accepted(family, replace(header, tensors=tensors)))
+        assert not all(reshaped), "detect() looks at no shape; raise CheckpointError for impossible ones"
 
     def test_detecting_imports_nothing_heavy(self, checkpoint: Path, entry: Entry[ModelFamilyInfo]) -> None:
         assert heavy_imports_of(DETECTING, str(checkpoint), entry.info.name) == set()
@@ -200,11 +212,14 @@ class ModelFamilyContract(EntryContract):
             alone = model.denoise(x[i : i + 1], sigma, [one], model_options)
             torch.testing.assert_close(alone, together[i : i + 1], rtol=1e-3, atol=1e-4)
 
-    @pytest.mark.parametrize("text", ["", " ", "\N{RED APPLE} ä", "word " * 200])
-    def test_any_prompt_can_be_encoded(
-        self, model: LoadedModel, model_options: dict[str, Any], text: str
+    @pytest.mark.parametrize("text", PROMPTS, ids=range(len(PROMPTS)))
+    def test_any_prompt_can_be_drawn_beside_another(
+        self, model: LoadedModel, model_options: dict[str, Any], text: PromptText
     ) -> None:
-        assert model.condition(prompt(text), model_options) is not None
+        conditioning = [model.condition(each, model_options) for each in (text, prompt("a red apple"))]
+        sigma = model.noise_schedule(*self.size, model_options).sigma(500)
+        estimate = model.denoise(self.latents(model), sigma, conditioning, model_options)
+        assert estimate.isfinite().all()
 
     def test_latents_become_pictures_and_pictures_latents(self, model: LoadedModel) -> None:
         import torch
@@ -238,6 +253,16 @@ class ModelFamilyContract(EntryContract):
         with pytest.raises(MissingPart) as missing:
             family.load(info, library, self.placement)
         assert missing.value.hint, "what to get and where to put it"
+
+
+def is_accepted(family: ModelFamily, header: CheckpointHeader) -> bool:
+    """Whether it is taken for a sound checkpoint; any error but `CheckpointError` goes through."""
+    try:
+        found = family.detect(header)
+    except CheckpointError:
+        return False
+    assert found is None or isinstance(found, ModelInfo)
+    return found is not None
 
 
 def prompt(text: str) -> PromptText:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 
@@ -16,6 +18,8 @@ from sfumato.testing.entries import EntryContract
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
+
+LINK = re.compile(r"""\s(?:href|src|action)=["']([^"']*)["']""")
 
 
 class PageContract(EntryContract):
@@ -51,7 +55,14 @@ class PageContract(EntryContract):
 
     def test_it_can_be_served_at_any_address_and_twice(self, entry: Entry[PageInfo], studio: Studio) -> None:
         for address in ("/one", "/some/where"):
-            assert serve(entry, studio, address).get(f"{address}/").status_code == 200
+            client = serve(entry, studio, address)
+            answer = client.get(f"{address}/")
+            assert answer.status_code == 200
+            for link in LINK.findall(answer.get_data(as_text=True)):
+                where = urlsplit(urljoin(f"{address}/", unescape(link)))
+                if not where.netloc and where.path:
+                    found = client.get(where.path, query_string=where.query).status_code
+                    assert found != 404, f"'{link}' leads nowhere at {address}/: make links by flask.url_for"
 
 
 def serve(entry: Entry[Any], studio: Studio, address: str = "") -> FlaskClient:

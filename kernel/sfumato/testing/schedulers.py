@@ -46,7 +46,10 @@ class SchedulerContract(EntryContract):
         if table.convention not in conventions_of(entry.info.predictions):
             pytest.skip(f"made for {', '.join(entry.info.predictions)} alone")
         for steps in USUAL_STEPS:
-            assert len(entry.load()(steps, table, given_options)) == steps + 1
+            sigmas = entry.load()(steps, table, given_options)
+            assert len(sigmas) == steps + 1
+            start = sigmas[0] / table.sigmas[-1]
+            assert 0.5 < start < 1.05, f"{steps} steps begin at {start:.3g} of the model's highest level"
 
     def test_options_at_their_bounds_give_levels_or_are_refused(
         self, entry: Entry[SchedulerInfo], table: NoiseSchedule, given_options: dict[str, Any]
@@ -68,10 +71,11 @@ def check_levels(
 ) -> None:
     """A schedule of that many steps is sound, or refused as bad input."""
     try:
-        sigmas = entry.load()(steps, table, options)
+        sigmas = entry.load()(steps, table, given := dict(options))
     except BadInput:
         return
     asked = f"{steps} steps, {options}"
+    assert given == options, "the options were changed"
     assert len(sigmas) == steps + 1, asked
     assert all(isinstance(sigma, float) and math.isfinite(sigma) for sigma in sigmas), asked
     assert sigmas[-1] == 0, asked

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 import struct
+import sys
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -142,14 +144,21 @@ class TrainerContract(EntryContract):
         given_options: dict[str, Any],
         context: TaskContext,
     ) -> None:
-        import torch
-
-        trained = []
-        for i in range(2):
-            path = output.with_stem(f"run-{i}")
+        paths = [output.with_stem(f"run-{i}") for i in range(2)]
+        for path in paths:
             entry.load()(self.configured(dataset, path, given_options, seed=7), context)
-            tensors = context.library.open_tensors(path)
-            trained.append({name: tensor.clone() for name, tensor in tensors.items()})
-            torch.rand(3)  # the program's own random numbers go on meanwhile
-        assert trained[0]
-        torch.testing.assert_close(trained[0], trained[1], rtol=0, atol=0)
+            skip_random_numbers()
+        if paths[0].read_bytes() != paths[1].read_bytes():  # a file may tell when it was written
+            import torch
+
+            first, second = (dict(context.library.open_tensors(path)) for path in paths)
+            assert first
+            torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+def skip_random_numbers() -> None:
+    """The program's own random numbers go on: who draws from them is not the same twice."""
+    random.random()
+    for name in ("torch", "numpy.random"):
+        if name in sys.modules:
+            sys.modules[name].rand(3)
