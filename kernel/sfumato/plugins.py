@@ -8,6 +8,7 @@ set signal handlers there; what it changes of the process (streams, working dire
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import logging
@@ -220,10 +221,11 @@ class PluginManager:
         for entry in registries.settings:
             model = {entry.info.name: entry.load()}
             try:
-                self._watched(entry.plugin, functools.partial(settings.with_sections, model))
-            except BadInput:
-                pass
-            except PluginError as error:
+                with contextlib.suppress(BadInput):
+                    self._watched(entry.plugin, functools.partial(settings.with_sections, model))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self.quarantine(entry.plugin, "settings", error, registries)
 
     def _take_out(self, plugin: str, stage: str, error: BaseException, registries: Registries) -> None:

@@ -74,7 +74,7 @@ class PluginSettings(BaseModel):
         default=(), title="Disabled plugins", description="Names of installed plugins that are not loaded."
     )
     patience: float = Field(
-        default=10.0,
+        default=30.0,  # a disk that is cold may take 20 s for torch alone, which a plugin may import
         ge=0,
         le=3600,
         title="Patience",
@@ -293,6 +293,10 @@ class Settings:
 
     def _unknown(self, key: str, provenance: Provenance | None = None) -> UnknownName:
         hint = "'sfumato settings' lists them all."
+        if key.partition(".")[0].strip().lower() not in self._models:
+            hint += (
+                " A plugin that is not installed, switched off or broken may have it: see 'sfumato plugins'."
+            )
         if provenance is not None and provenance.source != "command line":
             hint = f"It is given by {provenance}. {hint}"
         return UnknownName("setting", key, self.keys(), hint=hint)

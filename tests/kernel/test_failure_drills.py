@@ -843,3 +843,33 @@ def test_hanging_over_a_value_of_a_setting(
     record = Studio(Settings.load(overrides=given)).plugins.get("drill")
     assert (record.state, record.stage) == (PluginState.QUARANTINED, "settings")
     wait_for_plugin_threads()
+
+
+def test_a_section_that_cannot_be_built_twice(
+    install_plugin: InstallPlugin, bundled: tuple[str, ...]
+) -> None:
+    source = """
+built = []
+
+def once():
+    built.append(1)
+    return 1 if len(built) == 1 else fail()
+
+class Section(BaseModel):
+    size: int = Field(default_factory=once)
+
+@hookimpl
+def register_settings(sections):
+    sections.add("drill", Section, label="Drill")
+"""
+    install_plugin("drill", head("raise") + source)
+    record = Studio(Settings.load(overrides={"plugins.disabled": ",".join(bundled)})).plugins.get("drill")
+    assert (record.state, record.stage) == (PluginState.QUARANTINED, "settings")
+
+
+def test_an_unknown_setting_leads_to_the_plugins(bundled: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput, match="see 'sfumato plugins'"):
+        Studio(Settings.load(overrides={"plugins.disabled": ",".join(bundled), "engine.device": "cpu"}))
+    with pytest.raises(BadInput) as caught:
+        Settings.load(overrides={"general.output": "x"})
+    assert "plugins'" not in str(caught.value)
