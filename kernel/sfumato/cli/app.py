@@ -117,7 +117,7 @@ def main(args: Sequence[str] | None = None) -> int:
         code = error.exit_code
     except KeyboardInterrupt as interrupt:
         if session.verbose:  # where it was, for those who wonder why it took so long
-            output.report_bug(interrupt, with_traceback=True)
+            output.say_traceback(interrupt)
         code = Cancelled.exit_code
     except OSError as error:
         output.report_error(SfumatoError("The system refused something.", why=f"{error}."))

@@ -72,19 +72,20 @@ def say(text: str) -> None:
 def report_error(error: SfumatoError, *, with_traceback: bool = False) -> None:
     """What happened, why, and what to do: a line each; the traceback before them for those who asked."""
     if with_traceback:
-        _say_traceback(error)
+        say_traceback(error)
     say("\n".join(part for part in (f"Error: {error.what}", error.why, error.hint) if part))
 
 
 def report_bug(error: BaseException, *, with_traceback: bool) -> None:
     """An error that nobody foresaw: one line, and the traceback for those who asked for more."""
     if with_traceback:
-        _say_traceback(error)
+        say_traceback(error)
     advice = "" if with_traceback else " 'sfumato -v ...' shows where it happened."
     say(f"Error: {in_one_line(error)}\nThis is a bug in Sfumato or in a plugin.{advice}")
 
 
-def _say_traceback(error: BaseException) -> None:
+def say_traceback(error: BaseException) -> None:
+    """Where it happened, for those who asked for more."""
     import traceback
 
     say("".join(traceback.format_exception(error)).rstrip())

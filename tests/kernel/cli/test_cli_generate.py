@@ -184,6 +184,13 @@ def test_the_second_interrupt_ends_at_once(sfumato: Sfumato) -> None:
     assert "Traceback" not in outcome.err
 
 
+def test_whoever_asks_for_more_is_told_where_the_work_was_interrupted(sfumato: Sfumato) -> None:
+    outcome = sfumato("-v", "generate", "interrupt twice", "--count", "3")
+    assert outcome.code == 130
+    assert "in generate" in outcome.err
+    assert "bug" not in outcome.err
+
+
 def test_control_characters_do_not_reach_the_terminal(sfumato: Sfumato) -> None:
     outcome = sfumato("generate", "apple", "--model", "\x1b[31mred", "--tiny-hue", "1")
     assert outcome.code == 2
