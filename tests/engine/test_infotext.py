@@ -165,6 +165,11 @@ def test_a_stranger_does_not_hold_up_reading_with_a_line_that_is_no_fields(piece
     assert infotext.read(text).prompt == text
 
 
+@pytest.mark.parametrize("piece", ["ab: [1,", 'ab: ["x, ', 'ab: {"a": 1, '])
+def test_a_stranger_does_not_hold_up_reading_with_broken_json(piece: str) -> None:
+    assert infotext.read(f"x\n{piece * 100_000}").prompt == "x"
+
+
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
     infotext.read_parameters(text)

@@ -21,6 +21,9 @@ NEGATIVE = "Negative prompt:"
 LEAST_FIELDS = 3
 """A last line with fewer fields than this is prompt text."""
 
+LONGEST_JSON = 20_000
+"""Characters of a JSON value. An error in one costs time in what follows, and a text may have many."""
+
 LEADING_KEYS = (
     "Steps", "Sampler", "Schedule type", "CFG scale", "Distilled CFG Scale", "Image CFG scale", "Seed",
     "Face restoration", "Size", "Model hash", "Model", "FP8 weight", "VAE hash", "VAE", "Variation seed",
@@ -149,7 +152,8 @@ def _fields(line: str) -> Iterator[tuple[str, str]]:
         start, position = match.start("value"), match.end()
         if line[start : start + 1] in ("{", "["):
             with contextlib.suppress(ValueError, RecursionError):
-                position = max(position, _JSON.raw_decode(line, start)[1])
+                length = _JSON.raw_decode(line[start : start + LONGEST_JSON])[1]
+                position = max(position, start + length)
         yield match["key"], line[start:position].removesuffix(",")
     yield from _between(line[position:])
 

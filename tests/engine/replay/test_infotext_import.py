@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sfumato.models import ModelInfo
-from sfumato.replay import CannotReplay
+from sfumato.replay import CannotReplay, NoStory
 from sfumato.request import GenerationRequest
 from sfumato.sampling import Option
 from sfumato_engine import infotext
@@ -347,6 +347,17 @@ def test_a_model_that_is_not_here_is_named(bench: ReplayBench) -> None:
 def test_a_text_without_a_model_takes_the_default_one_and_says_so(bench: ReplayBench) -> None:
     report = bench.replay(with_infotext(bench.draw(), f"a\n{NEEDED}"))
     assert report.not_carried_over == ("the model, which the text does not tell",)
+
+
+def test_a_text_is_drawn_with_the_default_model_when_asked_to(bench: ReplayBench) -> None:
+    picture = with_infotext(bench.draw(), f"a\n{NEEDED}, Model: nobody")
+    report = bench.replay(picture, model=None)
+    assert (report.record.request.model, report.not_carried_over) == ("gauss", ())
+
+
+def test_the_json_of_other_programs_is_no_prompt(bench: ReplayBench) -> None:
+    with pytest.raises(NoStory, match="does not tell how it was made"):
+        bench.replay(with_infotext(bench.draw(), '{"prompt": "a cat", "steps": 30, "seed": "5"}'))
 
 
 prompts = st.lists(st.text('abc ,:"()[]\\é低', max_size=12).map(str.strip).filter(bool), max_size=3).map(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,13 +90,21 @@ def remember(picture: Picture, request: ReplayRequest, context: TaskContext) -> 
     """
     if picture.story:
         return _from_story(parse_story(picture.story), request, context)
-    if picture.parameters:
+    if picture.parameters and not _is_json(picture.parameters):
         return _from_infotext(picture.parameters, request, context)
     raise NoStory(
         f"'{picture.path.name}' does not tell how it was made.",
         why="It has neither Sfumato's story nor an A1111 infotext.",
         hint="Programs that edit or send pictures often drop both: use the original file.",
     )
+
+
+def _is_json(text: str) -> bool:
+    """Whether the text is that of Fooocus or SwarmUI, who keep JSON where A1111 keeps its infotext."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _from_story(story: Story, request: ReplayRequest, context: TaskContext) -> Remembered:
@@ -109,13 +118,13 @@ def _from_story(story: Story, request: ReplayRequest, context: TaskContext) -> R
 
 
 def _from_infotext(parameters: str, request: ReplayRequest, context: TaskContext) -> Remembered:
-    if "model" in request.changes:
-        model: str | None = str(request.changes["model"])
-    else:
-        model = find_model(wanted_model(infotext.read(parameters)), context)
-    info = context.library.find(model)
-    imported, left = import_request(parameters, info, context.registries)
-    if model is None:
+    chosen = "model" in request.changes
+    found = (
+        request.changes["model"] if chosen else find_model(wanted_model(infotext.read(parameters)), context)
+    )
+    model = str(found) if found else None
+    imported, left = import_request(parameters, context.library.find(model), context.registries)
+    if not chosen and model is None:
         left.append("the model, which the text does not tell")
     return Remembered(imported.model_copy(update={"model": model}), None, left)
 
