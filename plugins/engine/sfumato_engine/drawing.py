@@ -35,6 +35,7 @@ STORY_PATIENCE = 5.0
 """Seconds to wait for the background thread when drawing ends early: one that is still running while the
 interpreter shuts down can abort the program."""
 
+LATENTS_HINT = "Lower weights and scales, or try: sfumato settings set engine.dtype float32"
 DECODER_HINT = (
     "Compute the autoencoder (VAE) in bfloat16 or float32, by the model's option for it, or all parts by: "
     "sfumato settings set engine.dtype bfloat16"
@@ -116,7 +117,7 @@ class Drawing:
         groups = [[number] for number in numbers] if self._resolved.sampler.info.one_by_one else [numbers]
         latents = torch.cat([self._sample_together(prepared, group, progress) for group in groups])
         latents = prepared.stages.latents(latents, self._seeds(numbers))
-        check_finite(latents, "Try: sfumato settings set engine.dtype float32")
+        check_finite(latents, LATENTS_HINT)
         self.sampling_seconds += time.monotonic() - started
         return latents
 
