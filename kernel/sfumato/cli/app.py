@@ -41,6 +41,10 @@ class SfumatoGroup(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:  # the reader has seen enough ('| head'): no error
             raise typer.Exit(0) from None
+        except KeyboardInterrupt as interrupt:  # typer would not tell where it was
+            if ctx.obj.verbose:
+                output.say_traceback(interrupt)
+            raise
 
 
 def build_app(studio: Studio | None = None) -> typer.Typer:
@@ -115,9 +119,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except SfumatoError as error:
         output.report_error(error, with_traceback=session.verbose > 0)
         code = error.exit_code
-    except KeyboardInterrupt as interrupt:
-        if session.verbose:  # where it was, for those who wonder why it took so long
-            output.say_traceback(interrupt)
+    except KeyboardInterrupt:
         code = Cancelled.exit_code
     except OSError as error:
         output.report_error(SfumatoError("The system refused something.", why=f"{error}."))
