@@ -6,7 +6,7 @@ order. Each is a plain function of what passes that point:
 ==============  ==========================================================================================
 ``"prompt"``    ``stage(prompt: str, context) -> str``: before the prompt is parsed
 ``"denoise"``   ``stage(denoise: Denoise, context) -> Denoise``: around the guided model, once a batch
-``"latents"``   ``stage(latents: Tensor, context) -> Tensor``: clean latents [b, c, h, w] before decoding
+``"latents"``   ``stage(latents: Tensor, context) -> Tensor``: clean latents [b, c, h, w]; shape and type stay
 ``"picture"``   ``stage(pixels: Tensor, context) -> Tensor``: one picture, uint8 [h, w, 3] on the CPU
 ==============  ==========================================================================================
 """
