@@ -1,4 +1,4 @@
-"""Who carries work out. For now `local`: in this process; a worker process and remote servers follow."""
+"""Who carries work out: `local`, in this process."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class GenerationRequest(BaseModel):
         ge=RANDOM_SEED,
         le=SEED_LIMIT - 1,
         title="Seed",
-        description="Picks the starting noise; -1 draws a new one. Image number i uses seed + i.",
+        description="Picks the starting noise; -1 draws a new one. Each further picture uses the next seed.",
         json_schema_extra=_group("Sampling"),
     )
     steps: int | None = Field(
@@ -94,7 +94,7 @@ class GenerationRequest(BaseModel):
         le=100,
         title="CFG scale",
         description="How strongly the prompt rules over the negative prompt; 1 switches guidance off.",
-        json_schema_extra=_group("Sampling"),
+        json_schema_extra=_group("Guidance"),
     )
     cfg_rescale: float = Field(
         default=0.0,
@@ -131,7 +131,7 @@ class GenerationRequest(BaseModel):
     negative_minimum_sigma_all: bool = Field(
         default=False,
         title="Negative guidance minimum sigma, all steps",
-        description="Leave it out of all steps below that level, not of every other one.",
+        description="Leave the negative prompt out of all steps below that level, not of every other one.",
         json_schema_extra=_group("Guidance"),
     )
     variation_seed: int = Field(
@@ -140,7 +140,7 @@ class GenerationRequest(BaseModel):
         le=SEED_LIMIT - 1,
         title="Variation seed",
         description="Picks the noise that is mixed in by the variation strength; -1 draws a new one. "
-        "Image number i uses variation seed + i, and all share the seed.",
+        "Each further picture uses the next variation seed, and all share the seed.",
         json_schema_extra=_group("Noise"),
     )
     variation_strength: float = Field(

@@ -20,8 +20,17 @@ from sfumato.errors import BadInput
 from sfumato.request import GenerationRequest, RequestDefaults
 from sfumato.settings_sources import parse_json
 
-OPTION_NAMES = {"negative_prompt": "negative", "sampler_options": "sampler_option", "stages": "stage"}
+OPTION_NAMES = {
+    "negative_prompt": "negative",
+    "sampler_options": "sampler_option",
+    "stages": "stage",
+    "negative_minimum_sigma": "ngms",
+    "negative_minimum_sigma_all": "ngms_all",
+}
 """Fields whose option is not called like the field; A1111 and ComfyUI users know these."""
+
+WIDEST_CHOICE = 20
+"""Characters of the choices that help shows in an option's column; longer ones are named in its text."""
 
 METAVARS = {"sampler_options": "NAME=VALUE", "stages": "NAME[.OPTION=VALUE]"}
 """What stands for the value of options that may be given several times."""
@@ -84,11 +93,12 @@ def _parameter(
     option: OptionField, field: FieldInfo, default: str | bool, panel: str | None
 ) -> inspect.Parameter:
     kind = _option_type(field.annotation)
-    names = [option.flag, f"--no-{option.flag[2:]}"] if kind is bool else [option.flag]
+    can_be_switched_off = kind is bool and field.get_default() is not False
+    names = [option.flag, f"--no-{option.flag[2:]}"] if can_be_switched_off else [option.flag]
     low, high = _bounds(field, whole=kind is int)
     declared = typer.Option(
         "/".join(names),
-        help=field.description,
+        help=_help(field, kind),
         show_default=default,
         min=low,
         max=high,
@@ -114,8 +124,18 @@ def _option_type(annotation: Any) -> Any:
     return annotation if plain else str
 
 
+def _help(field: FieldInfo, kind: Any) -> str:
+    """The description, with the choices that neither it nor the option's column names."""
+    text = field.description or ""
+    choices = get_args(kind) if get_origin(kind) is Literal and _metavar(kind) else ()
+    unnamed = [choice for choice in choices if choice not in text]
+    return f"{text} One of {', '.join(choices)}." if unnamed else text
+
+
 def _metavar(kind: Any) -> str | None:
-    """What stands for the value in help; None leaves choices and switches to typer."""
+    """What stands for the value in help; None leaves short choices and switches to typer."""
+    if get_origin(kind) is Literal and len("|".join(get_args(kind))) > WIDEST_CHOICE:
+        return "NAME"
     return {int: "N", float: "NUMBER", str: "TEXT"}.get(kind)
 
 

@@ -95,13 +95,9 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
     scheduler_options = checked_options(scheduler.info.options, filled.sampler_options)
     model_options = family_options(family.options, {**info.options, **filled.model_options})
     stages = _stages(filled, registries)
-    variation_seed = filled.variation_seed
-    if filled.variation_strength:
-        variation_seed = _drawn(variation_seed)
     definite = {
+        **_drawn_seeds(filled),
         "model": _model_name(request, info, context),
-        "seed": _drawn(filled.seed),
-        "variation_seed": variation_seed,
         "sampler": sampler.info.name,
         "scheduler": scheduler.info.name,
         "sampler_options": {
@@ -127,8 +123,11 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
     )
 
 
-def _drawn(seed: int) -> int:
-    return secrets.randbelow(SEED_LIMIT) if seed == RANDOM_SEED else seed
+def _drawn_seeds(request: GenerationRequest) -> dict[str, int]:
+    """Seeds that are left open, and used, drawn by chance."""
+    used = ["seed", "variation_seed"] if request.variation_strength else ["seed"]
+    open_seeds = [name for name in used if getattr(request, name) == RANDOM_SEED]
+    return {name: secrets.randbelow(SEED_LIMIT) for name in open_seeds}
 
 
 def _model_name(request: GenerationRequest, info: ModelInfo, context: TaskContext) -> str:
