@@ -240,9 +240,9 @@ def test_old_aliases_of_a1111_say_sampler_and_scheduler(alias, pair):
 
 @pytest.mark.parametrize(("label", "name"), A1111_AND_FORGE_SCHEDULERS.items())
 def test_every_sampler_s_label_joins_every_schedule_s(label, name):
-    for sampler in A1111_AND_FORGE:
-        assert resolved(f"{sampler} {label}") == (A1111_AND_FORGE[sampler], name)
-        assert resolved(sampler, label) == (A1111_AND_FORGE[sampler], name)
+    expected = {sampler: (sampler_name, name) for sampler, sampler_name in A1111_AND_FORGE.items()}
+    assert {sampler: resolved(f"{sampler} {label}") for sampler in A1111_AND_FORGE} == expected
+    assert {sampler: resolved(sampler, label) for sampler in A1111_AND_FORGE} == expected
 
 
 def test_automatic_is_listed_and_leaves_the_scheduler_open():
@@ -271,11 +271,23 @@ def test_every_sampler_function_of_k_diffusion_has_its_name_here(k_sampling):
     functions = [name for name, value in inspect.getmembers(k_sampling, inspect.isfunction)]
     samplers = [name for name in functions if name.startswith("sample_")]
     assert len(samplers) >= 13
-    missing = {name for name in samplers if name not in REGISTRIES.samplers}
-    assert not missing
+    assert {name: resolved(name) for name in samplers} == {
+        name: (name.removeprefix("sample_"), None) for name in samplers
+    }
     schedules = {f"get_sigmas_{kind}" for kind in ("karras", "exponential", "polyexponential")}
     assert schedules <= set(functions)
     assert all(name in REGISTRIES.schedulers for name in schedules)
+
+
+@pytest.mark.parametrize("info", [entry.info for entry in REGISTRIES.samplers], ids=lambda info: info.name)
+def test_labels_are_understood_in_any_letter_case(info):
+    for spelling in (info.label, info.label.lower(), info.label.upper()):
+        assert resolved(spelling) == (info.name, None)
+
+
+def test_a_slip_in_a_name_is_answered_with_the_nearest_ones():
+    with pytest.raises(UnknownName, match=r"DPM\+\+ 2M"):
+        REGISTRIES.samplers.get("DPM+ 2M")
 
 
 @pytest.mark.parametrize(("given", "nearest"), WITHOUT_COUNTERPART.items())
