@@ -32,7 +32,8 @@ from sfumato import Studio
 from sfumato.events import CancelToken, EventBus
 from sfumato.models import Placement, PromptText
 from sfumato.registries import Registries
-from sfumato.sampling import SamplingContext
+from sfumato.registry import Entry
+from sfumato.sampling import SamplerInfo, SamplingContext
 from sfumato_engine.guidance import Guidance, GuidedModel, PromptPart
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.noise.settings import NoiseSettings
@@ -61,18 +62,19 @@ def bare_loop(target: Tensor, x: Tensor) -> Run:
     return run
 
 
-def registered(name: str) -> tuple[Any, dict[str, Any]]:
+def registered(name: str) -> tuple[Entry[SamplerInfo], dict[str, Any]]:
     """A sampler of ours and its options."""
     registries = Registries()
     registrar = registries.samplers.registrar("samplers")
     plugin.register_samplers(registrar)
     registrar.commit()
     entry = registries.samplers.get(name)
-    return entry.load(), {option.name: option.default for option in entry.info.options}
+    return entry, {option.name: option.default for option in entry.info.options}
 
 
 def our_sampler(name: str, target: Tensor, x: Tensor) -> Run:
-    (sample, options), noise = registered(name), torch.randn_like(x)
+    (entry, options), noise = registered(name), torch.randn_like(x)
+    sample = entry.load()
     context = SamplingContext("flow", noise=lambda sigma, sigma_next: noise, options=options)
     return lambda sigmas: sample(lambda latents, sigma: target, x, sigmas, context)
 
@@ -106,7 +108,7 @@ def bare_flux_loop(model: Any, prompt: Any, x: Tensor) -> Run:
 
 def engine_loop(name: str, model: Any, prompt: Any, shape: tuple[int, ...]) -> Run:
     """The engine's whole loop, as a request without guidance runs it."""
-    (sample, options), cancel = registered(name), CancelToken()
+    (entry, options), cancel = registered(name), CancelToken()
     guidance = Guidance([PromptPart(1.0, Timeline([(40, prompt)]))], None, 1.0)
 
     def run(sigmas: list[float]) -> Tensor:
@@ -114,7 +116,7 @@ def engine_loop(name: str, model: Any, prompt: Any, shape: tuple[int, ...]) -> R
         progress = Progress(EventBus(), len(sigmas) - 1, 1)
         progress.start_batch(0)
         noise = ImageNoise(NoiseSettings(seeds=(0,)), shape, "cpu", (sigmas[-2], sigmas[0]))
-        one_pass = SamplingPass(guided, sample, options, sigmas, "flow")
+        one_pass = SamplingPass(guided, entry, options, sigmas, "flow")
         return one_pass.from_noise(noise, progress.step, cancel, lambda denoise: denoise)
 
     return run

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from sfumato.errors import BadInput
+from sfumato.errors import BadInput, OutOfMemory, PluginError
 from sfumato.noise_schedule import flow_schedule
 from sfumato.request import GenerationRequest
 from sfumato_engine.resolution import resolve
@@ -55,3 +57,54 @@ def test_every_kind_of_sampler_draws_the_same_picture_alone_and_in_a_batch(
     alone = workbench.generate(seed=12, sampler=entry, steps=6).images[0]
     together = workbench.generate(seed=11, sampler=entry, steps=6, batch_size=3).images[1]
     assert abs(pixels(alone.path) - pixels(together.path)).max() <= 1
+
+
+def add_sampler(workbench: Workbench, sampler: Any) -> None:
+    registrar = workbench.registries.samplers.registrar("tester")
+    registrar.add("odd", sampler, label="Odd")
+    registrar.commit()
+
+
+def test_a_sampler_that_raises_is_named_with_its_plugin(workbench: Workbench) -> None:
+    def broken(denoise: Any, x: Any, sigmas: Any, context: Any) -> Any:
+        raise ZeroDivisionError("no step")
+
+    add_sampler(workbench, broken)
+    with pytest.raises(PluginError, match=r"The sampler 'Odd' failed.*no step.*'tester'"):
+        workbench.generate(seed=1, sampler="odd")
+
+
+def test_a_sampler_that_gives_back_something_else_is_named(workbench: Workbench) -> None:
+    add_sampler(workbench, lambda denoise, x, sigmas, context: None)
+    with pytest.raises(PluginError, match=r"'Odd' failed.*no latents"):
+        workbench.generate(seed=1, sampler="odd")
+
+
+def test_the_models_faults_are_not_a_samplers(workbench: Workbench) -> None:
+    def broken(*arguments: Any) -> Any:
+        raise ZeroDivisionError("in the model")
+
+    workbench.generate(seed=1)
+    workbench.model.denoise = broken  # type: ignore[method-assign]
+    with pytest.raises(ZeroDivisionError, match="in the model"):
+        workbench.generate(seed=1)
+
+
+def test_a_lack_of_memory_is_not_a_samplers_fault(workbench: Workbench) -> None:
+    def large(denoise: Any, x: Any, sigmas: Any, context: Any) -> Any:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    add_sampler(workbench, large)
+    with pytest.raises(OutOfMemory):
+        workbench.generate(seed=1, sampler="odd")
+
+
+def test_a_scheduler_that_raises_is_named_with_its_plugin(workbench: Workbench) -> None:
+    def broken(steps: int, schedule: Any, options: Any) -> list[float]:
+        raise IndexError("no level")
+
+    registrar = workbench.registries.schedulers.registrar("tester")
+    registrar.add("odd", broken, label="Odd")
+    registrar.commit()
+    with pytest.raises(PluginError, match=r"The scheduler 'Odd' failed.*no level.*'tester'"):
+        workbench.generate(seed=1, scheduler="odd")

@@ -15,6 +15,7 @@ from sfumato.models import LoadedModel
 from sfumato_engine.batching import decoded_side_by_side, passes_side_by_side
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.settings import CfgBatching
+from sfumato_engine.shortage import is_shortage
 
 CGROUP = Path("/sys/fs/cgroup")
 """Where Linux states the limits of a container, which `psutil` does not know."""
@@ -160,14 +161,6 @@ def memory_errors_explained(what: str, hint: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not _is_shortage(error):
+        if not is_shortage(error):
             raise
         raise OutOfMemory(what, why=next(iter(str(error).splitlines()), ""), hint=hint) from error
-
-
-def _is_shortage(error: BaseException) -> bool:
-    """Whether torch or Python ran out of memory; on a CPU torch says so only in words."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    text = str(error).lower()
-    return any(words in text for words in ("not enough memory", "can't allocate memory", "out of memory"))

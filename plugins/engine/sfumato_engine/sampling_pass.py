@@ -13,7 +13,9 @@ from sfumato.errors import BadInput
 from sfumato.events import CancelToken
 from sfumato.models import LoadedModel
 from sfumato.noise_schedule import Convention, NoiseSchedule
-from sfumato.sampling import Denoise, Sampler, SamplingContext
+from sfumato.registry import Entry
+from sfumato.sampling import Denoise, Sampler, SamplerInfo, SamplingContext, Scheduler
+from sfumato_engine.blame import OthersFaults, blamed, failure
 from sfumato_engine.guidance import Guidance, GuidedModel
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.resolution import ResolvedRequest
@@ -28,19 +30,17 @@ class SamplingPass:
 
     Attributes:
         model: Under guidance.
-        sampler: The integration method.
+        sampler: The integration method, as registered.
         options: The sampler's own, complete.
         sigmas: Descending noise levels, one more than steps.
         convention: How noise and picture mix.
-        in_pairs: The sampler wants the unconditional estimate beside the guided one.
     """
 
     model: GuidedModel
-    sampler: Sampler
+    sampler: Entry[SamplerInfo]
     options: Mapping[str, Any]
     sigmas: Sequence[float]
     convention: Convention
-    in_pairs: bool = False
 
     @classmethod
     def of(cls, resolved: ResolvedRequest, model: LoadedModel, guidance: Guidance) -> SamplingPass:
@@ -50,11 +50,10 @@ class SamplingPass:
         in_pairs = resolved.sampler.info.needs_unconditional
         return cls(
             model=GuidedModel(model, guidance, resolved.model_options, sigmas, keep_unconditional=in_pairs),
-            sampler=resolved.sampler.load(),
+            sampler=resolved.sampler,
             options=resolved.sampler_options,
             sigmas=sigmas,
             convention=schedule.convention,
-            in_pairs=in_pairs,
         )
 
     @property
@@ -70,7 +69,7 @@ class SamplingPass:
         Returns:
             Clean latents [b, c, h, w].
         """
-        guided = wrap(self.model)
+        guided, others = wrap(self.model), OthersFaults()
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
             cancel.check()
@@ -83,9 +82,18 @@ class SamplingPass:
 
         start = noise.initial() * self.sigmas[0]  # x0 = 0: both conventions leave sigma * noise
         context = SamplingContext(
-            self.convention, noise, dict(self.options), on_step, denoise_pair if self.in_pairs else None
+            self.convention,
+            others.of(noise),
+            dict(self.options),
+            others.of(on_step),
+            others.of(denoise_pair) if self.sampler.info.needs_unconditional else None,
         )
-        return self.sampler(denoise, start, self.sigmas, context)
+        sample: Sampler = self.sampler.load()
+        with blamed("sampler", self.sampler, but=others):
+            latents = sample(others.of(denoise), start, self.sigmas, context)
+        if getattr(latents, "shape", None) != start.shape:
+            raise failure("sampler", self.sampler, "It gave back no latents of the shape it was given.")
+        return latents
 
 
 def noise_levels(resolved: ResolvedRequest, schedule: NoiseSchedule) -> list[float]:
@@ -96,7 +104,9 @@ def noise_levels(resolved: ResolvedRequest, schedule: NoiseSchedule) -> list[flo
     """
     skips, scheduler = resolved.sampler.info.skips_last_level, resolved.scheduler
     steps = resolved.steps + skips
-    levels: list[float] = scheduler.load()(steps, schedule, resolved.scheduler_options)
+    space: Scheduler = scheduler.load()
+    with blamed("scheduler", scheduler):
+        levels = space(steps, schedule, resolved.scheduler_options)
     if len(levels) != steps + 1 or not all(high > low for high, low in pairwise(levels)):
         raise BadInput(
             f"The scheduler '{scheduler.info.label}' cannot make {resolved.steps} steps for this model.",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sfumato.errors import PluginError, SfumatoError
 from sfumato.registry import Entry
 from sfumato.request import GenerationRequest
 from sfumato.stages import Point, StageContext, StageInfo
 from sfumato.text import writable
+from sfumato_engine.blame import OthersFaults, blamed, failure
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +62,7 @@ class Stages:
 
     def _pass(self, at: Point, value: Any, seeds: Sequence[int], is_right: Callable[[Any], bool]) -> Any:
         for entry, stage in self._at(at, seeds):
-            with blamed(entry):
+            with blamed("stage", entry):
                 value = stage(value)
             _check(entry, value, is_right(value), at)
         return value
@@ -76,21 +75,13 @@ class Stages:
 
 def _around(entry: Entry[StageInfo], denoise: Denoise, wrap: Callable[[Denoise], Denoise]) -> Denoise:
     """A stage's denoise, blamed for its own faults and not for those of the one within."""
-    from_within: list[Exception] = []
-
-    def within(x: Tensor, sigma: float) -> Tensor:
-        try:
-            return denoise(x, sigma)
-        except Exception as error:
-            from_within.append(error)
-            raise
-
-    with blamed(entry):
-        wrapped = wrap(within)
+    others = OthersFaults()
+    with blamed("stage", entry):
+        wrapped = wrap(others.of(denoise))
     _check(entry, wrapped, callable(wrapped), "denoise")
 
     def checked(x: Tensor, sigma: float) -> Tensor:
-        with blamed(entry, but=from_within):
+        with blamed("stage", entry, but=others):
             denoised = wrapped(x, sigma)
         _check(entry, denoised, is_like(denoised, x), "clean estimate")
         return denoised
@@ -121,27 +112,6 @@ def described(value: Any) -> str:
     return f"{type(value).__name__}" + (f" {list(shape)}" if shape is not None else "")
 
 
-@contextmanager
-def blamed(entry: Entry[StageInfo], but: Container[Exception] = ()) -> Iterator[None]:
-    """Names the stage in whatever goes wrong within, save these errors."""
-    try:
-        yield
-    except SfumatoError:
-        raise
-    except Exception as error:
-        if error in but:
-            raise
-        raise _failure(entry, f"{type(error).__name__}: {error}.") from error
-
-
 def _check(entry: Entry[StageInfo], value: Any, is_right: bool, what: str) -> None:
     if not is_right:
-        raise _failure(entry, f"It gave back {described(value)}, which is no {what}.")
-
-
-def _failure(entry: Entry[StageInfo], why: str) -> PluginError:
-    return PluginError(
-        f"The stage '{entry.info.label}' failed.",
-        why=why,
-        hint=f"Leave it out, or tell the author of the plugin '{entry.plugin}'.",
-    )
+        raise failure("stage", entry, f"It gave back {described(value)}, which is no {what}.")
