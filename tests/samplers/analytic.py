@@ -1,64 +1,18 @@
-"""Data whose exact denoiser is known, and what else a sampler needs to run without a model."""
+"""What a sampler needs to run without a model, besides the data of `sfumato.testing.analytic`."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from sfumato.noise_schedule import Convention, NoiseSchedule, flow_schedule, variance_exploding_schedule
+from sfumato.noise_schedule import Convention, NoiseSchedule, flow_schedule
 from sfumato.registries import Registries
-from sfumato.sampling import SamplerInfo, SamplingContext
+from sfumato.sampling import SamplingContext
+from sfumato.testing.analytic import CONVENTIONS, conventions_of, normal, stable_diffusion_schedule
 from sfumato_samplers import plugin
-from sfumato_samplers.log_snr import signal_scale
-
-CONVENTIONS: tuple[Convention, ...] = ("variance_exploding", "flow")
-
-
-@dataclass(frozen=True)
-class Gaussian:
-    """Normal data: exact denoiser and exact probability-flow trajectories. Deviation 0 is a single point."""
-
-    convention: Convention
-    mean: float = 0.3
-    deviation: float = 0.7
-
-    def spread(self, sigma: float) -> float:
-        """The standard deviation of noisy data at level `sigma`."""
-        return math.hypot(signal_scale(sigma, self.convention) * self.deviation, sigma)
-
-    def denoise(self, x: Tensor, sigma: float) -> Tensor:
-        alpha = signal_scale(sigma, self.convention)
-        return self.mean + alpha * self.deviation**2 / self.spread(sigma) ** 2 * (x - alpha * self.mean)
-
-    def transported(self, x: Tensor, sigma: float, target: float) -> Tensor:
-        """Where the probability-flow ODE takes `x` from level `sigma` to `target`."""
-        start, end = (signal_scale(level, self.convention) * self.mean for level in (sigma, target))
-        return end + (x - start) * self.spread(target) / self.spread(sigma)
-
-    def noisy(self, sigma: float, count: int) -> Tensor:
-        """`count` draws of noisy data at level `sigma`."""
-        noise = torch.randn(1, count, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-        return signal_scale(sigma, self.convention) * self.mean + self.spread(sigma) * noise
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """Data at a few points, each blurred by 0.2: a denoiser that is not linear."""
-
-    convention: Convention
-
-    def denoise(self, x: Tensor, sigma: float) -> Tensor:
-        centres = torch.tensor([-1.5, -0.2, 0.9], dtype=x.dtype)
-        alpha = signal_scale(sigma, self.convention)
-        variance = (alpha * 0.2) ** 2 + sigma**2
-        distances = x[..., None] - alpha * centres
-        weights = torch.softmax(-(distances**2) / (2 * variance), dim=-1)
-        return (weights * (centres + alpha * 0.2**2 / variance * distances)).sum(-1)
 
 
 class NoiseTape:
@@ -122,25 +76,20 @@ def schedule(name: str, steps: int, noise_schedule: NoiseSchedule, **given: Any)
 
 def noise_schedule(convention: Convention) -> NoiseSchedule:
     """Stable Diffusion's noise levels, or a flow model's under shift 3."""
-    if convention == "flow":
-        return flow_schedule(shift=3.0)
-    betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
-    return variance_exploding_schedule((1 - betas).cumprod(0).tolist())
+    return flow_schedule(shift=3.0) if convention == "flow" else stable_diffusion_schedule()
 
 
 def latents(count: int = 64, seed: int = 0) -> Tensor:
     """Standard normal latents in float64, shape (2, 1, 8, count / 8)."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(2, 1, 8, count // 8, generator=generator, dtype=torch.float64)
-
-
-def conventions_of(info: SamplerInfo) -> tuple[Convention, ...]:
-    """The conventions of the models a sampler is right for."""
-    kinds = {"flow" if prediction == "flow" else "variance_exploding" for prediction in info.predictions}
-    return tuple(convention for convention in CONVENTIONS if convention in kinds)
+    return normal((2, 1, 8, count // 8), seed)
 
 
 INFOS = tuple(entry.info for entry in registries().samplers)
 SAMPLERS = tuple(info.name for info in INFOS)
-CASES = tuple((info.name, convention) for info in INFOS for convention in conventions_of(info))
+CASES = tuple(
+    (info.name, convention)
+    for info in INFOS
+    for convention in CONVENTIONS
+    if convention in conventions_of(info.predictions)
+)
 OWN_LEVELS = tuple(info.name for info in INFOS if info.own_levels)

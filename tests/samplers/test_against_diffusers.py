@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from sfumato.noise_schedule import dynamic_shift, flow_schedule
+from sfumato.testing.analytic import CONVENTIONS, Mixture
 from sfumato_samplers.schedules.beta_distribution import beta_quantile
 
-from .analytic import CONVENTIONS, Mixture, NoiseTape, latents, noise_schedule, sample, schedule
+from .analytic import NoiseTape, latents, noise_schedule, sample, schedule
 
 diffusers = pytest.importorskip("diffusers")
 pytestmark = pytest.mark.filterwarnings(

@@ -9,7 +9,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from .analytic import Mixture, NoiseTape, latents, noise_schedule, sample, schedule
+from sfumato.testing.analytic import Mixture
+
+from .analytic import NoiseTape, latents, noise_schedule, sample, schedule
 
 AGREEMENT = {"rtol": 1e-9, "atol": 1e-11}
 CASES = [

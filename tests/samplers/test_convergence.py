@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from .analytic import CONVENTIONS, Gaussian, sample
+from sfumato.testing.analytic import CONVENTIONS, Gaussian
+
+from .analytic import sample
 
 SOLVERS = [
     ("euler", {}, 1),

@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
+from sfumato.testing.analytic import CONVENTIONS, Gaussian, Mixture
 from sfumato_samplers.step_size import StepSize
 
-from .analytic import CONVENTIONS, Gaussian, Mixture, NoiseTape, latents, noise_schedule, sample, schedule
+from .analytic import NoiseTape, latents, noise_schedule, sample, schedule
 
 AGREEMENT = {"rtol": 1e-9, "atol": 1e-11}
 FLOW_LEVELS = [0.98, 0.9, 0.75, 0.55, 0.3, 0.12, 0.04]

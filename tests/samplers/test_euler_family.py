@@ -8,10 +8,11 @@ from itertools import pairwise
 import pytest
 import torch
 
+from sfumato.testing.analytic import CONVENTIONS, Gaussian, Mixture
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.noise.settings import NoiseSettings
 
-from .analytic import CONVENTIONS, Gaussian, Mixture, NoiseTape, latents, noise_schedule, sample, schedule
+from .analytic import NoiseTape, latents, noise_schedule, sample, schedule
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array_:DeprecationWarning")
 

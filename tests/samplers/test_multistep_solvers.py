@@ -7,11 +7,12 @@ import math
 import pytest
 import torch
 
+from sfumato.testing.analytic import CONVENTIONS, Mixture
 from sfumato_samplers.adams import EQUAL_STEPS, adams_bashforth
 from sfumato_samplers.deis import variance_preserving_time
 from sfumato_samplers.quadrature import integral
 
-from .analytic import CONVENTIONS, Mixture, NoiseTape, latents, noise_schedule, registries, sample, schedule
+from .analytic import NoiseTape, latents, noise_schedule, registries, sample, schedule
 
 EVEN = {"variance_exploding": [8.0, 7.0, 6.0, 5.0, 4.0, 3.0], "flow": [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]}
 UNEVEN = {

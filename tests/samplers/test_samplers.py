@@ -9,13 +9,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfumato.testing.analytic import SeededNoise
+from sfumato.testing.analytic import Mixture, SeededNoise
 
 from .analytic import (
     CASES,
     OWN_LEVELS,
     SAMPLERS,
-    Mixture,
     NoiseTape,
     latents,
     noise_schedule,

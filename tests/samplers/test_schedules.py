@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from sfumato.errors import BadInput
 from sfumato.noise_schedule import NoiseSchedule, flow_schedule, shift_sigma, unshift_sigma
+from sfumato.testing.analytic import CONVENTIONS
 from sfumato_samplers.schedules.align_your_steps import ALIGN_YOUR_STEPS, FINE, GITS
 from sfumato_samplers.schedules.beta_distribution import beta_cdf, beta_quantile
 
-from .analytic import CONVENTIONS, noise_schedule, registries, schedule
+from .analytic import noise_schedule, registries, schedule
 
 INFOS = {entry.info.name: entry.info for entry in registries().schedulers}
 TABLES = {convention: noise_schedule(convention) for convention in CONVENTIONS}

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from sfumato.noise_schedule import flow_schedule
+from sfumato.testing.analytic import CONVENTIONS
 
-from .analytic import CONVENTIONS, noise_schedule, schedule
+from .analytic import noise_schedule, schedule
 
 TABLES = {convention: noise_schedule(convention) for convention in CONVENTIONS}
 STABLE_DIFFUSION = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}

@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
+from sfumato.testing.analytic import CONVENTIONS, Gaussian
 from sfumato_samplers.renoise import ancestral_split, ancestral_step
 
-from .analytic import CONVENTIONS, INFOS, Gaussian, NoiseTape, sample
+from .analytic import INFOS, NoiseTape, sample
 
 DRAWS = 60_000
 LEVELS = {
