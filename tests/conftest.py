@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
+import sys
+import warnings
 from collections.abc import Iterator
+from importlib.metadata import distribution
+from types import ModuleType
 
 import pytest
 from hypothesis import settings
@@ -31,6 +36,25 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for variable in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "APPDATA", "LOCALAPPDATA"):
             patch.setenv(variable, str(home / variable.lower()))
         yield
+
+
+@pytest.fixture(scope="session")
+def k_sampling() -> ModuleType:
+    """An oracle, `k_diffusion.sampling` alone: its package would import torchvision, clip and others."""
+    pytest.importorskip("torchsde")
+    utils, solver = ModuleType("k_diffusion.utils"), ModuleType("torchdiffeq")
+    utils.append_dims = lambda value, ndim: value[(...,) + (None,) * (ndim - value.ndim)]
+    package = ModuleType("k_diffusion")
+    package.utils, solver.odeint = utils, None
+    path = distribution("k-diffusion").locate_file("k_diffusion/sampling.py")
+    spec = importlib.util.spec_from_file_location("k_diffusion.sampling", path)
+    module = importlib.util.module_from_spec(spec)
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for stand_in in (package, utils, solver):
+            patch.setitem(sys.modules, stand_in.__name__, stand_in)
+        spec.loader.exec_module(module)
+    return module
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -42,8 +43,9 @@ def torchsde_with_philox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @WITHIN_ROUNDING
 @pytest.mark.parametrize("levels", [LEVELS, (1 / 28, 1.0)])
-def test_noise_is_that_of_k_diffusion(tree_noise_sampler: Any, levels: tuple[float, float]) -> None:
-    ours, theirs = trees(levels=levels), tree_noise_sampler(fresh(), *levels, seed=SEEDS)
+def test_noise_is_that_of_k_diffusion(k_sampling: ModuleType, levels: tuple[float, float]) -> None:
+    ours = trees(levels=levels)
+    theirs = k_sampling.BrownianTreeNoiseSampler(fresh(), *levels, seed=SEEDS)
     low, high = levels
     for start, end in ((1.0, 0.7), (1.0, 0.4), (0.4, 0.6), (0.4, 0.1), (0.1, 0.0)):
         interval = low + start * (high - low), low + end * (high - low)
@@ -51,8 +53,8 @@ def test_noise_is_that_of_k_diffusion(tree_noise_sampler: Any, levels: tuple[flo
 
 
 @WITHIN_ROUNDING
-def test_source_nv_draws_the_tree_with_philox(tree_noise_sampler: Any, torchsde_with_philox: None) -> None:
-    ours, theirs = trees("nv"), tree_noise_sampler(fresh(), *LEVELS, seed=SEEDS)
+def test_source_nv_draws_the_tree_with_philox(k_sampling: ModuleType, torchsde_with_philox: None) -> None:
+    ours, theirs = trees("nv"), k_sampling.BrownianTreeNoiseSampler(fresh(), *LEVELS, seed=SEEDS)
     for interval in INTERVALS:
         assert torch.equal(ours(*interval), theirs(*interval))
 
