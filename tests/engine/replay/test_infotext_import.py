@@ -19,27 +19,18 @@ from sfumato_engine.replay.infotext_import import import_request
 from sfumato_engine.replay.model_search import old_hash
 from sfumato_engine.resolution import resolve
 
+from ..infotexts import OLD, ROBOT, SAILOR, STREET
 from .conftest import ReplayBench, with_infotext
 
 LIGHTHOUSE = (
     "lighthouse\nSteps: 20, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7.0, Seed: 1234567890, "
     "Size: 512x512, Model hash: 4fa1b20c9d, Model: harbor_v3, Version: v1.10.1"
 )
-SAILOR = (
-    "old sailor, (detailed skin:1.2), [blurry]\nNegative prompt: lowres, (watermark:1.4)\n"
-    "Steps: 28, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 5.5, Seed: 42, Size: 832x1216, "
-    "Model hash: 9e77c0a1b3, Model: northlight, VAE hash: 235745af8d, VAE: sdxl_vae.safetensors, "
-    "Clip skip: 2, Version: v1.10.1"
-)
 FOX = (
     "fox in snow, <lora:inkWash:0.8> <lora:paper-grain:0.35:0.5>\nNegative prompt: photo\n"
     "Steps: 30, Sampler: DPM++ SDE, Schedule type: Karras, CFG scale: 6, Seed: 3319, Size: 768x512, "
     "Model hash: 0c4d5e6f7a, Model: meadow, "
     'Lora hashes: "inkWash: a1b2c3d4e5f6, paper-grain: 0f9e8d7c6b5a", Version: v1.9.4'
-)
-STREET = (
-    'city street\nat night, neon: pink, "OPEN" sign\nNegative prompt: people\ncars\n'
-    "Steps: 24, Sampler: UniPC, CFG scale: 7.0, Seed: 77, Size: 640x448, Model: harbor_v3, Version: v1.8.0"
 )
 CASTLE = (
     "castle\nSteps: 20, Sampler: Euler, CFG scale: 7.0, Seed: 5, Size: 512x512, Model: harbor_v3, "
@@ -69,16 +60,6 @@ SHIP = (
 MOSS = (
     "moss, ti-forest\nSteps: 20, Sampler: Euler a, CFG scale: 7.0, Seed: 12, Size: 512x512, Model: meadow, "
     'ENSD: 31337, Tiling: True, TI hashes: "ti-forest: 99aa88bb77cc", Eta: 0.67, Version: v1.8.0'
-)
-ROBOT = (
-    "brass robot\nSteps: 20, Sampler: Euler, Schedule type: Simple, CFG scale: 1.0, "
-    "Distilled CFG Scale: 3.5, Seed: 314, Size: 896x1152, Model: flux1-dev-Q8_0, "
-    "Version: f2.0.1v1.10.1-previous-1-gdeadbee, "
-    "Diffusion in Low Bits: Automatic (fp16 LoRA), Module 1: ae, Module 2: clip_l, Module 3: t5xxl_fp8_e4m3fn"
-)
-OLD = (
-    "old form\n"
-    "Steps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 9, Size: 512x704, Model hash: 7460a6fa"
 )
 BEETLE = (
     "ein Käfer - „grün“\nNegative prompt: 低品質\nSteps: 12, Sampler: LCM, Schedule type: Automatic, "
