@@ -212,7 +212,7 @@ def test_a_gap_in_the_numbers_of_blocks_is_a_missing_tensor() -> None:
     names=st.sets(st.sampled_from(sorted(expected_shapes(TINY))), max_size=4),
     shape=st.lists(st.integers(0, 2**40), max_size=5).map(tuple),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_mixture_of_shapes_is_detected_or_refused(names: set[str], shape: tuple[int, ...]) -> None:
     shapes = {**expected_shapes(TINY), **dict.fromkeys(names, shape)}
     with contextlib.suppress(CheckpointError):

@@ -234,7 +234,7 @@ def mutated_files(draw: st.DrawFn) -> bytes:
     return content[: len(content) - draw(st.sampled_from([0, 0, 0, 1, 12, 60]))]
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=mutated_files())
 def test_a_mutated_file_is_refused_or_read_as_the_library_reads_it(file: Path, content: bytes) -> None:
     file.write_bytes(content)
