@@ -37,8 +37,17 @@ class Installation:
         )
 
 
-class EntryContract:
-    """The part that all contracts share.
+class InstalledContract:
+    """The plugins installed here, gathered once a class."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def installation(cls) -> Installation:
+        return Installation()
+
+
+class EntryContract(InstalledContract):
+    """The part that all contracts of registered things share.
 
     Attributes:
         registry: Where the thing is registered: the `<things>` of its ``register_<things>`` hook.
@@ -49,11 +58,6 @@ class EntryContract:
     registry: ClassVar[str]
     name: ClassVar[str]
     options: ClassVar[Mapping[str, Any]] = {}
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def installation(cls) -> Installation:
-        return Installation()
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -11,7 +11,7 @@ import pytest
 
 from sfumato.plugins import PluginRecord, PluginState
 from sfumato.registry import Entry, Registry
-from sfumato.testing.entries import Installation, heavy_imports_of
+from sfumato.testing.entries import Installation, InstalledContract, heavy_imports_of
 
 LISTING = """
 from sfumato.plugins import PluginManager
@@ -22,7 +22,7 @@ manager.fill(Registries())
 """
 
 
-class PluginContract:
+class PluginContract(InstalledContract):
     """An installed plugin is found through its entry point, active, cheap to list, and whole.
 
     Attributes:
@@ -30,11 +30,6 @@ class PluginContract:
     """
 
     name: ClassVar[str]
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def installation(cls) -> Installation:
-        return Installation()
 
     @pytest.fixture(scope="class")
     @classmethod
