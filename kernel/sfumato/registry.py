@@ -226,11 +226,17 @@ class Registry(Generic[Info]):
         found = self._names.get(_key(name))
         if found is None:
             spellings = [s for entry in self for s in (entry.info.name, *_labels(entry.info))]
-            listed = f"'{self._listing}' lists them all." if spellings and self._listing else ""
-            hint = " ".join(filter(None, (self._whereabouts(name), listed)))
-            hint = hint or "Its plugin may not be installed: 'sfumato plugins' lists those that are."
-            raise UnknownName(self.kind, name, spellings, hint=hint)
+            raise UnknownName(self.kind, name, spellings, hint=self._what_to_do_without(name))
         return self._entries[found]
+
+    def _what_to_do_without(self, name: str) -> str:
+        whereabouts = self._whereabouts(name)
+        if not self._entries:
+            which = "active" if self.absent else "installed"
+            return f"No {which} plugin brings any {self.kind}: see 'sfumato plugins'. {whereabouts}".strip()
+        if self._listing:
+            return f"{whereabouts} '{self._listing}' lists them all.".strip()
+        return whereabouts or "Its plugin may not be installed: 'sfumato plugins' lists those that are."
 
     def _whereabouts(self, name: str) -> str:
         """Which plugin is to be mended or switched on for it to be there."""

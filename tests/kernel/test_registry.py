@@ -41,9 +41,27 @@ def test_an_unknown_name_tells_the_command_that_lists_them(samplers: Registry[Sa
         samplers.get("swirl")
 
 
-def test_where_nothing_is_known_the_plugins_are_to_be_looked_at() -> None:
-    with pytest.raises(UnknownName, match="may not be installed: 'sfumato plugins' lists"):
+def test_where_no_plugin_brings_any_that_is_what_is_told() -> None:
+    with pytest.raises(UnknownName, match="No installed plugin brings any stage: see 'sfumato plugins'"):
         Registries().stages.get("grain")
+
+
+def test_where_no_plugin_in_use_brings_any_those_that_might_are_named() -> None:
+    stages = Registries().stages
+    stages.absent = ("asleep", "torn")
+    told = "No active plugin brings any stage: see 'sfumato plugins'. It may come from .*: asleep, torn"
+    with pytest.raises(UnknownName, match=told):
+        stages.get("grain")
+
+
+def test_where_only_others_are_known_its_plugin_may_not_be_installed() -> None:
+    stages = Registries().stages
+    registrar = stages.registrar("darkroom")
+    registrar.add("blur", "json:dumps", label="Blur", at="picture")
+    registrar.commit()
+    with pytest.raises(UnknownName, match="may not be installed: 'sfumato plugins' lists") as caught:
+        stages.get("grain")
+    assert "brings any" not in caught.value.hint
 
 
 @pytest.mark.parametrize("things", [field.name for field in dataclasses.fields(Registries)])
