@@ -195,8 +195,8 @@ def test_failing_in_a_check(
 def test_a_check_that_answers_nonsense(
     answer: str, install_plugin: InstallPlugin, settings: Callable[[float], Settings]
 ) -> None:
-    hook = f"@hookimpl\ndef register_checks(c):\n    c.add('drill', lambda studio: {answer}, label='Drill')\n"
-    install_plugin("drill", head("raise") + hook.replace("(c)", "(checks)").replace("c.add", "checks.add"))
+    add = f"checks.add('drill', lambda studio: {answer}, label='Drill')"
+    install_plugin("drill", head("raise") + f"@hookimpl\ndef register_checks(checks):\n    {add}\n")
     (diagnosis,) = [found for found in examine(Studio(settings(LONG))) if found.plugin == "drill"]
     assert [result.state for result in diagnosis.results] == ["problem"]
 
