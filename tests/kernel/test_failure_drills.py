@@ -261,6 +261,17 @@ def test_failing_while_code_is_called(
     assert studio.run("call", lambda context: "still at work") == "still at work"
 
 
+HANGS_AND_TELLS = """
+import time
+import drill_dist
+
+def fail():
+    drill_dist.hangs.set()
+    for _ in range(3000):
+        time.sleep(0.01)
+"""
+
+
 @pytest.mark.parametrize("hanging", ["while it is imported", "while it is called"])
 @pytest.mark.parametrize("kind", ["samplers", "tasks"])
 def test_ctrl_c_twice_ends_code_that_hangs_at_work(
@@ -269,29 +280,28 @@ def test_ctrl_c_twice_ends_code_that_hangs_at_work(
     install_plugin: InstallPlugin,
     parts: Callable[[str], str],
     settings: Callable[[float], Settings],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    target = parts(head("hang") + ("fail()\n" if hanging == "while it is imported" else ""))
+    target = parts(HANGS_AND_TELLS + ("fail()\n" if hanging == "while it is imported" else ""))
     studio = drilled_studio(install_plugin, kind, target, settings(LONG))
+    hangs, heard = threading.Event(), threading.Event()
+    monkeypatch.setattr("drill_dist.hangs", hangs, raising=False)
     cancel, told = CancelToken(), []
 
-    def press_ctrl_c() -> None:
-        if not finished.wait(0.1):
-            signal.raise_signal(signal.SIGINT)
-        while not finished.wait(0.1):
-            signal.raise_signal(signal.SIGINT)
+    def tell(text: str) -> None:
+        told.append(text)
+        heard.set()
 
-    def work() -> None:
-        try:
-            studio.run("call", lambda context: getattr(context.registries, kind).get("drill").load()())
-        finally:
-            finished.set()
+    def press_ctrl_c_twice() -> None:
+        for ready in (hangs, heard):  # a third time, or one too soon, would end the tests
+            if ready.wait(LONG):
+                signal.raise_signal(signal.SIGINT)
 
-    finished = threading.Event()
-    person = threading.Thread(target=press_ctrl_c, daemon=True)
-    with cancel_on_interrupt(cancel, told.append):
+    person = threading.Thread(target=press_ctrl_c_twice, daemon=True)
+    with cancel_on_interrupt(cancel, tell):
         person.start()
         with pytest.raises(KeyboardInterrupt):
-            work()
+            studio.run("call", lambda context: getattr(context.registries, kind).get("drill").load()())
         person.join()
     assert cancel.cancelled
     assert "press Ctrl-C again" in told[0]
@@ -301,12 +311,10 @@ def test_ctrl_c_twice_ends_code_that_hangs_at_work(
 def test_ctrl_c_is_heard_while_a_plugin_hangs_at_import(
     install_plugin: InstallPlugin, bundled: tuple[str, ...]
 ) -> None:
-    install_plugin("drill", head("hang") + "fail()\n")
-    person = threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,))
-    person.start()
+    press = "import signal; signal.raise_signal(signal.SIGINT)\n"
+    install_plugin("drill", head("hang") + press + "fail()\n")
     with pytest.raises(KeyboardInterrupt):
         Start(bundled, LONG)
-    person.join()
     wait_for_plugin_threads()
 
 
