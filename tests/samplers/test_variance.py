@@ -42,7 +42,7 @@ def test_a_single_known_picture_is_left_with_exactly_the_noise_of_the_last_level
 def test_normal_data_comes_out_with_its_own_spread(convention, name, options):
     data = Gaussian(convention)
     start = LEVELS[convention][0]
-    sigmas = [start * (1 - i / 300) ** (1 if convention == "flow" else 3) for i in range(301)]
+    sigmas = [start * (1 - i / 150) ** (1 if convention == "flow" else 3) for i in range(151)]
     x = data.noisy(start, 20_000)
     exact = {"rtol": 0.001, "atol": 0.0001} if name == "dpm_adaptive" else {}
     found = sample(name, data.denoise, x, sigmas, convention, noise=NoiseTape(x), **options, **exact)
