@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,8 @@ TOLD = {
     "exit": "SystemExit: 3",
     "odd": "Odd",
 }
-SHORT, LONG = 0.3, 30.0
-"""Seconds of patience where a plugin hangs, and where none should."""
+SHORT, LONG = 1.0, 30.0
+"""Seconds of patience where a plugin hangs (the sound one must load within it too), and where none should."""
 SOUND = """
 from sfumato.hookspecs import hookimpl
 
@@ -135,19 +136,44 @@ def test_failing_at_import(failure: str, install_plugin: InstallPlugin, start: S
     assert "in fail" in record.traceback
 
 
-@each_failure
-@pytest.mark.parametrize("hook", hook_names())
-def test_failing_in_a_hook(failure: str, hook: str, install_plugin: InstallPlugin, start: Starting) -> None:
+def failing_in(hook: str, failure: str) -> str:
+    """A plugin that has registered something when it fails in that hook."""
     source = head(failure) + f"@hookimpl\ndef {hook}({parameter(hook)}):\n    fail()\n"
-    if hook != "register_checks":  # which is called before, and what it brought must go
-        source += "@hookimpl\ndef register_checks(checks):\n    checks.add('drill', fail, label='Drill')\n"
-    install_plugin("drill", source)
-    started = start(patience(failure))
-    record = started.quarantined("drill")
+    if hook == "register_checks":
+        return source
+    return source + "@hookimpl\ndef register_checks(checks):\n    checks.add('drill', fail, label='Drill')\n"
+
+
+def assert_told(started: Start, plugin: str, hook: str, failure: str) -> None:
+    record = started.quarantined(plugin)
     assert record.stage == hook
     assert TOLD[failure] in record.problem
     assert "in fail" in record.traceback
     assert "drill" not in started.registries.checks
+
+
+@pytest.mark.parametrize("failure", ["raise", "exit", "odd"])
+@pytest.mark.parametrize("hook", hook_names())
+def test_failing_in_a_hook(failure: str, hook: str, install_plugin: InstallPlugin, start: Starting) -> None:
+    install_plugin("drill", failing_in(hook, failure))
+    assert_told(start(), "drill", hook, failure)
+
+
+def test_hanging_in_each_hook(install_plugin: InstallPlugin, bundled: tuple[str, ...]) -> None:
+    """Each in a start of its own, all at the same time: one after the other, the patience would add up."""
+    drills = {hook: f"drill_{hook}" for hook in hook_names()}
+    for hook, name in drills.items():
+        install_plugin(name, failing_in(hook, "hang"))
+    install_plugin("zz_sound", SOUND.format(name="sound"))
+
+    def start_with(drill: str) -> Start:
+        return Start((*bundled, *(name for name in drills.values() if name != drill)), 2 * SHORT)
+
+    with ThreadPoolExecutor(len(drills)) as pool:
+        starts = list(pool.map(start_with, drills.values()))
+    for (hook, name), started in zip(drills.items(), starts, strict=True):
+        assert_told(started, name, hook, "hang")
+        assert "sound" in started.registries.samplers
 
 
 @each_failure
