@@ -58,8 +58,8 @@ def call_within(seconds: float, work: Callable[[], Result]) -> Result:
     if not seconds:
         return work()
     worker = _Worker(work)
-    worker.start()
     try:
+        worker.start()
         stack = _stack_unless_done(worker, seconds)
     finally:
         _end(worker)
