@@ -184,7 +184,8 @@ class LoadedModel(Protocol):
     """A model ready to draw; the engine knows nothing else of it. All tensors live on `device`.
 
     `Conditioning` is whatever the family needs from a prompt (a dataclass of tensors); the engine only
-    caches it and hands it back, one a picture.
+    caches it and hands it back, one a picture. Sentences in its attribute `notes`, if it has one, are told to
+    the user: that the prompt was too long, for example.
     """
 
     info: ModelInfo

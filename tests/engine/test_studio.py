@@ -137,6 +137,13 @@ def test_parts_beside_the_checkpoint_leave_their_trace(generate: Generate, in_pa
     assert hash_of(tokenizer) in [entry["sha256"] for entry in parts["t5_tokenizer"]]
 
 
+def test_a_prompt_that_is_cut_is_told_each_time(tiny_flux: Path, tmp_path: Path) -> None:
+    studio, small = Studio(), {"width": 64, "height": 48, "steps": 1, "output_folder": tmp_path}
+    for _ in range(2):  # the second time it is encoded already
+        result = studio.generate("a red apple " * 9, model=str(tiny_flux), **small)
+        assert any("is too long" in warning for warning in result.warnings)
+
+
 def test_a_record_finds_its_model_again(tiny_flux: Path, tmp_path: Path) -> None:
     studio = Studio(Settings.load(overrides={"general.default_model": str(tiny_flux)}))
     small: dict[str, Any] = {"width": 64, "height": 48, "steps": 2, "output_folder": tmp_path}

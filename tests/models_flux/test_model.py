@@ -194,6 +194,13 @@ def test_prompts_of_different_lengths_share_a_batch(model: FluxModel) -> None:
         torch.testing.assert_close(together[position : position + 1], alone)
 
 
+def test_a_prompt_too_long_is_cut_and_told(model: FluxModel) -> None:
+    long = model.condition(PromptText(([("a red apple " * 9, 1.0)],)), {})
+    assert long.context.shape == model.condition(RED, {}).context.shape
+    assert long.notes == ("The prompt is too long: T5 reads the first 15 of its 36 tokens.",)
+    assert model.condition(RED, {}).notes == ()
+
+
 def test_an_empty_prompt_is_a_prompt(model: FluxModel) -> None:
     empty = model.condition(PromptText(([("", 1.0)],)), {})
     assert empty.context.shape == (1, 16, 32)

@@ -80,6 +80,13 @@ class Guidance:
     one_batch: bool = True
 
     @property
+    def notes(self) -> list[str]:
+        """What encoding the prompts brought up, each once."""
+        timelines = [part.timeline for part in self.parts] + ([self.negative] if self.negative else [])
+        conditioning = (value for timeline in timelines for _, value in timeline.spans)
+        return list(dict.fromkeys(note for value in conditioning for note in getattr(value, "notes", ())))
+
+    @property
     def share(self) -> float:
         """The factor of the unconditional estimate."""
         return unconditional_share([part.weight for part in self.parts], self.scale)

@@ -111,7 +111,11 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
         prompts, resolved, encoder(resolved, kept, manager, context.cancel), one_batch=passes > 1
     )
     sampling = SamplingPass.of(resolved, model, guidance)
-    warnings = *prompts.warnings, *guidance_warnings(resolved, guidance, sampling.sigmas)
+    warnings = (
+        *prompts.warnings,
+        *guidance_warnings(resolved, guidance, sampling.sigmas),
+        *guidance.notes,
+    )
     return Prepared(model, sampling, shape, stages, warnings)
 
 

@@ -75,7 +75,7 @@ class FluxModel:
         """Encode one prompt; see `PromptEncoder` for what attention weights do."""
         encoded = self.prompts.encode(text, self._t5_length(self._options(options)))
         dtype = self.transformer.img_in.weight.dtype
-        return FluxConditioning(encoded.context.to(dtype), encoded.vector.to(dtype))
+        return FluxConditioning(encoded.context.to(dtype), encoded.vector.to(dtype), encoded.notes)
 
     @torch.no_grad()
     def denoise(

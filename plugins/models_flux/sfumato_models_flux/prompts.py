@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +15,6 @@ from sfumato_networks.clip_text import ClipText
 from sfumato_networks.t5_encoder import T5Encoder
 from sfumato_networks.tokenizer import Tokenizer
 
-log = logging.getLogger(__name__)
-
 _STEADY = 2.0
 """Means are restored only where the weights changed them by no more than this factor."""
 
@@ -26,11 +23,12 @@ _STEADY = 2.0
 class FluxConditioning:
     """One encoded prompt: ``context`` [1, m, context_size] and ``vector`` [1, vector_size].
 
-    m is the T5 length times the number of chunks.
+    m is the T5 length times the number of chunks. `notes` are for the user.
     """
 
     context: Tensor
     vector: Tensor
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,26 +53,35 @@ class PromptEncoder:
 
     def encode(self, text: PromptText, t5_length: int) -> FluxConditioning:
         """Run both encoders on one prompt, T5 on ``t5_length`` tokens a chunk."""
-        contexts = [self._context(chunk, t5_length, text.emphasis) for chunk in text.chunks]
-        return FluxConditioning(
-            torch.cat(contexts, dim=1), self._vector("".join(piece for piece, _ in text.chunks[0]))
-        )
+        contexts, notes = [], []
+        for chunk in text.chunks:
+            tokens = self.t5_tokenizer.encode_with_ends("".join(piece for piece, _ in chunk))
+            kept = tokens[: t5_length - 1]
+            if len(kept) < len(tokens):
+                notes.append(
+                    f"The prompt is too long: T5 reads the first {len(kept)} of its {len(tokens)} tokens."
+                )
+            contexts.append(self._context(chunk, kept, t5_length, text.emphasis))
+        vector = self._vector("".join(piece for piece, _ in text.chunks[0]))
+        return FluxConditioning(torch.cat(contexts, dim=1), vector, tuple(notes))
 
     def _vector(self, text: str) -> Tensor:
         tokenizer = self.clip_tokenizer
         limit = min(self.clip.config.positions, tokenizer.max_length or self.clip.config.positions)
-        ids = _fitting(tokenizer.encode(text), limit - 2, "CLIP")
+        ids = tokenizer.encode(text)[: limit - 2]  # T5 has the whole prompt: CLIP's part is a summary
         # What follows the end token cannot reach the pooled state, so that no padding is needed.
         row = [tokenizer.start if tokenizer.start is not None else tokenizer.end, *ids, tokenizer.end]
         device = self.clip.text_model.embeddings.token_embedding.weight.device
         return self.clip(torch.tensor([row], device=device), tokenizer.end).pooled
 
-    def _context(self, text: WeightedText, length: int, emphasis: Emphasis) -> Tensor:
+    def _context(
+        self, text: WeightedText, tokens: Sequence[tuple[int, int]], length: int, emphasis: Emphasis
+    ) -> Tensor:
+        """T5's states for a chunk, of which these tokens, each with where it ends, fit into the length."""
         tokenizer = self.t5_tokenizer
-        tokens = tokenizer.encode_with_ends("".join(piece for piece, _ in text))
-        ids = _fitting([token for token, _ in tokens], length - 1, "T5")
-        weights = token_weights(text, [end for _, end in tokens[: len(ids)]])
-        row = [*ids, tokenizer.end] + [tokenizer.pad] * (length - len(ids) - 1)
+        weights = token_weights(text, [end for _, end in tokens])
+        row = [*(token for token, _ in tokens), tokenizer.end]
+        row += [tokenizer.pad] * (length - len(row))
         states: Tensor = self.t5(torch.tensor([row], device=self.t5.shared.weight.device))
         return weigh(states, weights + [1.0] * (length - len(weights)), restore_mean=emphasis == "original")
 
@@ -98,14 +105,3 @@ def weigh(states: Tensor, weights: list[float], *, restore_mean: bool = True) ->
     if not 1 / _STEADY <= restore <= _STEADY:
         restore = 1.0
     return (weighted * restore).to(states.dtype)
-
-
-def _fitting(ids: list[int], limit: int, encoder: str) -> list[int]:
-    if len(ids) > limit:
-        log.warning(
-            "the prompt has %d tokens for %s, of which the last %d are cut",
-            len(ids),
-            encoder,
-            len(ids) - limit,
-        )
-    return ids[:limit]
