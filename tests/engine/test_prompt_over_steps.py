@@ -111,3 +111,17 @@ def test_cancelling_stops_before_the_next_prompt_is_encoded(workbench: Workbench
     with pytest.raises(Cancelled):
         workbench.generate("[a|b|c]", seed=1, steps=3)
     assert workbench.model.encoded == []
+
+
+def test_a_weight_that_was_hardly_meant_is_told(workbench: Workbench) -> None:
+    (warning,) = workbench.generate("a photo, 16:9", seed=1, cfg_scale=2.0).warnings
+    assert "9 times" in warning
+    assert workbench.generate("a photo, 16:9,", seed=1, cfg_scale=2.0).warnings == ()
+    assert workbench.generate("a cat AND a dog:0.5", seed=1, cfg_scale=2.0).warnings == ()
+
+
+def test_cancelling_is_heard_while_a_prompt_is_read(workbench: Workbench) -> None:
+    workbench.cancel.cancel()
+    with pytest.raises(Cancelled):
+        workbench.generate("[cat|dog]", seed=1)
+    assert not workbench.workspace  # no model was loaded for it

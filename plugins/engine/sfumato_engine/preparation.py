@@ -57,15 +57,17 @@ class Prompts:
     unused_tags: tuple[str, ...]
 
     @classmethod
-    def of(cls, resolved: ResolvedRequest, stages: Stages) -> Prompts:
+    def of(cls, resolved: ResolvedRequest, stages: Stages, cancel: CancelToken) -> Prompts:
         request, steps = resolved.request, resolved.steps
         text = stages.prompt(request.prompt)
-        positive = compile_prompt(text, steps, emphasis=request.emphasis)
+        positive = compile_prompt(text, steps, emphasis=request.emphasis, check=cancel.check)
         used = unconditional_share([part.weight for part in positive.parts], resolved.cfg_scale)
         negative = None
         if used or resolved.sampler.info.needs_unconditional:
             negative_text = stages.prompt(request.negative_prompt)
-            negative = compile_prompt(negative_text, steps, emphasis=request.emphasis, compose=False)
+            negative = compile_prompt(
+                negative_text, steps, emphasis=request.emphasis, compose=False, check=cancel.check
+            )
         tags = dict.fromkeys(text[network.start : network.end] for network in positive.networks)
         return cls(positive, negative, tuple(tags))
 
@@ -76,8 +78,15 @@ class Prompts:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What was written that will have no effect."""
-        return [f"{tag} has no effect: nothing applies it." for tag in self.unused_tags]
+        """What was written that will have no effect, or one that was hardly meant."""
+        told = [f"{tag} has no effect: nothing applies it." for tag in self.unused_tags]
+        weights = [part.weight for part in self.positive.parts]
+        if len(weights) == 1 and weights != [1.0]:
+            told.append(
+                f"The number at the end of the prompt weighs all of it {weights[0]:g} times. "
+                "To have it as text, write something behind it, such as a comma."
+            )
+        return told
 
 
 def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
@@ -92,7 +101,7 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
     """
     settings = context.settings.engine
     stages = Stages(resolved.stages, resolved.request)
-    prompts = Prompts.of(resolved, stages)
+    prompts = Prompts.of(resolved, stages, context.cancel)
     where = placement(settings, part_dtypes(resolved.family.options, resolved.model_options))
     manager = ModelManager.of(context.workspace, settings)
     context.events.emit(PhaseStarted(phase="loading", detail=resolved.info.label or resolved.info.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -40,8 +41,17 @@ class CompiledPrompt:
     networks: tuple[ExtraNetwork, ...]
 
 
+def _go_on() -> None:
+    """Nobody stops the reading."""
+
+
 def compile_prompt(
-    prompt: str, steps: int, *, emphasis: EmphasisMode = "original", compose: bool = True
+    prompt: str,
+    steps: int,
+    *,
+    emphasis: EmphasisMode = "original",
+    compose: bool = True,
+    check: Callable[[], None] = _go_on,
 ) -> CompiledPrompt:
     """Read a prompt in the whole grammar of AUTOMATIC1111. No text is an error.
 
@@ -53,17 +63,23 @@ def compile_prompt(
             are words.
         compose: Whether AND splits the prompt and tags name extra networks. In negative prompts both are
             words.
+        check: Called for each of the texts that a prompt goes through, a thousand at most; may raise to stop.
     """
     text, networks = extra_networks(prompt) if compose else (prompt, [])
     parts = split_and(text) if compose else [(text, 1.0)]
     return CompiledPrompt(
-        tuple(ScheduledPart(weight, _spans(part, steps, emphasis)) for part, weight in parts), tuple(networks)
+        tuple(ScheduledPart(weight, _spans(part, steps, emphasis, check)) for part, weight in parts),
+        tuple(networks),
     )
 
 
-def _spans(text: str, steps: int, emphasis: EmphasisMode) -> tuple[Span, ...]:
+def _spans(text: str, steps: int, emphasis: EmphasisMode, check: Callable[[], None]) -> tuple[Span, ...]:
     entries = schedule(text, steps)
-    chunks = {text: _chunks(text, emphasis) for _, text in entries}
+    chunks: dict[str, tuple[Chunk, ...]] = {}
+    for _, text_then in entries:
+        check()
+        if text_then not in chunks:
+            chunks[text_then] = _chunks(text_then, emphasis)
     equal = groupby(((last, chunks[text]) for last, text in entries), key=itemgetter(1))
     return tuple((max(last for last, _ in entries_of_it), found) for found, entries_of_it in equal)
 
