@@ -34,7 +34,7 @@ def blamed(kind: str, entry: Entry[Any], but: Container[Exception] = ()) -> Iter
     """Names the entry in whatever goes wrong within, save these errors and a lack of memory.
 
     Args:
-        kind: What the entry is: "sampler", "stage".
+        kind: What the entry is: "sampler", "stage", "trainer".
     """
     try:
         yield
@@ -51,5 +51,5 @@ def failure(kind: str, entry: Entry[Any], why: str) -> PluginError:
     return PluginError(
         f"The {kind} '{entry.info.label}' failed.",
         why=why,
-        hint=f"Draw without it, or tell the author of the plugin '{entry.plugin}'.",
+        hint=f"'sfumato -v ...' shows where. Do without it, or tell the author of plugin '{entry.plugin}'.",
     )

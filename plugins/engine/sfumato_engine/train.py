@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sfumato.errors import BadInput, PluginError, SfumatoError, UnknownName
-from sfumato.registry import Entry
+from sfumato.errors import BadInput, UnknownName
 from sfumato.tasks import TaskContext
-from sfumato.training import Trainer, TrainerInfo, TrainingConfig, TrainingResult
+from sfumato.training import Trainer, TrainingConfig, TrainingResult
+from sfumato_engine.blame import blamed
 from sfumato_engine.resolution import checked_options
 
 
@@ -27,7 +27,9 @@ def train(config: TrainingConfig, context: TaskContext) -> TrainingResult:
             raise UnknownName("trainer option", name, known, hint=whose)
     options = checked_options(entry.info.options, config.options)
     _make_room(config)
-    return _run(entry, config.model_copy(update={"trainer": entry.info.name, "options": options}), context)
+    trainer: Trainer = entry.load()
+    with blamed("trainer", entry):
+        return trainer(config.model_copy(update={"trainer": entry.info.name, "options": options}), context)
 
 
 def _make_room(config: TrainingConfig) -> None:
@@ -41,18 +43,4 @@ def _make_room(config: TrainingConfig) -> None:
             f"'{config.output.parent}' cannot hold the weights.",
             why=f"{error.strerror or error}.",
             hint="Name another folder.",
-        ) from error
-
-
-def _run(entry: Entry[TrainerInfo], config: TrainingConfig, context: TaskContext) -> TrainingResult:
-    trainer: Trainer = entry.load()
-    try:
-        return trainer(config, context)
-    except SfumatoError:
-        raise
-    except Exception as error:
-        raise PluginError(
-            f"The trainer '{entry.info.label}' failed.",
-            why=f"{type(error).__name__}: {error}.",
-            hint=f"'sfumato -v ...' shows where; tell the author of the plugin '{entry.plugin}'.",
         ) from error

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from sfumato.errors import BadInput, UnknownName
 from sfumato.replay import Difference
 from sfumato.request import RANDOM_SEED, GenerationRequest
 from sfumato.sampler_names import resolve_sampler
+from sfumato.studio import build_request
 from sfumato.tasks import TaskContext
 
 SEPARATOR = "."
@@ -31,14 +30,7 @@ def changed_request(request: GenerationRequest, changes: Mapping[str, Any]) -> G
         if field not in GenerationRequest.model_fields:
             raise UnknownName("request field", field, GenerationRequest.model_fields)
         values[field] = _with(values.get(field, {}), inner, value, name) if inner else value
-    try:
-        return GenerationRequest.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{SEPARATOR.join(map(str, problem['loc']))}: {problem['msg']} (got {problem['input']!r:.60})"
-            for problem in error.errors()
-        )
-        raise BadInput("The request cannot be varied so.", why=f"{problems}.") from error
+    return build_request("", values)
 
 
 def _with(values: Any, inner: list[str], value: Any, name: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ TABLE = Option(
 def add_to(schedulers: Registrar[SchedulerInfo]) -> None:
     _add_spaced_in_time(schedulers)
     _add_spaced_in_noise(schedulers)
+    _add_crowded_at_both_ends(schedulers)
     _add_for_few_steps(schedulers)
     _add_tables(schedulers)
     schedulers.add(
@@ -123,6 +124,9 @@ def _add_spaced_in_noise(schedulers: Registrar[SchedulerInfo]) -> None:
         summary="Equal steps in arctan of the noise level: optimal by theory, close to Align Your Steps.",
         options=SIGMA_RANGE,
     )
+
+
+def _add_crowded_at_both_ends(schedulers: Registrar[SchedulerInfo]) -> None:
     schedulers.add(
         "linear_quadratic",
         "sfumato_samplers.schedules.linear_quadratic:linear_quadratic",
