@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from sfumato.adapters import AdapterInfo
     from sfumato.checks import CheckInfo
+    from sfumato.commands import CommandInfo
     from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
     from sfumato.pages import PageInfo
     from sfumato.registry import Registrar
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from sfumato.stages import StageInfo
     from sfumato.tasks import TaskInfo
     from sfumato.training import TrainerInfo
+    from sfumato.upscaling import FaceRestorerInfo, UpscalerInfo
 
 PROJECT = "sfumato"
 KERNEL_API = (1, 0)
@@ -78,6 +81,33 @@ def register_models(models: Registrar[RegisteredModelInfo]) -> None:
     """
 
 
+@hookspec
+def register_adapters(adapters: Registrar[AdapterInfo]) -> None:
+    """Offer kinds of adapters: ``adapters.add(name, target, label=..., tags=("lora",))``.
+
+    The target is a class without arguments fulfilling `sfumato.adapters.AdapterKind`.
+    """
+
+
+# Finished pictures
+
+
+@hookspec
+def register_upscalers(upscalers: Registrar[UpscalerInfo]) -> None:
+    """Offer upscalers: ``upscalers.add(name, target, label=..., works_on="pixels")``.
+
+    The target is a `sfumato.upscaling.Upscaler`; hires fix and extras call it.
+    """
+
+
+@hookspec
+def register_face_restorers(face_restorers: Registrar[FaceRestorerInfo]) -> None:
+    """Offer face restorers: ``face_restorers.add(name, target, label=...)``.
+
+    The target is a `sfumato.upscaling.FaceRestorer`; requests and extras name it.
+    """
+
+
 # Work
 
 
@@ -119,6 +149,15 @@ def register_pages(pages: Registrar[PageInfo]) -> None:
 
 
 # The installation
+
+
+@hookspec
+def register_commands(commands: Registrar[CommandInfo]) -> None:
+    """Offer commands of the command line: ``commands.add(name, target, label=..., summary=...)``.
+
+    The target is a function with typer's annotations, see `sfumato.commands`; it is imported when called or
+    when its help is asked for.
+    """
 
 
 @hookspec

@@ -40,8 +40,20 @@ FOLDERS: Mapping[str, tuple[str, ...]] = {
     "vae": ("vae", "VAE"),
     "text_encoders": ("text_encoders", "text_encoder", "clip"),
     "tokenizers": ("tokenizers",),
+    "loras": ("loras", "Lora", "LyCORIS"),
+    "embeddings": ("embeddings",),
+    "upscale_models": ("upscale_models", "ESRGAN", "RealESRGAN", "SwinIR", "DAT", "HAT"),
+    "vae_approx": ("vae_approx", "VAE-approx", "VAE-taesd"),
 }
 """Sub-folders of a model folder: our name first, then the names ComfyUI, A1111 and Forge use."""
+
+_ALSO: Mapping[str, tuple[str, ...]] = {
+    "upscale_models": (".pth", ".pt", ".ckpt"),
+    "embeddings": (".pt", ".bin"),
+    "loras": (".pt", ".ckpt"),
+    "vae_approx": (".pth", ".pt"),
+}
+"""Endings of files that those who read a folder know, beside those of weight formats."""
 
 _GGUF = ".gguf"
 _PICKLE = (
@@ -220,7 +232,8 @@ class ModelLibrary:
         Links keep their own path and name; a file that several paths lead to comes once.
         """
         paths = (path for base in self.folders(folder) for path in _walk(base))
-        return _each_once(sorted(filter(self.is_weights, paths)))
+        also = _ALSO.get(folder, ())
+        return _each_once(sorted(path for path in paths if self.is_weights(path) or _suffix(path) in also))
 
     def is_weights(self, path: Path) -> bool:
         """Whether a file's ending is that of weights.

@@ -120,6 +120,10 @@ class ModelInfo(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict, description="Family options this model prefers.")
     ignores: tuple[str, ...] = Field(default=(), description="Request fields that have no effect on it.")
     metadata: dict[str, str] = Field(default_factory=dict)
+    sees_picture: bool = Field(
+        default=False,
+        description="Whether it needs a picture and mask beside the prompt (inpainting models).",
+    )
 
     @property
     def size_bytes(self) -> int:
@@ -131,11 +135,13 @@ class Placement:
     """Where a model is put: a torch device name, and a compute type by part kind ("float32", "bfloat16" ...).
 
     A part not named computes in `dtype`; "auto" leaves the choice to the family (never float16 on a CPU).
+    `part_files` are taken for those kinds of parts, whatever the checkpoint holds or lies beside it.
     """
 
     device: str = "cpu"
     dtype: str = "auto"
     part_dtypes: Mapping[str, str] = field(default_factory=dict)
+    part_files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,8 @@ class LatentFormat:
 
     Attributes:
         channels: Latent channels.
+        name: Latents of the same name mean the same: "sd" (1.x and 2.x), "sdxl", "sd3", "flux" ...; empty for
+            those of one model alone.
         pixels_per_latent: Pixels along each side behind one latent (8 for all current autoencoders).
         size_multiple: Width and height must be multiples of this many pixels.
         rgb_factors: Linear projection to colours for previews: one (r, g, b) row a channel, in -1..1; may be
@@ -155,12 +163,30 @@ class LatentFormat:
     size_multiple: int = 8
     rgb_factors: tuple[tuple[float, float, float], ...] = ()
     rgb_bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    name: str = ""
 
 
 WeightedText = Sequence[tuple[str, float]]
 """Pieces of text in order, each with its attention weight (1.0 = as written)."""
 
 Emphasis = Literal["original", "no_norm"]
+
+
+@dataclass(frozen=True)
+class TextEmbedding:
+    """A learned word (textual inversion, https://arxiv.org/abs/2208.01618).
+
+    Attributes:
+        name: As it is written in prompts.
+        identity: Of its content; two with the same are the same.
+        path: Its file.
+        vectors: What stands for the word, by kind of text encoder: [n, width] each.
+    """
+
+    name: str
+    identity: str
+    path: Path
+    vectors: Mapping[str, Tensor] = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -172,11 +198,31 @@ class PromptText:
         emphasis: How weights act on encoded tokens: "original" restores their mean afterwards, "no_norm" does
             not.
         clip_skip: Which layer of CLIP is taken, from the end: 1 is the last one.
+        is_negative: Whether it is to be steered away from.
+        embeddings: The learned words that may occur in it.
     """
 
     chunks: tuple[WeightedText, ...]
     emphasis: Emphasis = "original"
     clip_skip: int = 1
+    is_negative: bool = False
+    embeddings: tuple[TextEmbedding, ...] = ()
+
+
+@dataclass(frozen=True)
+class LayerTarget:
+    """Where in a network a layer lies that adapters have a name for.
+
+    Attributes:
+        layer: The path of the module: "double_blocks.0.img_attn.qkv".
+        rows: First and one past the last of its output features, where adapters see a fused layer as several.
+        halves_swapped: The two halves of its output features are stored the other way round than adapters
+            know them.
+    """
+
+    layer: str
+    rows: tuple[int, int] | None = None
+    halves_swapped: bool = False
 
 
 @runtime_checkable
@@ -194,6 +240,15 @@ class LoadedModel(Protocol):
     files: Mapping[str, Sequence[Path]]
     """The files each part was read from, by kind of part, the checkpoint's own among them: a change of any
     makes this model out of date."""
+    networks: Mapping[str, Any]
+    """The torch modules by kind of part, text encoders in the order that adapters number them."""
+
+    def layer_names(self, part: str) -> Mapping[str, LayerTarget]:
+        """The layers of a part by every name that adapters may call them: the network's own, diffusers'.
+
+        Names are dotted, without ".weight"; only layers with weights are named.
+        """
+        ...
 
     def noise_schedule(self, width: int, height: int, options: Mapping[str, Any]) -> NoiseSchedule:
         """The noise levels for pictures of this size in pixels."""
@@ -203,12 +258,31 @@ class LoadedModel(Protocol):
         """Run the text encoders on one prompt."""
         ...
 
+    def see(self, pixels: Tensor, mask: Tensor) -> Any:
+        """What a model that `info.sees_picture` needs to know of the picture that it paints into.
+
+        Args:
+            pixels: [1, 3, H, W] in 0..1, the masked part already blanked out as far as it is to be.
+            mask: [1, 1, H, W] in 0..1: 1 is painted anew.
+
+        Raises:
+            BadInput: the model sees no picture.
+        """
+        ...
+
     def denoise(
-        self, x: Tensor, sigma: float, conditioning: Sequence[Any], options: Mapping[str, Any]
+        self,
+        x: Tensor,
+        sigma: float,
+        conditioning: Sequence[Any],
+        options: Mapping[str, Any],
+        *,
+        picture: Any = None,
     ) -> Tensor:
         """The clean estimate of latents x [b, c, h, w] at noise level `sigma`, one conditioning a picture.
 
-        Those of one batch may come from prompts of more or fewer chunks.
+        Those of one batch may come from prompts of more or fewer chunks. `picture` is what `see` gave, the
+        same for all of the batch.
         """
         ...
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from sfumato.adapters import AdapterInfo
 from sfumato.checks import CheckInfo
+from sfumato.commands import CommandInfo
 from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
 from sfumato.pages import PageInfo
 from sfumato.registry import Registry
@@ -14,6 +16,7 @@ from sfumato.settings import SettingsSectionInfo
 from sfumato.stages import StageInfo
 from sfumato.tasks import TaskInfo
 from sfumato.training import TrainerInfo
+from sfumato.upscaling import FaceRestorerInfo, UpscalerInfo
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,14 @@ class Registries:
     models: Registry[RegisteredModelInfo] = field(
         default_factory=lambda: Registry("model", RegisteredModelInfo, "sfumato models")
     )
+    adapters: Registry[AdapterInfo] = field(default_factory=lambda: Registry("kind of adapter", AdapterInfo))
+    upscalers: Registry[UpscalerInfo] = field(
+        default_factory=lambda: Registry("upscaler", UpscalerInfo, "sfumato upscalers")
+    )
+    face_restorers: Registry[FaceRestorerInfo] = field(
+        default_factory=lambda: Registry("face restorer", FaceRestorerInfo)
+    )
+    commands: Registry[CommandInfo] = field(default_factory=lambda: Registry("command", CommandInfo))
     stages: Registry[StageInfo] = field(default_factory=lambda: Registry("stage", StageInfo))
     trainers: Registry[TrainerInfo] = field(default_factory=lambda: Registry("trainer", TrainerInfo))
     pages: Registry[PageInfo] = field(default_factory=lambda: Registry("page", PageInfo))

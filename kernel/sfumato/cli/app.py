@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sfumato.cli import doctor, generate, models, output, plugins, replay, samplers, settings
+from sfumato.cli import doctor, generate, models, output, plugin_commands, plugins, replay, samplers, settings
 from sfumato.cli.session import Session
 from sfumato.errors import Cancelled, SfumatoError
 
@@ -29,12 +29,31 @@ class SfumatoGroup(TyperGroup):
     """
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        name, command, rest = super().resolve_command(ctx, args)
         session: Session = ctx.obj
         session.use(ctx.params)
+        name, command, rest = super().resolve_command(ctx, args)
         if name == generate.NAME:
             command = generate.build_command(session.studio())
         return name, command, rest
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A command of ours, or else one that a plugin brings."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None or not isinstance(ctx.obj, Session):
+            return own
+        commands = ctx.obj.studio().registries.commands
+        return plugin_commands.build_command(commands.get(cmd_name)) if cmd_name in commands else None
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Ours, then those of plugins; help is shown even where the studio cannot start."""
+        own = super().list_commands(ctx)
+        if not isinstance(ctx.obj, Session):
+            return own
+        try:
+            studio = ctx.obj.studio(lenient=True)
+        except (SfumatoError, OSError):
+            return own
+        return [*own, *(entry.info.name for entry in studio.registries.commands)]
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -63,6 +82,8 @@ def build_app(studio: Studio | None = None) -> typer.Typer:
     generate.add_to(app, studio)
     for module in (replay, samplers, models, plugins, settings, doctor):
         module.add_to(app)
+    if studio is not None:
+        plugin_commands.add_to(app, studio)
     return app
 
 

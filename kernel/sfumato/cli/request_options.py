@@ -62,7 +62,7 @@ def request_options() -> dict[OptionField, inspect.Parameter]:
     """The options of `GenerationRequest`."""
     options = {}
     for name, field in GenerationRequest.model_fields.items():
-        if name not in NOT_OPTIONS:
+        if name not in NOT_OPTIONS and not is_section(field):
             option = OptionField(OPTION_NAMES.get(name, name), "", name)
             default = "the model's own" if name in RequestDefaults.model_fields else _default_text(field)
             options[option] = _parameter(option, field, default, _group(field))
@@ -76,6 +76,13 @@ def family_options(family: str, label: str, schema: type[BaseModel]) -> dict[Opt
         option = OptionField(f"{family}_{name}", family, name)
         options[option] = _parameter(option, field, _default_text(field), f"{label} options")
     return options
+
+
+def is_section(field: FieldInfo) -> bool:
+    """Whether a field holds a schema of its own, such as the hires pass."""
+    return any(
+        inspect.isclass(member) and issubclass(member, BaseModel) for member in get_args(field.annotation)
+    )
 
 
 def _group(field: FieldInfo) -> str | None:

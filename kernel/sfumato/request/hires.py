@@ -1,0 +1,86 @@
+"""Further passes of a picture: hires fix, and the hand-off to a refiner."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from sfumato.request.schema import Schema
+
+
+class HiresPass(Schema):
+    """Hires fix: the picture is enlarged, then drawn on. What is left open is as in the first pass."""
+
+    scale: float = Field(
+        default=2.0,
+        ge=1,
+        le=8,
+        title="Upscale by",
+        description="Factor of both sides; without effect where a size is given.",
+    )
+    width: int = Field(
+        default=0,
+        ge=0,
+        le=16384,
+        title="Resize width to",
+        description="Width to come to; 0 follows from the height, or from the factor. Given both, what sticks "
+        "out is cropped.",
+    )
+    height: int = Field(
+        default=0,
+        ge=0,
+        le=16384,
+        title="Resize height to",
+        description="Height to come to; 0 follows from the width, or from the factor.",
+    )
+    upscaler: str = Field(
+        default="latent",
+        title="Upscaler",
+        description="What enlarges the picture; 'sfumato upscalers' lists them.",
+    )
+    steps: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        title="Hires steps",
+        description="Steps of this pass; 0 takes as many as the first one.",
+    )
+    denoising_strength: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        title="Denoising strength",
+        description="How much may change: 0 nothing, 1 everything.",
+    )
+    model: str | None = Field(
+        default=None, title="Hires checkpoint", description="Another model for this pass."
+    )
+    sampler: str | None = Field(
+        default=None, title="Hires sampler", description="Another sampler for this pass."
+    )
+    scheduler: str | None = Field(
+        default=None, title="Hires scheduler", description="Another scheduler for this pass."
+    )
+    prompt: str | None = Field(
+        default=None, title="Hires prompt", description="Another prompt for this pass."
+    )
+    negative_prompt: str | None = Field(
+        default=None, title="Hires negative prompt", description="Another negative prompt for this pass."
+    )
+    cfg_scale: float | None = Field(
+        default=None, ge=0, le=100, title="Hires CFG scale", description="Another CFG scale for this pass."
+    )
+
+
+class Refiner(Schema):
+    """Another model that takes over in the course of the steps."""
+
+    model: str = Field(
+        title="Refiner", description="The model that takes over; its latents must be of the same kind."
+    )
+    switch_at: float = Field(
+        default=0.8,
+        ge=0,
+        le=1,
+        title="Switch at",
+        description="Share of the steps after which it takes over.",
+    )

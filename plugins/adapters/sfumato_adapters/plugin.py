@@ -1,0 +1,5 @@
+"""The face of the plugin adapters to the kernel."""
+
+from __future__ import annotations
+
+SFUMATO_API = "1.0"
