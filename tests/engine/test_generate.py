@@ -16,8 +16,8 @@ from PIL import Image
 from sfumato.errors import BadInput, Cancelled, SfumatoError
 from sfumato.events import Event, ImageSaved, PhaseStarted, StepCompleted, Warned
 from sfumato.models import PromptText
-from sfumato_engine import infotext
 from sfumato_engine.settings import EngineSettings
+from sfumato_pictures import infotext
 
 from .conftest import Workbench
 from .gaussian_model import OneModelLibrary

@@ -17,7 +17,7 @@ from sfumato import Studio
 from sfumato.errors import BadInput, MissingPart, OutOfMemory
 from sfumato.records import GenerationResult
 from sfumato.settings import Settings
-from sfumato_engine import infotext
+from sfumato_pictures import infotext
 
 from ..tiny_models import TinyFlux, write_all_in_one, write_parts, write_tokenizers, write_transformer
 

@@ -15,7 +15,6 @@ from sfumato.events import ImageSaved, PhaseStarted, Warned
 from sfumato.models import LoadedModel
 from sfumato.records import GenerationResult, ImageRecord
 from sfumato.tasks import TaskContext
-from sfumato_engine import file_names
 from sfumato_engine.background import in_background
 from sfumato_engine.batching import decoded_side_by_side
 from sfumato_engine.device import device_label
@@ -23,13 +22,14 @@ from sfumato_engine.memory import CLOSE, LOWER, memory_errors_explained
 from sfumato_engine.no_effect import without_effect
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.noise.settings import NoiseSettings
-from sfumato_engine.png import PARAMETERS, STORY, encode_png
 from sfumato_engine.preparation import Prepared, prepare
 from sfumato_engine.preview import previews
 from sfumato_engine.progress import Progress
 from sfumato_engine.provenance import Provenance, trace
 from sfumato_engine.resolution import ResolvedRequest
-from sfumato_engine.saving import PictureFolder
+from sfumato_pictures import file_names
+from sfumato_pictures.png import PARAMETERS, STORY, encode_png
+from sfumato_pictures.saving import PictureFolder
 
 STORY_PATIENCE = 5.0
 """Seconds to wait for the background thread when drawing ends early: one that is still running while the

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from sfumato.request import GenerationRequest
 from sfumato.sampling import Option
-from sfumato_engine.infotext import LEADING_KEYS, TRAILING_KEYS
 from sfumato_engine.prompts import parse_attention
+from sfumato_pictures.infotext import LEADING_KEYS, TRAILING_KEYS
 
 OWN_VERSION = "sfumato "
 """What the field Version begins with in our own texts."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sfumato.models import LatentFormat
-from sfumato_engine.png import encode_png
+from sfumato_pictures.png import encode_png
 
 
 def project(latents: Tensor, latent_format: LatentFormat) -> Tensor:

@@ -14,12 +14,12 @@ from sfumato.library import ModelLibrary
 from sfumato.models import ModelInfo
 from sfumato.request import GenerationRequest
 from sfumato.tasks import TaskContext
-from sfumato_engine import infotext
 from sfumato_engine.infotext_fields import OWN_VERSION, option_fields, request_fields, stage_fields
 from sfumato_engine.option_roles import infotext_fields, part_dtypes
 from sfumato_engine.replay.environment import environment
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.settings import EngineSettings
+from sfumato_pictures import infotext
 
 log = logging.getLogger(__name__)
 

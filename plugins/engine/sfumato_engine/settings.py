@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from sfumato_engine.file_names import check_pattern
+from sfumato_pictures.file_names import check_pattern
 
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 CfgBatching = Literal["auto", "batch", "two_passes"]

@@ -1,1 +1,1 @@
-"""Pictures on disk for Sfumato: reading anything, PNG, JPEG, WebP and AVIF with infotext, names, sheets, archives."""
+"""Pictures on disk for Sfumato: reading, formats with infotext, names, sheets, archives, styles."""

@@ -18,8 +18,8 @@ from sfumato.models import CheckpointHeader, ModelInfo
 from sfumato.replay import ReplayReport, ReplayRequest
 from sfumato.request import RequestDefaults
 from sfumato.tasks import TaskContext
-from sfumato_engine.png import PARAMETERS, STORY
 from sfumato_engine.replay.replay import replay
+from sfumato_pictures.png import PARAMETERS, STORY
 
 from ..conftest import Workbench
 from ..gaussian_model import GaussianFamily

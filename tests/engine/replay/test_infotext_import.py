@@ -13,13 +13,13 @@ from sfumato.models import ModelInfo
 from sfumato.replay import CannotReplay, NoStory
 from sfumato.request import GenerationRequest
 from sfumato.sampling import Option
-from sfumato_engine import infotext
 from sfumato_engine.provenance import Provenance
 from sfumato_engine.replay.infotext_import import import_request
 from sfumato_engine.replay.model_search import old_hash
 from sfumato_engine.resolution import resolve
+from sfumato_pictures import infotext
 
-from ..infotexts import OLD, ROBOT, SAILOR, STREET
+from ...infotexts import OLD, ROBOT, SAILOR, STREET
 from .conftest import ReplayBench, with_infotext
 
 LIGHTHOUSE = (

@@ -15,9 +15,9 @@ from PIL import Image
 
 from sfumato.errors import BadInput
 from sfumato.replay import CannotReplay
-from sfumato_engine.png import PARAMETERS, STORY
 from sfumato_engine.replay.picture import LONGEST_TEXT, decoded_comment, read_picture
 from sfumato_engine.replay.story import Story, parse_story, request_of
+from sfumato_pictures.png import PARAMETERS, STORY
 
 from .conftest import ReplayBench, rewritten, with_texts
 

@@ -21,8 +21,6 @@ from sfumato.registries import Registries
 from sfumato.request import RANDOM_SEED, GenerationRequest
 from sfumato.sampler_names import resolve_sampler
 from sfumato.sampling import Option
-from sfumato_engine import infotext
-from sfumato_engine.infotext import Infotext
 from sfumato_engine.infotext_fields import (
     CHANGED,
     EMPHASIS,
@@ -35,6 +33,8 @@ from sfumato_engine.infotext_fields import (
 from sfumato_engine.prompts import extra_networks
 from sfumato_engine.replay.model_search import WantedModel
 from sfumato_engine.resolution import checked_options, family_options
+from sfumato_pictures import infotext
+from sfumato_pictures.infotext import Infotext
 
 AUTOMATIC = "Automatic"
 UNIFORM = "uniform"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import BadInput
-from sfumato_engine.png import PARAMETERS, STORY
+from sfumato_pictures.png import PARAMETERS, STORY
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -11,7 +11,6 @@ from sfumato.errors import Cancelled, SfumatoError
 from sfumato.replay import CannotReplay, Difference, NoStory, ReplayReport, ReplayRequest
 from sfumato.request import GenerationRequest
 from sfumato.tasks import TaskContext
-from sfumato_engine import infotext
 from sfumato_engine.generate import generate
 from sfumato_engine.provenance import AUTOENCODER, SHORT_HASH
 from sfumato_engine.replay.comparison import compare_pixels, compare_stories, compare_values, shown
@@ -22,6 +21,7 @@ from sfumato_engine.replay.model_search import WantedModel, find_model, has_hash
 from sfumato_engine.replay.picture import LOSSY, Picture, read_picture
 from sfumato_engine.replay.request_changes import changed_request, fitting_request, told
 from sfumato_engine.replay.story import Story, parse_story, request_of
+from sfumato_pictures import infotext
 
 LONGEST_SENTENCE = 1000
 """Characters of an error that may quote a stranger's text."""

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sfumato.errors import SfumatoError
-from sfumato_engine.file_names import LONGEST_NAME, render
-from sfumato_engine.saving import PictureFolder
 from sfumato_engine.settings import EngineSettings
+from sfumato_pictures.file_names import LONGEST_NAME, render
+from sfumato_pictures.saving import PictureFolder
 
 
 def names(folder: Path) -> list[str]:
@@ -39,7 +39,7 @@ def test_numbers_go_on_after_what_lies_there(tmp_path: Path) -> None:
 SAVE_TEN = """
 import sys
 from pathlib import Path
-from sfumato_engine.saving import PictureFolder
+from sfumato_pictures.saving import PictureFolder
 pictures = PictureFolder(Path(sys.argv[1]))
 for seed in range(10):
     pictures.save(str(seed).encode() * 10, str(seed))
@@ -89,7 +89,7 @@ def test_a_late_claim_on_a_number_just_published_ends_well(
 FULL_DISK = """
 import pathlib, resource, sys
 from sfumato import SfumatoError
-from sfumato_engine.saving import PictureFolder
+from sfumato_pictures.saving import PictureFolder
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 folder = PictureFolder(pathlib.Path(sys.argv[1]))

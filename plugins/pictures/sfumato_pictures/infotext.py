@@ -15,8 +15,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sfumato_engine.prompts import parse_attention
-
 NEGATIVE = "Negative prompt:"
 LEAST_FIELDS = 3
 """A last line with fewer fields than this is prompt text."""
@@ -32,31 +30,6 @@ LEADING_KEYS = (
 )  # fmt: skip
 TRAILING_KEYS = ("Version", "User", "Diffusion in Low Bits", "Module 1", "Module 2", "Module 3")
 
-READING_DEFAULTS: Mapping[str, Any] = {
-    "Clip skip": "1",
-    "Hires resize-1": 0,
-    "Hires resize-2": 0,
-    "Hires sampler": "Use same sampler",
-    "Hires schedule type": "Use same scheduler",
-    "Hires checkpoint": "Use same checkpoint",
-    "Hires prompt": "",
-    "Hires negative prompt": "",
-    "Mask mode": "Inpaint masked",
-    "Masked content": "original",
-    "Inpaint area": "Whole picture",
-    "Masked area padding": 32,
-    "RNG": "GPU",
-    "Schedule type": "Automatic",
-    "Schedule max sigma": 0,
-    "Schedule min sigma": 0,
-    "Schedule rho": 0,
-    "VAE Encoder": "Full",
-    "VAE Decoder": "Full",
-    "FP8 weight": "Disable",
-    "Refiner switch by sampling steps": False,
-}
-"""What A1111 assumes for fields that a text does not hold."""
-
 # A key is looked for only where such characters begin: from anywhere, a long text would take time squared.
 _FIELD = re.compile(
     r"""
@@ -67,7 +40,6 @@ _FIELD = re.compile(
     re.VERBOSE,
 )
 _JSON = json.JSONDecoder()
-_SIZE = re.compile(r"(\d+)x(\d+)")
 
 
 @dataclass(frozen=True)
@@ -162,20 +134,3 @@ def _between(text: str) -> Iterator[tuple[str, str]]:
     unread = text.strip(" ,")
     if unread:
         yield "", unread
-
-
-def read_parameters(text: str) -> dict[str, Any]:
-    """The flat dictionary that A1111 makes of a text: prompts and fields, sizes split in two, gaps filled."""
-    infotext = read(text)
-    parameters: dict[str, Any] = {"Prompt": infotext.prompt, "Negative prompt": infotext.negative_prompt}
-    for key, value in infotext.fields.items():
-        size = _SIZE.fullmatch(value)
-        parameters.update({f"{key}-1": size[1], f"{key}-2": size[2]} if size else {key: value})
-    if "Emphasis" not in parameters and _weighted(infotext):
-        parameters["Emphasis"] = "Original"
-    return {**READING_DEFAULTS, **parameters}
-
-
-def _weighted(infotext: Infotext) -> bool:
-    pieces = parse_attention(infotext.prompt) + parse_attention(infotext.negative_prompt)
-    return any(weight != 1.0 for _, weight in pieces)
