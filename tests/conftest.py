@@ -23,6 +23,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test measures time: on a busy machine any example may take long.
 settings.register_profile("sfumato", deadline=None)
 settings.load_profile("sfumato")
+if importlib.util.find_spec("torchvision"):  # before transformers or diffusers import it
+    from sfumato_networks.torchvision_operators import declare_where_missing
+
+    declare_where_missing()
 
 
 @pytest.fixture(autouse=True)
