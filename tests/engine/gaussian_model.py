@@ -15,8 +15,8 @@ import torch
 from pydantic import BaseModel, Field
 from torch import Tensor
 
-from sfumato.errors import UnknownName
-from sfumato.models import CheckpointHeader, LatentFormat, ModelInfo, Placement, PromptText
+from sfumato.errors import BadInput, UnknownName
+from sfumato.models import CheckpointHeader, LatentFormat, LayerTarget, ModelInfo, Placement, PromptText
 from sfumato.noise_schedule import NoiseSchedule, flow_schedule
 from sfumato.request import RequestDefaults
 
@@ -45,11 +45,15 @@ class GaussianModel:
         self.placement = placement
         self.device = placement.device
         self.files: Mapping[str, Sequence[Path]] = {"transformer": (info.path,)}
+        self.networks: Mapping[str, Any] = {}
         self.encoded: list[PromptText] = []
         self.shown: list[Tensor] = []
         self.batches: list[int] = []
         self.decoded: list[int] = []
         self.contrast = 0.25
+
+    def layer_names(self, part: str) -> Mapping[str, LayerTarget]:
+        return {}
 
     def noise_schedule(self, width: int, height: int, options: Mapping[str, Any]) -> NoiseSchedule:
         return flow_schedule(2.0)
@@ -60,8 +64,17 @@ class GaussianModel:
         generator = torch.Generator().manual_seed(sum(map(ord, "".join(piece for piece, _ in pieces))))
         return torch.randn(3, 1, 1, generator=generator) * sum(weight for _, weight in pieces)
 
+    def see(self, pixels: Tensor, mask: Tensor) -> Any:
+        raise BadInput("The Gaussian model sees no picture.")
+
     def denoise(
-        self, x: Tensor, sigma: float, conditioning: Sequence[Tensor], options: Mapping[str, Any]
+        self,
+        x: Tensor,
+        sigma: float,
+        conditioning: Sequence[Tensor],
+        options: Mapping[str, Any],
+        *,
+        picture: Any = None,
     ) -> Tensor:
         self.batches.append(len(x))
         self.shown.append(conditioning[0])

@@ -16,7 +16,7 @@ import torch
 
 from sfumato.errors import BadInput, CheckpointError
 from sfumato.events import StepCompleted
-from sfumato.models import CheckpointHeader, LatentFormat, ModelInfo, PromptText, TensorInfo
+from sfumato.models import CheckpointHeader, LatentFormat, LayerTarget, ModelInfo, PromptText, TensorInfo
 from sfumato.noise_schedule import NoiseSchedule
 from sfumato.pages import PageInfo
 from sfumato.registry import Entry
@@ -440,17 +440,85 @@ class MeanOfWords:
         lengths = torch.tensor([len(word) for chunk in text.chunks for word, _ in chunk]).float()
         return lengths.mean().nan_to_num() if self.careful else lengths.mean()
 
-    def denoise(self, x: torch.Tensor, sigma: float, conditioning: Any, options: Any) -> torch.Tensor:
+    def denoise(
+        self, x: torch.Tensor, sigma: float, conditioning: Any, options: Any, *, picture: Any = None
+    ) -> torch.Tensor:
         return x * torch.stack(conditioning)[:, None, None, None]
 
 
 def test_a_model_that_cannot_draw_an_empty_prompt_is_caught() -> None:
     def check(careful: bool) -> bool:
         test = ModelFamilyContract().test_any_prompt_can_be_drawn_beside_another
-        return fails(test, MeanOfWords(careful), {}, PromptText(chunks=((),)))
+        return fails(test, MeanOfWords(careful), {}, None, PromptText(chunks=((),)))
 
     assert check(careful=False)
     assert not check(careful=True)
+
+
+class Layered:
+    """A network of one layer of four rows, and the names that the test gives it."""
+
+    def __init__(self, **names: LayerTarget) -> None:
+        self.networks = {"transformer": torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU())}
+        self.names = names
+
+    def layer_names(self, part: str) -> dict[str, LayerTarget]:
+        return self.names
+
+
+@pytest.mark.parametrize(
+    ("test", "target", "caught"),
+    [
+        ("test_layers_are_named_where_they_lie", LayerTarget("0", rows=(2, 4)), False),
+        ("test_layers_are_named_where_they_lie", LayerTarget("0", rows=(2, 5)), True),
+        ("test_layers_are_named_where_they_lie", LayerTarget("1"), True),
+        ("test_layers_are_named_where_they_lie", LayerTarget("0", rows=(0, 3), halves_swapped=True), True),
+        ("test_a_layer_goes_by_its_own_name_too", LayerTarget("0"), False),
+        ("test_a_layer_goes_by_its_own_name_too", LayerTarget("0", rows=(0, 4)), True),
+        ("test_parts_that_it_lacks_have_no_layers", LayerTarget("0"), True),
+    ],
+)
+def test_a_model_that_names_its_layers_wrongly_is_caught(
+    test: str, target: LayerTarget, caught: bool
+) -> None:
+    model = Layered(**{"0": target})
+    assert fails(getattr(ModelFamilyContract(), test), model) is caught
+
+
+class Sighted:
+    """Sees a picture, or not, whatever it says of itself."""
+
+    latent_format = LatentFormat(channels=1)
+
+    def __init__(self, says: bool, sees: bool) -> None:
+        self.info = ModelInfo(name="x", family="sighted", path=Path("x"), sees_picture=says)
+        self.sees = sees
+
+    def noise_schedule(self, width: int, height: int, options: dict[str, Any]) -> NoiseSchedule:
+        return noise_schedules("flow")[0]
+
+    def condition(self, text: PromptText, options: dict[str, Any]) -> None:
+        return None
+
+    def see(self, pixels: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return pixels.mean() if self.sees else torch.zeros(())
+
+    def denoise(
+        self, x: torch.Tensor, sigma: float, conditioning: Any, options: Any, *, picture: Any
+    ) -> torch.Tensor:
+        return x + picture
+
+
+def test_a_model_that_does_not_see_what_it_says_is_caught() -> None:
+    contract = ModelFamilyContract()
+
+    def check(model: Sighted) -> bool:
+        picture = model.see(*contract.picture_and_mask())
+        return fails(contract.test_it_sees_a_picture_just_when_it_says_so, model, {}, picture)
+
+    assert check(Sighted(says=True, sees=False))
+    assert check(Sighted(says=False, sees=True))
+    assert not check(Sighted(says=True, sees=True))
 
 
 # Plugins as a whole

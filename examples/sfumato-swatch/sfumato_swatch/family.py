@@ -59,6 +59,7 @@ class SwatchFamily:
             sizes={"words": colours[0]},
             parts=(part,),
             defaults=RequestDefaults(steps=8, scheduler="flow", width=64, height=64),
+            ignores=("clip_skip", "tiling"),
         )
 
     def load(self, info: ModelInfo, library: ModelLibrary, placement: Placement) -> LoadedModel:

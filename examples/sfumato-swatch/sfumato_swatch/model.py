@@ -5,12 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
-from sfumato.models import LatentFormat, ModelInfo, PromptText
+from sfumato.errors import BadInput
+from sfumato.models import LatentFormat, LayerTarget, ModelInfo, PromptText
 from sfumato.noise_schedule import NoiseSchedule, flow_schedule
 
 BYTES_A_LATENT = 3 * 4 * 4
@@ -37,8 +38,12 @@ class SwatchModel:
         self.info = info
         self.device = device
         self.files: Mapping[str, Sequence[Path]] = {"transformer": (info.path,)}
+        self.networks: Mapping[str, Any] = {}
         self.colours = colours.to(device, torch.float32)
         self.spread = float(spread)
+
+    def layer_names(self, part: str) -> Mapping[str, LayerTarget]:
+        return {}  # it has no network that a LoRA could change
 
     def noise_schedule(self, width: int, height: int, options: Mapping[str, Any]) -> NoiseSchedule:
         return flow_schedule()
@@ -52,8 +57,17 @@ class SwatchModel:
                 total += abs(weight)
         return (mean / total if total else mean)[:, None, None]
 
+    def see(self, pixels: Tensor, mask: Tensor) -> NoReturn:
+        raise BadInput(f"'{self.info.name}' sees no picture.", hint="Choose an inpainting model.")
+
     def denoise(
-        self, x: Tensor, sigma: float, conditioning: Sequence[Tensor], options: Mapping[str, Any]
+        self,
+        x: Tensor,
+        sigma: float,
+        conditioning: Sequence[Tensor],
+        options: Mapping[str, Any],
+        *,
+        picture: None = None,
     ) -> Tensor:
         mean, signal = torch.stack(list(conditioning)).to(x.dtype), 1 - sigma
         variance = (self.spread * options["variety"]) ** 2

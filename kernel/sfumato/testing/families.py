@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from sfumato.errors import CheckpointError, MissingPart
+from sfumato.errors import BadInput, CheckpointError, MissingPart, SfumatoError
 from sfumato.file_hashes import FileHashes
 from sfumato.library import ModelLibrary
 from sfumato.models import (
     CheckpointHeader,
+    LayerTarget,
     LoadedModel,
     ModelFamily,
     ModelFamilyInfo,
@@ -86,6 +87,10 @@ class ModelFamilyContract(EntryContract):
         """The same with a part missing; None for a family whose checkpoints hold everything."""
         return None
 
+    def write_part(self, folder: Path) -> tuple[str, Path] | None:
+        """The kind and the file of a part that fits the checkpoint; None where parts cannot be chosen."""
+        return None
+
     @pytest.fixture(scope="class")
     @classmethod
     def checkpoint(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -113,6 +118,21 @@ class ModelFamilyContract(EntryContract):
     def model_options(self, family: ModelFamily, model: LoadedModel) -> dict[str, Any]:
         """The options of the family as the engine hands them over: complete."""
         return family.options.model_validate({**model.info.options, **self.options}).model_dump()
+
+    @pytest.fixture
+    def picture(self, model: LoadedModel) -> Any:
+        """What the model saw of a picture; None where it needs none."""
+        return model.see(*self.picture_and_mask()) if model.info.sees_picture else None
+
+    def picture_and_mask(self) -> tuple[Tensor, Tensor]:
+        """A picture of the usual size, and a mask that asks for its right half."""
+        import torch
+
+        width, height = self.size
+        mask = torch.zeros(1, 1, height, width)
+        mask[..., width // 2 :] = 1
+        pixels = normal((1, 3, height, width)).float().sigmoid()
+        return pixels * (1 - mask) + 0.5 * mask, mask
 
     def latents(self, model: LoadedModel) -> Tensor:
         """Noise for two pictures, float32."""
@@ -180,6 +200,46 @@ class ModelFamilyContract(EntryContract):
         assert any(file == checkpoint or checkpoint in file.parents for file in files)
         assert all(file.exists() for file in files)
 
+    def test_layers_are_named_where_they_lie(self, model: LoadedModel) -> None:
+        from torch import Tensor, nn
+
+        for part, network in model.networks.items():
+            assert isinstance(network, nn.Module), part
+            for name, target in model.layer_names(part).items():
+                weight = getattr(network.get_submodule(target.layer), "weight", None)
+                assert isinstance(weight, Tensor), f"{name}: {target.layer} has no weight"
+                start, end = target.rows or (0, len(weight))
+                assert 0 <= start < end <= len(weight), name
+                assert not (target.halves_swapped and (end - start) % 2), name
+
+    def test_a_layer_goes_by_its_own_name_too(self, model: LoadedModel) -> None:
+        from torch import Tensor
+
+        for part, network in model.networks.items():
+            names = model.layer_names(part)
+            for path, module in network.named_modules():
+                if path and isinstance(getattr(module, "weight", None), Tensor):
+                    assert names[path] == LayerTarget(path)
+
+    def test_parts_that_it_lacks_have_no_layers(self, model: LoadedModel) -> None:
+        assert not model.layer_names("no such part")
+
+    def test_it_sees_a_picture_just_when_it_says_so(
+        self, model: LoadedModel, model_options: dict[str, Any], picture: Any
+    ) -> None:
+        if not model.info.sees_picture:
+            with pytest.raises(BadInput):
+                model.see(*self.picture_and_mask())
+            return
+        pixels, mask = self.picture_and_mask()
+        x, sigma = self.latents(model), model.noise_schedule(*self.size, model_options).sigma(500)
+        conditioning = [model.condition(prompt(text), model_options) for text in self.prompts]
+        seen, other = (
+            model.denoise(x, sigma, conditioning, model_options, picture=each)
+            for each in (picture, model.see(1 - pixels, mask))
+        )
+        assert not seen.equal(other), "another picture should make a difference"
+
     def test_its_noise_levels_rise_and_suit_what_it_predicts(
         self, model: LoadedModel, model_options: dict[str, Any]
     ) -> None:
@@ -188,37 +248,37 @@ class ModelFamilyContract(EntryContract):
         assert all(low < high for low, high in zip(table.sigmas, table.sigmas[1:], strict=False))
 
     def test_estimates_keep_shape_and_type_and_leave_latents_unchanged(
-        self, model: LoadedModel, model_options: dict[str, Any]
+        self, model: LoadedModel, model_options: dict[str, Any], picture: Any
     ) -> None:
         x = self.latents(model)
         before = x.clone()
         conditioning = [model.condition(prompt(text), model_options) for text in self.prompts]
         for sigma in model.noise_schedule(*self.size, model_options).sigmas[::-333]:
-            estimate = model.denoise(x, sigma, conditioning, model_options)
+            estimate = model.denoise(x, sigma, conditioning, model_options, picture=picture)
             assert (estimate.shape, estimate.dtype) == (x.shape, x.dtype)
             assert estimate.isfinite().all()
         assert x.equal(before)
 
     def test_a_batch_equals_its_single_pictures(
-        self, model: LoadedModel, model_options: dict[str, Any]
+        self, model: LoadedModel, model_options: dict[str, Any], picture: Any
     ) -> None:
         import torch
 
         x = self.latents(model)
         sigma = model.noise_schedule(*self.size, model_options).sigma(500)
         conditioning = [model.condition(prompt(text), model_options) for text in self.prompts]
-        together = model.denoise(x, sigma, conditioning, model_options)
+        together = model.denoise(x, sigma, conditioning, model_options, picture=picture)
         for i, one in enumerate(conditioning):
-            alone = model.denoise(x[i : i + 1], sigma, [one], model_options)
+            alone = model.denoise(x[i : i + 1], sigma, [one], model_options, picture=picture)
             torch.testing.assert_close(alone, together[i : i + 1], rtol=1e-3, atol=1e-4)
 
     @pytest.mark.parametrize("text", PROMPTS, ids=range(len(PROMPTS)))
     def test_any_prompt_can_be_drawn_beside_another(
-        self, model: LoadedModel, model_options: dict[str, Any], text: PromptText
+        self, model: LoadedModel, model_options: dict[str, Any], picture: Any, text: PromptText
     ) -> None:
         conditioning = [model.condition(each, model_options) for each in (text, prompt("a red apple"))]
         sigma = model.noise_schedule(*self.size, model_options).sigma(500)
-        estimate = model.denoise(self.latents(model), sigma, conditioning, model_options)
+        estimate = model.denoise(self.latents(model), sigma, conditioning, model_options, picture=picture)
         assert estimate.isfinite().all()
 
     def test_latents_become_pictures_and_pictures_latents(self, model: LoadedModel) -> None:
@@ -253,6 +313,27 @@ class ModelFamilyContract(EntryContract):
         with pytest.raises(MissingPart) as missing:
             family.load(info, library, self.placement)
         assert missing.value.hint, "what to get and where to put it"
+
+    def test_a_part_that_is_wished_for_is_taken(
+        self, family: ModelFamily, model: LoadedModel, library: ModelLibrary, tmp_path: Path
+    ) -> None:
+        wished = self.write_part(tmp_path)
+        if wished is None:
+            pytest.skip("parts of this family cannot be chosen")
+        kind, path = wished
+        other = family.load(model.info, library, replace(self.placement, part_files={kind: path}))
+        assert list(other.files[kind]) == [path]
+        assert {part for part, files in other.files.items() if files != model.files[part]} == {kind}
+
+    def test_a_wished_part_that_is_none_is_refused(
+        self, family: ModelFamily, model: LoadedModel, library: ModelLibrary, tmp_path: Path
+    ) -> None:
+        wished = self.write_part(tmp_path)
+        if wished is None:
+            pytest.skip("parts of this family cannot be chosen")
+        wished[1].write_bytes(b"no weights at all")
+        with pytest.raises(SfumatoError):
+            family.load(model.info, library, replace(self.placement, part_files=dict([wished])))
 
 
 def is_accepted(family: ModelFamily, header: CheckpointHeader) -> bool:

@@ -45,7 +45,7 @@ def detect(header: CheckpointHeader) -> ModelInfo | None:
     parts = recognise(header)
     variant = _variant(config)
     return ModelInfo(
-        ignores=("clip_skip",),
+        ignores=("clip_skip", "tiling"),
         name=header.path.name if header.layout == "diffusers_folder" else header.path.stem,
         family="flux",
         variant=variant,

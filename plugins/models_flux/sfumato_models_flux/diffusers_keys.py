@@ -8,9 +8,12 @@ modulation the other way round (scale before shift).
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from sfumato_models_flux.sources import Source
+
+HALVES_SWAPPED = "norm_out.linear"
+"""The layer whose two halves are the other way round than in the original."""
 
 _TOP = {
     "img_in": "x_embedder",
@@ -22,7 +25,7 @@ _TOP = {
     "vector_in.in_layer": "time_text_embed.text_embedder.linear_1",
     "vector_in.out_layer": "time_text_embed.text_embedder.linear_2",
     "final_layer.linear": "proj_out",
-    "final_layer.adaLN_modulation.1": "norm_out.linear",
+    "final_layer.adaLN_modulation.1": HALVES_SWAPPED,
 }
 _DOUBLE = {
     "img_mod.lin": ("norm1.linear",),
@@ -67,25 +70,38 @@ def sources(names: Iterable[str]) -> dict[str, Source]:
     """
     found = set(names)
     wanted = dict(_top_sources())
-    for old, new, layers, norms in (
+    for old, new, parts, norms in (
         ("transformer_blocks", "double_blocks", _DOUBLE, _DOUBLE_NORMS),
         ("single_transformer_blocks", "single_blocks", _SINGLE, _SINGLE_NORMS),
     ):
         for number in _block_numbers(found, old):
-            wanted.update(_block_sources(f"{old}.{number}.", f"{new}.{number}.", layers, norms))
+            wanted.update(_block_sources(f"{old}.{number}.", f"{new}.{number}.", parts, norms))
     return {name: source for name, source in wanted.items() if found.issuperset(source.names)}
+
+
+def layers(double_blocks: int, single_blocks: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each layer of the original layout, with diffusers' names of what is stacked in it, top to bottom."""
+    for layer, name in _TOP.items():
+        yield layer, (name,)
+    for old, new, parts, count in (
+        ("transformer_blocks", "double_blocks", _DOUBLE, double_blocks),
+        ("single_transformer_blocks", "single_blocks", _SINGLE, single_blocks),
+    ):
+        for number in range(count):
+            for layer, names in parts.items():
+                yield f"{new}.{number}.{layer}", tuple(f"{old}.{number}.{name}" for name in names)
 
 
 def _top_sources() -> Iterable[tuple[str, Source]]:
     for new, old in _TOP.items():
         for kind in ("weight", "bias"):
-            yield f"{new}.{kind}", Source((f"{old}.{kind}",), halves_swapped=old == "norm_out.linear")
+            yield f"{new}.{kind}", Source((f"{old}.{kind}",), halves_swapped=old == HALVES_SWAPPED)
 
 
 def _block_sources(
-    old: str, new: str, layers: Mapping[str, tuple[str, ...]], norms: Mapping[str, str]
+    old: str, new: str, layer_parts: Mapping[str, tuple[str, ...]], norms: Mapping[str, str]
 ) -> Iterable[tuple[str, Source]]:
-    for name, parts in layers.items():
+    for name, parts in layer_parts.items():
         for kind in ("weight", "bias"):
             yield f"{new}{name}.{kind}", Source(tuple(f"{old}{part}.{kind}" for part in parts))
     for name, part in norms.items():

@@ -15,6 +15,8 @@ from sfumato_networks.parts import Part
 
 SCALE = 0.3611
 SHIFT = 0.1159
+NAME = "flux"
+"""Of the latents that all Flux.1 models share."""
 PATCH = 2
 """Latent positions along each side that make up one token."""
 
@@ -71,7 +73,8 @@ def read_scaling(part: Part, metadata: Mapping[str, str]) -> LatentScaling:
 def latent_format(part: Part, config: AutoencoderConfig, metadata: Mapping[str, str]) -> LatentFormat:
     """Sizes from the autoencoder; preview colours from the metadata, or Flux.1's where its sizes are."""
     factors, bias = _read_colours(part, {**metadata, **part.header.metadata}, config.latent_channels)
-    if not factors and config == AutoencoderConfig():
+    has_its_sizes = config == AutoencoderConfig()
+    if not factors and has_its_sizes:
         factors, bias = RGB_FACTORS, RGB_BIAS
     return LatentFormat(
         channels=config.latent_channels,
@@ -79,6 +82,7 @@ def latent_format(part: Part, config: AutoencoderConfig, metadata: Mapping[str, 
         size_multiple=config.downscale * PATCH,
         rgb_factors=factors,
         rgb_bias=bias,
+        name=NAME if has_its_sizes and read_scaling(part, metadata) == LatentScaling() else "",
     )
 
 

@@ -6,18 +6,22 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from sfumato.models import LatentFormat, ModelInfo, PromptText
+from sfumato.errors import BadInput
+from sfumato.models import LatentFormat, LayerTarget, ModelInfo, PromptText
 from sfumato.noise_schedule import NoiseSchedule, dynamic_shift, flow_schedule
 from sfumato_models_flux.latent_space import PATCH, LatentScaling
+from sfumato_models_flux.layer_names import clip_layers, own_layers, transformer_layers
 from sfumato_models_flux.options import FluxOptions
 from sfumato_models_flux.prompts import FluxConditioning, PromptEncoder
+from sfumato_models_flux.stored_transformer import TRANSFORMER
 from sfumato_models_flux.transformer import FluxTransformer, image_positions, pack, unpack
 from sfumato_networks.autoencoder import Autoencoder
+from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER
 
 KEPT_SIZES = 8
 """Picture sizes whose rotary tables are kept (0.5 MB each at 1024x1024)."""
@@ -51,10 +55,24 @@ class FluxModel:
         self.latent_format = latent_format
         self.scaling = scaling
         self.files = files
+        self.networks: Mapping[str, nn.Module] = {
+            TRANSFORMER: transformer,
+            CLIP_TEXT: prompts.clip,
+            T5_ENCODER: prompts.t5,
+            AUTOENCODER: autoencoder,
+        }
         self.device = str(transformer.img_in.weight.device)
         self._rotary: OrderedDict[tuple[int, int, int], Tensor] = OrderedDict()
         self._checked: tuple[Mapping[str, Any], FluxOptions] | None = None
         self._stacked: tuple[list[FluxConditioning], tuple[Tensor, Tensor]] | None = None
+
+    def layer_names(self, part: str) -> Mapping[str, LayerTarget]:
+        """By the names of the original layout, of diffusers' transformer, of transformers' text encoders."""
+        if part == TRANSFORMER:
+            return transformer_layers(self.transformer, self.transformer.config)
+        if part not in self.networks:
+            return {}
+        return clip_layers(self.prompts.clip) if part == CLIP_TEXT else own_layers(self.networks[part])
 
     def noise_schedule(
         self, width: int, height: int, options: Mapping[str, Any] | FluxOptions
@@ -77,6 +95,13 @@ class FluxModel:
         dtype = self.transformer.img_in.weight.dtype
         return FluxConditioning(encoded.context.to(dtype), encoded.vector.to(dtype), encoded.notes)
 
+    def see(self, pixels: Tensor, mask: Tensor) -> NoReturn:
+        """Raises `BadInput`: it draws from a prompt alone."""
+        raise BadInput(
+            f"'{self.info.name}' draws from a prompt alone: it sees no picture.",
+            hint="Choose an inpainting model such as Flux.1 Fill.",
+        )
+
     @torch.no_grad()
     def denoise(
         self,
@@ -84,6 +109,8 @@ class FluxModel:
         sigma: float,
         conditioning: Sequence[FluxConditioning],
         options: Mapping[str, Any] | FluxOptions,
+        *,
+        picture: None = None,
     ) -> Tensor:
         """``x0 = x - sigma * v`` for latents x [b, c, h, w] at sigma in 0..1, one conditioning a picture."""
         lengths = {c.context.shape[1] for c in conditioning}

@@ -1,0 +1,46 @@
+"""The names that adapters may call a Flux model's layers by: the network's own and diffusers'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from sfumato.models import LayerTarget
+from sfumato_models_flux.config import FluxConfig
+from sfumato_models_flux.diffusers_keys import HALVES_SWAPPED, layers
+
+_CLIP = "text_model."
+
+
+def own_layers(network: nn.Module) -> dict[str, LayerTarget]:
+    """Every layer with a weight, by the path it lies at."""
+    return {
+        path: LayerTarget(path)
+        for path, module in network.named_modules()
+        if path and isinstance(getattr(module, "weight", None), Tensor)
+    }
+
+
+def clip_layers(network: nn.Module) -> dict[str, LayerTarget]:
+    """By transformers' names: newer versions leave out the ``text_model.`` before them."""
+    own = own_layers(network)
+    return own | {name.removeprefix(_CLIP): target for name, target in own.items()}
+
+
+def transformer_layers(network: nn.Module, config: FluxConfig) -> dict[str, LayerTarget]:
+    """By the names of the original layout and by diffusers', where stacked layers have one for each piece."""
+    own = own_layers(network)
+    return own | {name: target for name, target in diffusers_layers(config) if target.layer in own}
+
+
+def diffusers_layers(config: FluxConfig) -> Iterator[tuple[str, LayerTarget]]:
+    """Diffusers' names of all that a transformer of these sizes may have, and where that lies."""
+    width, mlp = config.hidden_size, config.mlp_size
+    for layer, names in layers(config.double_blocks, config.single_blocks):
+        if len(names) == 1:
+            yield names[0], LayerTarget(layer, halves_swapped=names[0] == HALVES_SWAPPED)
+            continue
+        for place, name in enumerate(names):
+            start = place * width
+            yield name, LayerTarget(layer, rows=(start, start + (width if place < 3 else mlp)))
