@@ -11,7 +11,7 @@ from sfumato.noise_schedule import dynamic_shift
 from sfumato_models_flux.family import FluxFamily
 from sfumato_models_flux.model import KEPT_SIZES, FluxModel
 from sfumato_models_flux.options import FluxOptions
-from sfumato_models_flux.prompts import token_weights, weigh
+from sfumato_networks.t5_prompts import token_weights, weigh
 
 from ..tiny_models import TinyFlux, library_of, write_all_in_one, write_tokenizers
 

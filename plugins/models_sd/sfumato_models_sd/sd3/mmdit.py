@@ -1,9 +1,9 @@
 """The transformer of Stable Diffusion 3 and 3.5 in the layout of the original checkpoints.
 
-MMDiT (Esser et al. 2024, arXiv:2403.03206): image and text are two streams with weights of their own that meet
-in one attention, block after block; time and pooled text modulate both. SD3.5 norms queries and keys, and the
-first blocks of SD3.5 Medium ("MMDiT-X") let the image attend to itself once more. Positions are added to the
-image tokens, taken from the middle of a square table.
+MMDiT (Esser et al. 2024, arXiv:2403.03206): image and text are two streams with weights of their own that
+meet in one attention, block after block; time and pooled text modulate both. SD3.5 norms queries and keys, and
+the first blocks of SD3.5 Medium ("MMDiT-X") let the image attend to itself once more. Positions are added to
+the image tokens, taken from the middle of a square table.
 
 Shapes below: b pictures, n image tokens, m text tokens, h heads, d features of a head, D = h·d.
 """
@@ -132,7 +132,7 @@ class Stream(nn.Module):
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(D, self.parts * D))
 
     def modulation(self, vector: Tensor) -> tuple[Tensor, ...]:
-        """Shift, scale and gate, each [b, 1, D], of attention, MLP and the second attention, as far as any."""
+        """Shift, scale and gate, each [b, 1, D], of attention, of the MLP, and of the second attention."""
         return self.adaLN_modulation(vector)[:, None, :].chunk(self.parts, dim=-1)
 
     def forward(self, x: Tensor, attended: Tensor, normed: Tensor, modulation: tuple[Tensor, ...]) -> Tensor:

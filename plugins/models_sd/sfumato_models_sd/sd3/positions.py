@@ -27,7 +27,7 @@ class PositionTable:
         self._kept: OrderedDict[tuple[int, int], Tensor] = OrderedDict()
 
     def of_size(self, rows: int, columns: int) -> Tensor:
-        """The positions [rows·columns, D] of so many patches, neither above the side; the same at each step."""
+        """The positions [rows·columns, D] of so many patches, neither of which may be above the side."""
         found = self._kept.get((rows, columns))
         if found is None:
             top, left = (self.side - rows) // 2, (self.side - columns) // 2
