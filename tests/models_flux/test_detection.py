@@ -90,12 +90,17 @@ def test_unusable_rotary_axes_are_an_error(axes: str) -> None:
         detect(header(TINY, metadata={"sfumato.flux_axes": axes}))
 
 
-@pytest.mark.parametrize(("in_channels", "variant"), [(384, "fill"), (128, "control")])
-def test_fill_and_control_models_are_named_but_not_loaded(in_channels: int, variant: str, tmp_path) -> None:
-    """They take channels of a picture too, and make those of the latents alone."""
-    wide = changed(header(DEV), "img_in.weight", shape=(3072, in_channels))
-    info = detect(wide)
-    assert (info.variant, info.sizes["latent_channels"]) == (variant, 16)
+def test_fill_is_known_by_the_channels_of_a_picture_and_its_mask() -> None:
+    """It takes these too, and makes those of the latents alone."""
+    info = detect(changed(header(DEV), "img_in.weight", shape=(3072, 384)))
+    assert (info.variant, info.sizes["latent_channels"], info.sees_picture) == ("fill", 16, True)
+    assert (info.defaults.steps, info.defaults.cfg_scale, info.options) == (50, 1.0, {"guidance": 30.0})
+    assert not detect(header(DEV)).sees_picture
+
+
+def test_control_models_are_named_but_not_loaded(tmp_path) -> None:
+    info = detect(changed(header(DEV), "img_in.weight", shape=(3072, 128)))
+    assert (info.variant, info.sizes["latent_channels"]) == ("control", 16)
     with pytest.raises(CheckpointError, match="cannot draw from a prompt alone"):
         FluxFamily().load(info, library_of(tmp_path), Placement())
 

@@ -29,12 +29,13 @@ class TinyFlux:
     vector_size: int = 64
     latent_channels: int = 16
     guidance: bool = False
+    picture_channels: int = 0
     seed: int = 0
 
     @property
     def transformer_config(self) -> FluxConfig:
         return FluxConfig(
-            in_channels=4 * self.latent_channels,
+            in_channels=4 * self.latent_channels + self.picture_channels,
             hidden_size=self.heads * self.head_size,
             heads=self.heads,
             double_blocks=self.double_blocks,
@@ -43,6 +44,7 @@ class TinyFlux:
             vector_size=self.vector_size,
             axes=default_axes(self.head_size),
             guidance=self.guidance,
+            picture_channels=self.picture_channels,
         )
 
     @property

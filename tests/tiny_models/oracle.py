@@ -75,6 +75,7 @@ def transformer(source: FluxSource) -> torch.nn.Module:
     model = diffusers.FluxTransformer2DModel(
         patch_size=1,
         in_channels=config.in_channels,
+        out_channels=config.out_channels,
         num_layers=config.double_blocks,
         num_single_layers=config.single_blocks,
         attention_head_dim=config.head_size,

@@ -11,7 +11,8 @@ from sfumato_networks.shapes import count_blocks
 TIME_FEATURES = 256
 """Sinusoids of a time or guidance value."""
 
-PICTURE_CHANNELS = {320: "fill", 64: "control"}
+FILL = "fill"
+PICTURE_CHANNELS = {320: FILL, 64: "control"}
 """What Flux.1 models see beside the latents, by its channels: a masked picture with its mask, or a sketch."""
 
 

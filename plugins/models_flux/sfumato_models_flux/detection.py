@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sfumato.errors import CheckpointError
 from sfumato.models import CheckpointHeader, ModelInfo
 from sfumato.request import RequestDefaults
-from sfumato_models_flux.config import PICTURE_CHANNELS, FluxConfig, expected_shapes
+from sfumato_models_flux.config import FILL, PICTURE_CHANNELS, FluxConfig, expected_shapes
 from sfumato_models_flux.options import FluxOptions
 from sfumato_models_flux.sources import Shape
 from sfumato_models_flux.stored_transformer import StoredTransformer, find_transformer
@@ -23,6 +23,8 @@ from sfumato_networks.quantised_storage import refuse_quantised
 from sfumato_networks.tokenizer import holds_tokenizer
 
 _LATENT_PATCH = 4
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {FILL: {"guidance": 30.0}}
+"""What its makers recommend for a variant."""
 _LORA = re.compile(r"lora_(down|up|A|B)\b|lora\d?\.(down|up)\b|lokr_|hada_")
 _FLUX_BLOCKS = ("double_blocks", "single_blocks", "single_transformer_blocks")
 _NUMBERS_ONLY = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "C64", "F8_E8M0"}
@@ -58,7 +60,8 @@ def detect(header: CheckpointHeader) -> ModelInfo | None:
         parts=(stored.info(config), *(part.info for part in parts)),
         missing_parts=_missing(header, parts),
         defaults=_defaults(variant, config),
-        options=_preferred_options(header),
+        options={**_preferred_options(header), **_OPTIONS.get(variant, {})},
+        sees_picture=variant == FILL,
         metadata=dict(header.metadata),
     )
 
@@ -161,7 +164,8 @@ def _defaults(variant: str, config: FluxConfig) -> RequestDefaults:
     if variant == "schnell":
         return RequestDefaults(steps=4, sampler="euler", scheduler="flow", cfg_scale=1.0)
     cfg_scale = 1.0 if config.guidance else 3.5  # without distilled guidance it needs the true one
-    return RequestDefaults(steps=20, sampler="euler", scheduler="flow", cfg_scale=cfg_scale)
+    steps = 50 if variant == FILL else 20
+    return RequestDefaults(steps=steps, sampler="euler", scheduler="flow", cfg_scale=cfg_scale)
 
 
 def _preferred_options(header: CheckpointHeader) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from sfumato_models_flux.options import FluxOptions
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-_NOT_YET = {"fill": "it paints into a given picture", "control": "it follows a given sketch or depth map"}
+_NOT_YET = {"control": "it follows a given sketch or depth map"}
 
 
 class FluxFamily:
-    """Flux.1 dev, schnell, and models of their layout of any size; fulfils `sfumato.models.ModelFamily`."""
+    """Flux.1 dev, schnell, Fill, and models of their layout; fulfils `sfumato.models.ModelFamily`."""
 
     options: type[BaseModel] = FluxOptions
 

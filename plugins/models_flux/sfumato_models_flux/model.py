@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from sfumato.models import LatentFormat, LayerTarget, ModelInfo, PromptText
 from sfumato.noise_schedule import NoiseSchedule, dynamic_shift, flow_schedule
 from sfumato_models_flux.latent_space import PATCH, LatentScaling
 from sfumato_models_flux.layer_names import clip_layers, own_layers, transformer_layers
+from sfumato_models_flux.masked_picture import masked_picture_tokens
 from sfumato_models_flux.options import FluxOptions
 from sfumato_models_flux.prompts import FluxConditioning, PromptEncoder
 from sfumato_models_flux.stored_transformer import TRANSFORMER
@@ -95,12 +96,19 @@ class FluxModel:
         dtype = self.transformer.img_in.weight.dtype
         return FluxConditioning(encoded.context.to(dtype), encoded.vector.to(dtype), encoded.notes)
 
-    def see(self, pixels: Tensor, mask: Tensor) -> NoReturn:
-        """Raises `BadInput`: it draws from a prompt alone."""
-        raise BadInput(
-            f"'{self.info.name}' draws from a prompt alone: it sees no picture.",
-            hint="Choose an inpainting model such as Flux.1 Fill.",
-        )
+    @torch.no_grad()
+    def see(self, pixels: Tensor, mask: Tensor) -> Tensor:
+        """What Flux.1 Fill knows of a picture [1, 3, H, W]: features of its tokens, [1, n, picture_channels].
+
+        Raises:
+            BadInput: the model draws from a prompt alone.
+        """
+        if not self.info.sees_picture:
+            raise BadInput(
+                f"'{self.info.name}' draws from a prompt alone: it sees no picture.",
+                hint="Choose an inpainting model such as Flux.1 Fill.",
+            )
+        return masked_picture_tokens(self.encode(pixels), mask)
 
     @torch.no_grad()
     def denoise(
@@ -110,12 +118,12 @@ class FluxModel:
         conditioning: Sequence[FluxConditioning],
         options: Mapping[str, Any] | FluxOptions,
         *,
-        picture: None = None,
+        picture: Tensor | None = None,
     ) -> Tensor:
         """``x0 = x - sigma * v`` for latents x [b, c, h, w] at sigma in 0..1, one conditioning a picture."""
         lengths = {c.context.shape[1] for c in conditioning}
         if len(lengths) > 1:
-            return self._denoise_by_length(x, sigma, conditioning, options)
+            return self._denoise_by_length(x, sigma, conditioning, options, picture)
         b, _, h, w = x.shape
         context, vector = self._stack(conditioning)
         dtype, device = context.dtype, x.device
@@ -123,7 +131,7 @@ class FluxModel:
         if self.transformer.guidance_in is not None:
             guidance = torch.full((b,), self._options(options).guidance, device=device)
         velocity = self.transformer(
-            pack(x).to(dtype),
+            self._tokens_of(x, picture).to(dtype),
             torch.full((b,), sigma, device=device),
             context,
             vector,
@@ -132,12 +140,24 @@ class FluxModel:
         )
         return x - sigma * unpack(velocity, h, w).to(x.dtype)
 
+    def _tokens_of(self, x: Tensor, picture: Tensor | None) -> Tensor:
+        """Latents as tokens, beside what the model sees of a picture: [b, n, in_channels]."""
+        if not self.info.sees_picture:
+            return pack(x)
+        if picture is None:
+            raise BadInput(
+                f"'{self.info.name}' paints into a picture, and there is none.",
+                hint="Give it a picture and a mask, or choose another model.",
+            )
+        return torch.cat((pack(x), picture.to(x.dtype).expand(len(x), -1, -1)), dim=-1)
+
     def _denoise_by_length(
         self,
         x: Tensor,
         sigma: float,
         conditioning: Sequence[FluxConditioning],
         options: Mapping[str, Any] | FluxOptions,
+        picture: Tensor | None,
     ) -> Tensor:
         """Prompts of more or fewer chunks do not fit into one batch: one evaluation for each length."""
         positions: dict[int, list[int]] = {}
@@ -146,7 +166,7 @@ class FluxModel:
         denoised = torch.empty_like(x)
         for chosen in positions.values():
             prompts = [conditioning[position] for position in chosen]
-            denoised[chosen] = self.denoise(x[chosen], sigma, prompts, options)
+            denoised[chosen] = self.denoise(x[chosen], sigma, prompts, options, picture=picture)
         return denoised
 
     @torch.no_grad()

@@ -33,7 +33,7 @@ class FluxOptions(BaseModel):
         le=100,
         title="Distilled guidance",
         description="Guidance value for models distilled from guided ones (Flux.1 dev); others ignore it.",
-        json_schema_extra=_group("Guidance", infotext="Distilled CFG Scale", variants=["dev"]),
+        json_schema_extra=_group("Guidance", infotext="Distilled CFG Scale", variants=["dev", "fill"]),
     )
     shift: float | None = Field(
         default=None,
