@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sfumato.models import PromptText
-from sfumato_networks.clip_text import ClipText
+from sfumato_networks.part_loading import ClipEncoder
 from sfumato_networks.t5_encoder import T5Encoder
 from sfumato_networks.t5_prompts import T5Prompts
 from sfumato_networks.tokenizer import Tokenizer
@@ -34,7 +34,7 @@ class PromptEncoder:
     plain text, and no layer of it can be skipped. The pooled state is that of the first chunk.
     """
 
-    clip: ClipText
+    clip: ClipEncoder
     clip_tokenizer: Tokenizer
     t5: T5Encoder
     t5_tokenizer: Tokenizer
@@ -51,5 +51,5 @@ class PromptEncoder:
         ids = tokenizer.encode(text)[: limit - 2]  # T5 has the whole prompt: CLIP's part is a summary
         # What follows the end token cannot reach the pooled state, so that no padding is needed.
         row = [tokenizer.start if tokenizer.start is not None else tokenizer.end, *ids, tokenizer.end]
-        device = self.clip.text_model.embeddings.token_embedding.weight.device
+        device = next(self.clip.parameters()).device
         return self.clip(torch.tensor([row], device=device), tokenizer.end).pooled

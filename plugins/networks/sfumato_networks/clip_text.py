@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sfumato.models import LayerTarget
 from sfumato_networks.attention import attention
 from sfumato_networks.shapes import count_blocks
 
@@ -26,7 +27,9 @@ class ClipTextConfig:
     """Sizes of a CLIP text encoder; the defaults are those of CLIP ViT-L/14.
 
     ``activation`` is "quick_gelu" (OpenAI's models) or "gelu" (OpenCLIP's); ``projection_size`` 0 means that
-    the file has no text projection. Neither ``head_size`` nor ``activation`` can be seen in the weights.
+    the file has no text projection; ``dropped_layers`` says how many of the model's last layers it lacks (one
+    in Stable Diffusion 2's as diffusers has it). Neither ``head_size`` nor ``activation`` can be seen in the
+    weights.
     Raises ValueError for an activation that is not in `ACTIVATIONS`.
     """
 
@@ -38,6 +41,7 @@ class ClipTextConfig:
     head_size: int = 64
     activation: str = "quick_gelu"
     projection_size: int = 0
+    dropped_layers: int = 0
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
@@ -81,9 +85,9 @@ class Embeddings(nn.Module):
         self.token_embedding = nn.Embedding(config.vocab_size, config.hidden_size)
         self.position_embedding = nn.Embedding(config.positions, config.hidden_size)
 
-    def forward(self, token_ids: Tensor) -> Tensor:
-        positions = torch.arange(token_ids.shape[1], device=token_ids.device)
-        return self.token_embedding(token_ids) + self.position_embedding(positions)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Embedded tokens [b, n, hidden] with their positions added."""
+        return tokens + self.position_embedding(torch.arange(tokens.shape[1], device=tokens.device))
 
 
 class SelfAttention(nn.Module):
@@ -133,8 +137,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        n = x.shape[1]
-        causal = torch.full((n, n), float("-inf"), dtype=x.dtype, device=x.device).triu(1)
+        causal = causal_mask(x)
         states = [x]
         for layer in self.layers:
             states.append(layer(states[-1], causal))
@@ -158,12 +161,45 @@ class ClipText(nn.Module):
         if config.projection_size:
             self.text_projection = nn.Linear(config.hidden_size, config.projection_size, bias=False)
 
-    def forward(self, token_ids: Tensor, end_token: int) -> ClipTextOutput:
-        """Encode token ids [b, n], each row holding ``end_token``, whose first place is the pooled one."""
-        states = self.text_model.encoder(self.text_model.embeddings(token_ids))
-        last = self.text_model.final_layer_norm(states[-1])
-        ends = (token_ids == end_token).int().argmax(dim=1)
-        pooled = last[torch.arange(len(last), device=last.device), ends]
+    def embed(self, token_ids: Tensor) -> Tensor:
+        """What stands for each token [b, n, hidden], before positions are added."""
+        return self.text_model.embeddings.token_embedding(token_ids)
+
+    def norm(self, states: Tensor) -> Tensor:
+        """The final norm, which a hidden state of any layer may be given."""
+        return self.text_model.final_layer_norm(states)
+
+    def forward(self, token_ids: Tensor, end_token: int, embedded: Tensor | None = None) -> ClipTextOutput:
+        """Encode token ids [b, n], each row holding ``end_token``, whose first place is the pooled one.
+
+        ``embedded`` [b, n, hidden] is taken in place of `embed`: learned words are none of the vocabulary's.
+        """
+        tokens = self.embed(token_ids) if embedded is None else embedded
+        states = self.text_model.encoder(self.text_model.embeddings(tokens))
+        last = self.norm(states[-1])
+        pooled = at_end_token(last, token_ids, end_token)
         if self.text_projection is not None:
             pooled = self.text_projection(pooled)
         return ClipTextOutput(states, last, pooled)
+
+    def layer_names(self) -> dict[str, LayerTarget]:
+        """Its layers by their own names, which are transformers', and by those of transformers 5."""
+        layers = {name: LayerTarget(name) for name in layers_with_weights(self)}
+        return layers | {name.removeprefix("text_model."): target for name, target in layers.items()}
+
+
+def causal_mask(x: Tensor) -> Tensor:
+    """What lets each of the n tokens of x [b, n, hidden] see itself and those before it: [n, n]."""
+    n = x.shape[1]
+    return torch.full((n, n), float("-inf"), dtype=x.dtype, device=x.device).triu(1)
+
+
+def at_end_token(states: Tensor, token_ids: Tensor, end_token: int) -> Tensor:
+    """The row of states [b, n, hidden] at the first end token: [b, hidden]."""
+    ends = (token_ids == end_token).int().argmax(dim=1)
+    return states[torch.arange(len(states), device=states.device), ends]
+
+
+def layers_with_weights(network: nn.Module) -> list[str]:
+    """The names of all modules that have a weight of their own."""
+    return [name for name, module in network.named_modules() if "weight" in module._parameters]

@@ -7,73 +7,22 @@ reading the headers of hundreds takes seconds.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
-from sfumato.errors import MissingPart, SfumatoError
+from sfumato.errors import BadInput, MissingPart, SfumatoError
 from sfumato.library import FOLDERS, ModelLibrary
 from sfumato.models import CheckpointHeader
-from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER, Part, recognise
+from sfumato_networks import clip_vocabulary
+from sfumato_networks.part_sources import CLIP_TOKENIZER, T5_TOKENIZER, PartSource, look_alike, source_of
+from sfumato_networks.parts import AUTOENCODER, Part, recognise
 from sfumato_networks.quantised_storage import quantisation_of
 from sfumato_networks.tokenizer import holds_tokenizer
 
 log = logging.getLogger(__name__)
 
-CLIP_TOKENIZER = "clip_tokenizer"
-T5_TOKENIZER = "t5_tokenizer"
-
 _DIFFUSION_MODELS = ("model.diffusion_model.", "double_blocks.", "joint_blocks.", "transformer_blocks.")
-
-
-@dataclass(frozen=True)
-class PartSource:
-    """Where people get a part, and where they put it.
-
-    Attributes:
-        label: What the part is called in messages.
-        folder: The sub-folder of a model folder it belongs into.
-        names: How its usual files are called, the best first: patterns for a name in lower case, without its
-            ending. Of a tokenizer, the name of its folder.
-        repository: Where to get it.
-        get: What to get there.
-    """
-
-    label: str
-    folder: str
-    names: tuple[str, ...]
-    repository: str
-    get: str
-
-
-_FLUX = "black-forest-labs/FLUX.1-schnell"
-_ENCODERS = "comfyanonymous/flux_text_encoders"
-SOURCES = {
-    AUTOENCODER: PartSource(
-        "the autoencoder (VAE)", "vae", ("ae", "ae[!a-z]*", "flux*ae*"), _FLUX, "ae.safetensors"
-    ),
-    CLIP_TEXT: PartSource(
-        "the CLIP-L text encoder", "text_encoders", ("clip?l*",), _ENCODERS, "clip_l.safetensors"
-    ),
-    T5_ENCODER: PartSource(
-        "the T5 text encoder",
-        "text_encoders",
-        ("t5xxl_fp16*", "t5xxl*", "t5*"),
-        _ENCODERS,
-        "t5xxl_fp16.safetensors",
-    ),
-    CLIP_TOKENIZER: PartSource(
-        "the CLIP tokenizer",
-        "tokenizers",
-        ("clip_l",),
-        _FLUX,
-        "vocab.json and merges.txt of the folder tokenizer/",
-    ),
-    T5_TOKENIZER: PartSource(
-        "the T5 tokenizer", "tokenizers", ("t5xxl",), _FLUX, "tokenizer.json of the folder tokenizer_2/"
-    ),
-}
 _DIFFUSERS_TOKENIZERS = {CLIP_TOKENIZER: "tokenizer", T5_TOKENIZER: "tokenizer_2"}
 
 
@@ -83,39 +32,67 @@ class PartFinder:
     Args:
         header: The checkpoint that needs them.
         library: Where the model folders are.
+        latents: The name of the latents that its autoencoder must be for (`LatentFormat.name`): shapes do not
+            tell. What the checkpoint holds itself is taken to be right.
+        wished: Files to take for some kinds of parts, whatever else there is (`Placement.part_files`).
 
     Attributes:
         rejected: Files that hold the part, or are named like it, but cannot be taken, with the reason.
     """
 
-    def __init__(self, header: CheckpointHeader, library: ModelLibrary) -> None:
+    def __init__(
+        self,
+        header: CheckpointHeader,
+        library: ModelLibrary,
+        *,
+        latents: str = "flux",
+        wished: Mapping[str, Path] = MappingProxyType({}),
+    ) -> None:
         self.header = header
+        self.latents = latents
+        self.wished = wished
         self.rejected: list[str] = []
         self._library = library
         self._read: dict[Path, tuple[Part, ...] | SfumatoError] = {}
 
     def find(self, kind: str, width: int) -> Part | None:
-        """The first part of this kind and width: in the checkpoint, beside it, in the model folders."""
+        """The first part of this kind and width: in the checkpoint, beside it, in the model folders.
+
+        An autoencoder that lies beside the checkpoint, named as it is and ending in ".vae", comes first.
+
+        Raises:
+            BadInput: a file is wished for that does not hold it.
+        """
+        if kind in self.wished:
+            return self._wished_part(kind, width)
         for part in self._parts(kind):
             reason = self._unfit(part, width)
             if reason is None:
-                log.info("%s from %s", SOURCES[kind].label, part.header.path)
+                log.info("%s from %s", self._source(kind).label, part.header.path)
                 return part
             self.rejected.append(f"'{part.header.path.name}' {reason}")
         return None
 
     def find_tokenizer(self, kind: str) -> Path | None:
-        """The folder of a tokenizer: in the checkpoint's folder, beside it, in the model folders."""
+        """The folder of a tokenizer: in the checkpoint's folder, beside it, in the model folders.
+
+        CLIP's comes with this package and serves where there is none.
+
+        Raises:
+            BadInput: a folder is wished for that does not hold one.
+        """
+        if kind in self.wished:
+            return self._wished_tokenizer(kind)
         places = [self._home / name for name in FOLDERS["tokenizers"]] + self._library.folders("tokenizers")
-        folders = [place / name for place in places for name in SOURCES[kind].names]
+        folders = [place / name for place in places for name in self._source(kind).names]
         for folder in (self.header.path / _DIFFUSERS_TOKENIZERS[kind], *folders):
             if holds_tokenizer(folder):
                 return folder
-        return None
+        return clip_vocabulary.FOLDER if kind == CLIP_TOKENIZER else None
 
     def missing(self, model: str, kinds: Sequence[str]) -> MissingPart:
         """The error that names the parts of these kinds as missing, what to get, and where to put it."""
-        labels = [SOURCES[kind].label for kind in kinds]
+        labels = [self._source(kind).label for kind in kinds]
         them = "it" if len(kinds) == 1 else "all of them"
         why = f"Neither the checkpoint, nor its folder, nor the model folders have {them}."
         if self.rejected:
@@ -127,12 +104,41 @@ class PartFinder:
         )
 
     def _advice(self, kind: str) -> str:
-        source = SOURCES[kind]
+        source = self._source(kind)
         base = self._library.roots[0] if self._library.roots else self._home
         folder = base / FOLDERS[source.folder][0]
         if kind in _DIFFUSERS_TOKENIZERS:
             folder /= source.names[0]
         return f"  {source.get} from {source.repository} -> {folder}"
+
+    def _source(self, kind: str) -> PartSource:
+        return source_of(kind, self.latents)
+
+    def _wished_part(self, kind: str, width: int) -> Part:
+        file = self.wished[kind]
+        parts = recognise(self._library.header(file))
+        fitting = [part for part in parts if part.kind == kind]
+        reasons = [self._unusable(part, width) for part in fitting]
+        if None in reasons:
+            return fitting[reasons.index(None)]
+        found = [self._source(part.kind).label for part in parts]
+        holds = f"holds {_listed(found)}, but not that" if found else "holds no part that is known"
+        raise BadInput(
+            f"'{file.name}' cannot be taken as {self._source(kind).label}.",
+            why=f"It {reasons[0] if reasons else holds}.",
+            hint="Choose another file for it, or none, and it is looked for.",
+        )
+
+    def _wished_tokenizer(self, kind: str) -> Path:
+        file = self.wished[kind]
+        folder = file if file.is_dir() else file.parent
+        if holds_tokenizer(folder):
+            return folder
+        raise BadInput(
+            f"'{folder}' cannot be taken as {self._source(kind).label}.",
+            why="It holds none of a tokenizer's files.",
+            hint="Choose the folder with its tokenizer.json, or none, and it is looked for.",
+        )
 
     @property
     def _home(self) -> Path:
@@ -140,33 +146,44 @@ class PartFinder:
         return self.header.path.parent
 
     def _unfit(self, part: Part, width: int) -> str | None:
-        """Why a part cannot be taken; None where it can."""
+        """Why a part that was found cannot be taken; None where it can."""
+        path = part.header.path
+        if part.kind == AUTOENCODER and path != self.header.path and not self._is_namesake(path):
+            other = look_alike(path, self.latents)
+            if other is not None:
+                return f"is named after {other}, whose autoencoder has the same shapes but other weights"
+        return self._unusable(part, width)
+
+    def _unusable(self, part: Part, width: int) -> str | None:
         form = quantisation_of(part.stored)
         if form is not None:
             return f"holds {form} weights, which are not read yet"
         if part.width != width:
             return f"has a width of {part.width} instead of {width}"
-        path = part.header.path
-        if part.kind == AUTOENCODER and "sd3" in path.stem.lower() and path != self.header.path:
-            return "is named after Stable Diffusion 3, whose autoencoder has Flux's shapes but other weights"
         return None
 
     def _parts(self, kind: str) -> Iterator[Part]:
+        if kind == AUTOENCODER:
+            for file in filter(self._is_namesake, self._weights_in(self._home)):
+                yield from (part for part in self._in_file(file, kind) if part.kind == kind)
         yield from (part for part in recognise(self.header) if part.kind == kind)
         inside = self.header.path if self.header.path.is_dir() else None
         for file in self._files(kind):
             if file != self.header.path and inside not in file.parents:
                 yield from (part for part in self._in_file(file, kind) if part.kind == kind)
 
+    def _is_namesake(self, file: Path) -> bool:
+        return file.parent == self._home and file.stem == f"{self.header.path.stem}.vae"
+
     def _files(self, kind: str) -> Iterator[Path]:
         """All files that may hold a part of this kind, in the order of the search."""
-        source = SOURCES[kind]
+        source = self._source(kind)
 
         def ranked(files: Iterable[Path]) -> list[Path]:
-            return sorted(files, key=lambda file: (_rank(file, source), file))
+            return sorted(files, key=lambda file: (source.rank(file), file))
 
         here = self._weights_in(self._home)
-        usual = [file for file in here if _is_usual(file, source)]
+        usual = [file for file in here if source.is_usual(file)]
         below = [file for name in FOLDERS[source.folder] for file in self._weights_in(self._home / name)]
         yield from ranked([*usual, *below])
         yield from ranked(self._library.files(source.folder))
@@ -186,7 +203,7 @@ class PartFinder:
         read = self._read[file]
         if not isinstance(read, SfumatoError):
             return read
-        if _is_usual(file, SOURCES[kind]):
+        if self._source(kind).is_usual(file):
             self.rejected.append(f"'{file.name}' cannot be read: {(read.why or read.what).rstrip('.')}")
         return ()
 
@@ -200,17 +217,6 @@ class PartFinder:
         if any(mark in name for name in header.tensors for mark in _DIFFUSION_MODELS):
             return ()
         return recognise(header)
-
-
-def _rank(file: Path, source: PartSource) -> int:
-    """The place of a file's name among the usual ones; their number for all others."""
-    stem = file.stem.lower()
-    ranks = (rank for rank, pattern in enumerate(source.names) if fnmatchcase(stem, pattern))
-    return next(ranks, len(source.names))
-
-
-def _is_usual(file: Path, source: PartSource) -> bool:
-    return _rank(file, source) < len(source.names)
 
 
 def _listed(labels: Sequence[str]) -> str:

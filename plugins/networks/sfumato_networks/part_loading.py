@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -11,14 +12,29 @@ from torch import Tensor
 from sfumato.errors import CheckpointError
 from sfumato_networks.autoencoder import Autoencoder, AutoencoderConfig
 from sfumato_networks.clip_text import ClipText, ClipTextConfig
-from sfumato_networks.parts import Part
+from sfumato_networks.open_clip_text import OpenClipText
+from sfumato_networks.open_clip_text import config_from_shapes as open_clip_config
+from sfumato_networks.parts import CLIP_G_TEXT, CLIP_TEXT, OPEN_CLIP_TEXT, Part
 from sfumato_networks.quantised_storage import refuse_quantised
 from sfumato_networks.t5_encoder import T5Config, T5Encoder
 from sfumato_networks.weights import build_empty, load_network
 
 C = TypeVar("C")
 
+ClipEncoder = ClipText | OpenClipText
+
 CLIP_HEAD_SIZE = 64
+OPEN_CLIP_LAYERS = 24
+
+_CLIP_TENSORS = (
+    "text_model.",
+    "text_projection",
+    "token_embedding.",
+    "positional_embedding",
+    "transformer.",
+    "ln_final.",
+)
+"""What their names begin with: files of whole CLIPs hold the vision model too."""
 
 
 def load_autoencoder(
@@ -39,34 +55,57 @@ def load_t5_encoder(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype
     return load_network(network, part.tensors(opened), dtype, device, where=_where(part))
 
 
-def load_clip_text(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str) -> ClipText:
-    """The CLIP text encoder of a part, without its projection.
+def load_clip_text(
+    part: Part,
+    opened: Mapping[str, Tensor],
+    dtype: torch.dtype,
+    device: str,
+    *,
+    projected: bool = False,
+) -> ClipEncoder:
+    """The CLIP text encoder of a part, in the layout that its file has.
 
     The size of a head and the activation leave no trace in the weights: config.json or the metadata
-    (`sfumato.clip_head_size`, `sfumato.clip_activation`) tell them, otherwise they are CLIP-L's. Raises
-    `CheckpointError` when tensors are missing or of a wrong shape.
+    (`sfumato.clip_head_size`, `sfumato.clip_activation`) tell them, otherwise they are those of its kind.
+
+    Args:
+        projected: Whether the pooled state is to be projected, where the file has a projection. CLIP-L's are
+            distributed with and without it; bigG is useless without, which is an error.
+
+    Raises:
+        CheckpointError: tensors are missing or of a wrong shape.
     """
     refuse_quantised(part.stored, _where(part))
-    shapes = {name: shape for name, shape in part.shapes.items() if name.startswith("text_model.")}
+    wanted = tuple(name for name in _CLIP_TENSORS if projected or not name.startswith("text_projection"))
+    shapes = {name: shape for name, shape in part.shapes.items() if name.startswith(wanted)}
     config = _sizes(part, lambda: _clip_config(part, shapes))
-    network = _sizes(part, lambda: build_empty(lambda: ClipText(config)))
-    tensors = {
-        name: tensor for name, tensor in part.tensors(opened).items() if name.startswith("text_model.")
-    }
+    if projected and part.kind == CLIP_G_TEXT and not config.projection_size:
+        raise _unfit(part, "It lacks its text projection.")
+    build = OpenClipText if part.in_open_clip_layout else ClipText
+    network: ClipEncoder = _sizes(part, lambda: build_empty(lambda: build(config)))
+    tensors = {name: tensor for name, tensor in part.tensors(opened).items() if name.startswith(wanted)}
     return load_network(network, tensors, dtype, device, where=_where(part))
 
 
 def _clip_config(part: Part, shapes: Mapping[str, tuple[int, ...]]) -> ClipTextConfig:
-    heads = part.config.get("num_attention_heads")
+    heads, metadata = part.config.get("num_attention_heads"), part.header.metadata
     width = part.width
-    stated = part.header.metadata.get("sfumato.clip_head_size")
+    stated = metadata.get("sfumato.clip_head_size")
     head_size = width // int(heads) if heads else int(stated or CLIP_HEAD_SIZE)
     if head_size < 1 or width % head_size:
         raise ValueError(f"its {width} features cannot be shared among heads of {head_size}")
-    activation = part.config.get("hidden_act") or part.header.metadata.get(
-        "sfumato.clip_activation", "quick_gelu"
-    )
-    return ClipTextConfig.from_shapes(shapes, head_size=head_size, activation=str(activation))
+    usual = "quick_gelu" if part.kind == CLIP_TEXT else "gelu"
+    activation = str(part.config.get("hidden_act") or metadata.get("sfumato.clip_activation", usual))
+    read_sizes = open_clip_config if part.in_open_clip_layout else ClipTextConfig.from_shapes
+    config = read_sizes(shapes, head_size=head_size, activation=activation)
+    return replace(config, dropped_layers=_dropped_layers(part, config))
+
+
+def _dropped_layers(part: Part, config: ClipTextConfig) -> int:
+    """Diffusers' conversion of Stable Diffusion 2 left out the last layer, and so do files made from it."""
+    if part.kind != OPEN_CLIP_TEXT or config.layers >= OPEN_CLIP_LAYERS:
+        return 0
+    return 0 if part.in_open_clip_layout and config.layers != OPEN_CLIP_LAYERS - 1 else 1
 
 
 def _sizes(part: Part, read: Callable[[], C]) -> C:

@@ -22,10 +22,17 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 AUTOENCODER = "autoencoder"
-CLIP_TEXT = "clip_text"
+CLIP_TEXT = "clip_text"  # OpenAI's CLIP-L
+CLIP_G_TEXT = "clip_g_text"  # OpenCLIP's ViT-bigG
+OPEN_CLIP_TEXT = "open_clip_text"  # OpenCLIP's ViT-H
+CLIP_KINDS = (CLIP_TEXT, CLIP_G_TEXT, OPEN_CLIP_TEXT)
 T5_ENCODER = "t5_encoder"
 
 _CLIP_TOKENS = "embeddings.token_embedding.weight"
+_OPEN_CLIP_TOKENS, _OPEN_CLIP_LAYER = "token_embedding.weight", "transformer.resblocks.0.ln_1.weight"
+_CLIP_WIDTHS = {768: CLIP_TEXT, 1024: OPEN_CLIP_TEXT, 1280: CLIP_G_TEXT}
+_CLIP_G_PLACES = ("clip_g.", "conditioner.embedders.1.", "text_encoder_2/")
+_OPEN_CLIP_PLACES = ("clip_h.", "cond_stage_model.model.")
 _T5_BIAS = "encoder.block.{}.layer.0.SelfAttention.relative_attention_bias.weight"
 _DECODERS = ("decoder.up.0.block.0.conv1.weight", "decoder.up_blocks.0.resnets.0.conv1.weight")
 
@@ -35,7 +42,7 @@ class Part:
     """A part found in a checkpoint.
 
     Attributes:
-        kind: `AUTOENCODER`, `CLIP_TEXT` or `T5_ENCODER`.
+        kind: `AUTOENCODER`, `T5_ENCODER` or one of `CLIP_KINDS`.
         prefix: What its tensor names begin with in the checkpoint.
         header: The checkpoint it lies in.
     """
@@ -51,7 +58,8 @@ class Part:
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:
-        """Shapes under our networks' names (LDM's for autoencoders, transformers' for text encoders)."""
+        """Shapes under our networks' names: LDM's for autoencoders, OpenCLIP's or else transformers' for text
+        encoders."""
         shapes = {name: info.shape for name, info in self.stored.items()}
         if self._in_diffusers_layout:
             return diffusers_keys.original_shapes(shapes)
@@ -67,9 +75,13 @@ class Part:
     @property
     def width(self) -> int:
         """What a diffusion model must agree with: features of a text encoder, channels of latents."""
-        names = {CLIP_TEXT: "text_model." + _CLIP_TOKENS, T5_ENCODER: "shared.weight"}
-        shape = self.shapes.get(names.get(self.kind, "decoder.conv_in.weight"), ())
+        shape = self.shapes.get(self._widest, ())
         return shape[1] if len(shape) > 1 else 0
+
+    @property
+    def in_open_clip_layout(self) -> bool:
+        """Whether it is a CLIP under OpenCLIP's own names, rather than transformers'."""
+        return self.kind in CLIP_KINDS and _OPEN_CLIP_LAYER in self.stored
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -84,8 +96,17 @@ class Part:
     def _in_diffusers_layout(self) -> bool:
         return self.kind == AUTOENCODER and _DECODERS[1] in self.stored
 
+    @property
+    def _widest(self) -> str:
+        """The tensor that tells the width."""
+        if self.kind in CLIP_KINDS:
+            return _OPEN_CLIP_TOKENS if self.in_open_clip_layout else f"text_model.{_CLIP_TOKENS}"
+        return "shared.weight" if self.kind == T5_ENCODER else "decoder.conv_in.weight"
+
     def _own_name(self, name: str) -> str:
-        if self.kind == CLIP_TEXT and name.startswith(("embeddings.", "encoder.", "final_layer_norm.")):
+        if self.in_open_clip_layout:
+            return name.replace(".attn.in_proj_", ".attn.in_proj.")  # a layer like others in our network
+        if self.kind in CLIP_KINDS and name.startswith(("embeddings.", "encoder.", "final_layer_norm.")):
             return f"text_model.{name}"  # transformers 5 leaves it out
         if (
             self.kind == T5_ENCODER
@@ -107,7 +128,11 @@ def _signatures(header: CheckpointHeader) -> Iterator[tuple[str, str]]:
     for name, info in tensors.items():
         prefix = _before(name, _CLIP_TOKENS)
         if prefix is not None:
-            yield CLIP_TEXT, prefix.removesuffix("text_model.")
+            prefix = prefix.removesuffix("text_model.")
+            yield _clip_kind(header, prefix, info.shape), prefix
+        prefix = _before(name, _OPEN_CLIP_TOKENS)
+        if prefix is not None and prefix + _OPEN_CLIP_LAYER in tensors:
+            yield _clip_kind(header, prefix, info.shape, otherwise=CLIP_G_TEXT), prefix
         prefix = _before(name, _T5_BIAS.format(0))
         if (
             prefix is not None and prefix + _T5_BIAS.format(1) not in tensors
@@ -117,6 +142,19 @@ def _signatures(header: CheckpointHeader) -> Iterator[tuple[str, str]]:
             prefix = _before(name, decoder)
             if prefix is not None and len(info.shape) == 4:  # five dimensions: a video autoencoder
                 yield AUTOENCODER, prefix
+
+
+def _clip_kind(header: CheckpointHeader, prefix: str, tokens: Shape, otherwise: str = CLIP_TEXT) -> str:
+    """Which CLIP it is: by its width; where that is none of the usual ones, by its place, then its config."""
+    kind = _CLIP_WIDTHS.get(tokens[-1] if tokens else 0)
+    if kind is not None:
+        return kind
+    if any(place in prefix for place in _CLIP_G_PLACES):
+        return CLIP_G_TEXT
+    if any(place in prefix for place in _OPEN_CLIP_PLACES):
+        return OPEN_CLIP_TEXT
+    activation = header.configs.get(prefix.rstrip("/"), {}).get("hidden_act")
+    return OPEN_CLIP_TEXT if activation == "gelu" else otherwise
 
 
 def _before(name: str, ending: str) -> str | None:

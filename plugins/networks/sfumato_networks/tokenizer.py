@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import CheckpointError, MissingPart
+from sfumato_networks import clip_vocabulary
 from sfumato_networks.checkpoint_folder import read_json
+from sfumato_networks.clip_vocabulary import END as CLIP_END
+from sfumato_networks.clip_vocabulary import START as CLIP_START
 from sfumato_networks.safetensors_header import unreadable
 
 if TYPE_CHECKING:
     import tokenizers
 
-CLIP_START, CLIP_END = "<|startoftext|>", "<|endoftext|>"
 # Before it merges letters, CLIP splits text into words, contractions, single digits and runs of other signs.
 CLIP_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
 def holds_tokenizer(folder: Path) -> bool:
-    """Whether a folder has the files of a tokenizer: tokenizer.json, or vocab.json with merges.txt."""
-    names = ("tokenizer.json",), ("vocab.json", "merges.txt")
+    """Whether a folder has a tokenizer: tokenizer.json, vocab.json with merges.txt, or OpenAI's merges."""
+    names = ("tokenizer.json",), ("vocab.json", "merges.txt"), (clip_vocabulary.MERGES_FILE,)
     return any(all((folder / name).is_file() for name in together) for together in names)
 
 
@@ -43,6 +45,8 @@ class Tokenizer:
     def from_folder(cls, folder: Path) -> Tokenizer:
         """From a folder as transformers writes it: tokenizer.json, or CLIP's vocab.json with merges.txt.
 
+        CLIP's merges as OpenAI published them are enough, too.
+
         Raises:
             MissingPart: it has neither.
             CheckpointError: a file in it is damaged or cannot be read.
@@ -58,7 +62,7 @@ class Tokenizer:
             raise unreadable(folder, error) from error
         raise MissingPart(
             f"'{folder}' holds no tokenizer.",
-            why="It has neither a tokenizer.json, nor a vocab.json with merges.txt.",
+            why=f"It has no tokenizer.json, no vocab.json with merges.txt, no {clip_vocabulary.MERGES_FILE}.",
             hint="Get tokenizer.json from where the model came from; a spiece.model alone is not enough.",
         )
 
@@ -140,9 +144,14 @@ def _clip_tokenizer(folder: Path) -> tokenizers.Tokenizer:
     """CLIP's byte-pair encoding: lower case, words of `CLIP_WORDS`, ends of words marked </w>."""
     from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-    vocabulary, merges = str(folder / "vocab.json"), str(folder / "merges.txt")
+    ends = {"end_of_word_suffix": clip_vocabulary.WORD_END, "unk_token": CLIP_END}
+    listed = folder / "vocab.json", folder / "merges.txt"
     try:
-        bpe = models.BPE.from_file(vocabulary, merges, end_of_word_suffix="</w>", unk_token=CLIP_END)
+        if all(file.is_file() for file in listed):
+            bpe = models.BPE.from_file(*map(str, listed), **ends)
+        else:
+            merges = clip_vocabulary.read_merges(folder / clip_vocabulary.MERGES_FILE)
+            bpe = models.BPE(clip_vocabulary.vocabulary(merges), merges, **ends)
     except Exception as error:  # the library raises bare Exception
         raise _damaged(folder, error) from error
     tokenizer = Tokenizer(bpe)
