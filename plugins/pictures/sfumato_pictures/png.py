@@ -6,14 +6,12 @@ import io
 from typing import TYPE_CHECKING
 
 from sfumato.text import writable
+from sfumato_pictures.metadata import PARAMETERS, STORY
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-PARAMETERS = "parameters"
-"""Chunk of the A1111 infotext."""
-STORY = "sfumato"
-"""Chunk of the JSON with the full resolved request and versions."""
+__all__ = ["PARAMETERS", "STORY", "encode_png"]
 
 COMPRESSION = 4
 """Of 1-9: half the time of the library's default of 6 for files about 2 % larger."""
@@ -23,7 +21,7 @@ def encode_png(pixels: ArrayLike, texts: dict[str, str], *, compression: int = C
     """A PNG file in memory.
 
     Args:
-        pixels: uint8 [h, w, 3], an array or a tensor on the CPU.
+        pixels: uint8 [h, w, 3], or 4 with alpha; an array, or a tensor on the CPU.
         texts: Chunks by keyword: tEXt, or iTXt where the text is not Latin-1.
         compression: 1 (quick) to 9 (small).
     """
