@@ -13,13 +13,23 @@ if TYPE_CHECKING:
 class LayerChange(Protocol):
     """A change to the weight, or bias, of one layer, at strength 1; strengths scale it linearly."""
 
-    part: str
-    """The kind of part the layer lies in."""
-    target: LayerTarget
-    parameter: str
-    """"weight" or "bias"."""
-    kind: str
-    """"lora", "loha", "dora" ..."""
+    @property
+    def part(self) -> str:
+        """The kind of part the layer lies in."""
+        ...
+
+    @property
+    def target(self) -> LayerTarget: ...
+
+    @property
+    def parameter(self) -> str:
+        """Which tensor of it: "weight" or "bias"."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What it is: "lora", "loha", "dora" ..."""
+        ...
 
     def delta(self, original: Tensor) -> Tensor:
         """What is added to the unchanged parameter, in its shape, float32, on its device.

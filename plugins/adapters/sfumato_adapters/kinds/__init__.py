@@ -1,0 +1,59 @@
+"""The kinds of adapters: what tensors of a layer belong to each, and what change they come to.
+
+Imports no torch: a file's header is enough to say of which kinds its layers are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sfumato_adapters.kinds import dora, scaling
+from sfumato_adapters.kinds.delta import Kind, Shape
+from sfumato_adapters.kinds.full import FULL, FULL_BIAS, KEPT, KEPT_BIAS, NORM, NORM_BIAS, SET
+from sfumato_adapters.kinds.lora import LORA, LORA_BIAS
+
+KINDS: tuple[Kind, ...] = (
+    LORA,
+    LORA_BIAS,
+    FULL,
+    FULL_BIAS,
+    NORM,
+    NORM_BIAS,
+    SET,
+    KEPT,
+    KEPT_BIAS,
+)
+PLAIN = frozenset((KEPT, KEPT_BIAS))
+"""Those of the same names as the tensors of a whole model."""
+
+SLOTS: dict[str, str] = {
+    **scaling.SUFFIXES,
+    **dora.SUFFIXES,
+    **{suffix: slot for kind in KINDS for suffix, slot in kind.suffixes.items()},
+}
+"""What a tensor is to its layer, by the end of its name."""
+
+
+def kinds_of(shapes: Mapping[str, Shape]) -> tuple[Kind, ...]:
+    """The kinds that a layer with tensors of these shapes, by slot, is of."""
+    return tuple(kind for kind in KINDS if kind.claims(shapes))
+
+
+def slots_of(kinds: tuple[Kind, ...]) -> frozenset[str]:
+    """The slots that mean something in a layer of these kinds."""
+    if not kinds:
+        return frozenset()
+    own = frozenset().union(*(kind.slots for kind in kinds))
+    lengths = dora.SLOTS if any(kind.parameter == "weight" for kind in kinds) else frozenset()
+    return own | lengths | frozenset(scaling.SUFFIXES.values())
+
+
+def kind_names(kinds: tuple[Kind, ...], shapes: Mapping[str, Shape]) -> tuple[str, ...]:
+    """What to call them, "dora" among them where lengths are stored."""
+    names = dict.fromkeys(kind.name for kind in kinds)
+    if kinds and dora.SLOTS.intersection(shapes):
+        names["dora"] = None
+    return tuple(names)
+
+
+__all__ = ["KINDS", "PLAIN", "SLOTS", "Kind", "kind_names", "kinds_of", "slots_of"]

@@ -1,0 +1,67 @@
+"""The ways in which trainers name the tensors of an adapter. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sfumato_adapters.layouts import attention_processors, dotted, kohya, xlabs
+from sfumato_adapters.layouts.spelling import LayerName, Section, Spelling
+
+LAYOUTS: tuple[Callable[[str], Spelling | None], ...] = (
+    kohya.read,
+    xlabs.read,
+    attention_processors.read,
+    dotted.read,
+)
+"""Readers of one name each, asked in this order."""
+
+
+@dataclass(frozen=True)
+class NamedLayer:
+    """The tensors that a file has for one layer: (slot, name of the tensor), in the order of the file."""
+
+    stem: str
+    name: LayerName
+    keys: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class NamedTensors:
+    """A file's tensors by layer, and those whose names are not understood."""
+
+    layers: tuple[NamedLayer, ...]
+    unknown: tuple[str, ...]
+
+
+def read_key(key: str) -> Spelling | None:
+    """A tensor's name taken apart; None where no layout knows it."""
+    return next((spelling for layout in LAYOUTS if (spelling := layout(key))), None)
+
+
+def read_names(keys: Iterable[str]) -> NamedTensors:
+    """All names of a file taken apart, those of one layer together."""
+    names: dict[str, LayerName] = {}
+    slots: dict[str, list[tuple[str, str]]] = {}
+    unknown = []
+    for key in keys:
+        spelling = read_key(key)
+        if spelling is None:
+            unknown.append(key)
+            continue
+        names[spelling.stem] = spelling.layer
+        slots.setdefault(spelling.stem, []).append((spelling.slot, key))
+    layers = tuple(NamedLayer(stem, names[stem], tuple(keys)) for stem, keys in slots.items())
+    return NamedTensors(layers, tuple(unknown))
+
+
+__all__ = [
+    "LAYOUTS",
+    "LayerName",
+    "NamedLayer",
+    "NamedTensors",
+    "Section",
+    "Spelling",
+    "read_key",
+    "read_names",
+]
