@@ -44,6 +44,7 @@ class Picture:
         opacity: L, 255 where it is opaque; None where all of it is.
         format: As Pillow names it: "PNG", "JPEG", "MPO" ...
         path: None when it came from memory.
+        background: What transparent parts are laid on, as #rrggbb.
     """
 
     colours: Image
@@ -51,26 +52,28 @@ class Picture:
     format: str
     metadata: Metadata = field(default_factory=Metadata)
     path: Path | None = None
+    background: str = WHITE
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height."""
         return self.colours.size
 
-    def image(self, background: str = WHITE) -> Image:
-        """RGB, transparent parts laid on a background, as #rrggbb."""
+    @property
+    def image(self) -> Image:
+        """RGB, transparent parts laid on the background."""
         from PIL import Image as images
 
         if self.opacity is None:
             return self.colours
-        return images.composite(self.colours, images.new("RGB", self.size, background), self.opacity)
+        return images.composite(self.colours, images.new("RGB", self.size, self.background), self.opacity)
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
-        """uint8 [h, w, 3], on white; a copy that can be written to."""
+        """The same as uint8 [h, w, 3]; a copy that can be written to."""
         import numpy as np
 
-        return np.array(self.image())
+        return np.array(self.image)
 
     @property
     def alpha(self) -> NDArray[np.uint8] | None:
@@ -80,11 +83,14 @@ class Picture:
         return None if self.opacity is None else np.array(self.opacity)
 
 
-def read_picture(source: Source, *, largest_megapixels: float = LARGEST_MEGAPIXELS) -> Picture:
+def read_picture(
+    source: Source, *, background: str = WHITE, largest_megapixels: float = LARGEST_MEGAPIXELS
+) -> Picture:
     """Read a picture of any kind: the first frame of an animation, 16 bits brought to 8, turned upright.
 
     Args:
         source: A file, or the content of one.
+        background: What transparent parts are laid on, as #rrggbb.
 
     Raises:
         BadInput: there is no such file, it is no picture of these formats, it is damaged or cut off, or
@@ -94,11 +100,12 @@ def read_picture(source: Source, *, largest_megapixels: float = LARGEST_MEGAPIXE
         image.load()
         name, metadata = str(image.format), metadata_of(image)
         colours, opacity = _channels(_upright(image))
-    return Picture(colours, opacity, name, metadata, None if isinstance(source, bytes) else Path(source))
+    path = None if isinstance(source, bytes) else Path(source)
+    return Picture(colours, opacity, name, metadata, path, background)
 
 
-def read_mask(source: Source, *, largest_megapixels: float = LARGEST_MEGAPIXELS) -> Image:
-    """A mask of mode L: 255 is painted anew, 0 kept.
+def read_mask(source: Source, *, largest_megapixels: float = LARGEST_MEGAPIXELS) -> NDArray[np.uint8]:
+    """A mask, uint8 [h, w]: 255 is painted anew, 0 kept.
 
     As in A1111, a picture that is transparent somewhere masks what is opaque in it, and any other one what is
     bright.
@@ -106,8 +113,10 @@ def read_mask(source: Source, *, largest_megapixels: float = LARGEST_MEGAPIXELS)
     Raises:
         BadInput: as `read_picture`.
     """
+    import numpy as np
+
     picture = read_picture(source, largest_megapixels=largest_megapixels)
-    return picture.colours.convert("L") if picture.opacity is None else picture.opacity
+    return np.array(picture.colours.convert("L") if picture.opacity is None else picture.opacity)
 
 
 def read_size(source: Source, *, largest_megapixels: float = LARGEST_MEGAPIXELS) -> tuple[int, int]:
