@@ -1,9 +1,9 @@
 """The transformer of Stable Diffusion 3 and 3.5 in the layout of the original checkpoints.
 
 MMDiT (Esser et al. 2024, arXiv:2403.03206): image and text are two streams with weights of their own that
-meet in one attention, block after block; time and pooled text modulate both. SD3.5 norms queries and keys, and
-the first blocks of SD3.5 Medium ("MMDiT-X") let the image attend to itself once more. Positions are added to
-the image tokens, taken from the middle of a square table.
+meet in one attention, block after block; time and pooled text modulate both. SD3.5 norms queries and keys,
+and the first blocks of SD3.5 Medium ("MMDiT-X") let the image attend to itself once more. Positions are added
+to the image tokens, taken from the middle of a square table.
 
 Shapes below: b pictures, n image tokens, m text tokens, h heads, d features of a head, D = h·d.
 """
