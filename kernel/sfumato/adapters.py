@@ -37,6 +37,7 @@ class AdapterUse:
 
     Attributes:
         text: The tag as it is written, for messages.
+        hires: Whether it acts on the second pass of hires fix, for which a tag may ask for other strengths.
     """
 
     tag: str
@@ -44,6 +45,7 @@ class AdapterUse:
     arguments: tuple[str, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
+    hires: bool = False
 
 
 class MatchReport(BaseModel):

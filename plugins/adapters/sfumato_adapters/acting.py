@@ -1,0 +1,181 @@
+"""What acts on one loaded model: merged parameters and branches, changed to what the next picture asks for."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sfumato_adapters.choice import branches, copies_fit, is_mergeable
+from sfumato_adapters.merging import MergedParameter
+from sfumato_adapters.on_the_fly import Branch, BranchStrengths, can_branch
+from sfumato_adapters.settings import AdapterSettings
+from sfumato_adapters.stacks import Piece
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Place:
+    """A parameter of a model that adapters change."""
+
+    part: str
+    layer: str
+    parameter: str
+
+
+class ActingAdapters:
+    """What acts on one model; it knows the model's layers, not the model, and goes when that goes."""
+
+    def __init__(self) -> None:
+        self._parameters: OrderedDict[Place, MergedParameter] = OrderedDict()  # least recently used first
+        self._merged: dict[Place, list[Piece]] = {}
+        self._branches: dict[Place, Branch] = {}
+        self._branched: dict[Place, list[Piece]] = {}
+        self._strengths: list[BranchStrengths] = []
+        self._in_force: tuple[float, ...] = ()
+
+    def act(
+        self,
+        networks: Mapping[str, nn.Module],
+        pieces: Mapping[Place, Sequence[Piece]],
+        of_slots: Sequence[float],
+        changing: frozenset[int],
+        settings: AdapterSettings,
+    ) -> None:
+        """Make exactly these act.
+
+        Args:
+            pieces: By the parameter that they change.
+            of_slots: The strengths that pieces follow.
+            changing: The slots whose strengths change over the steps.
+            settings: Which way they act, and how much is kept for later.
+        """
+        try:
+            with torch.inference_mode(False), torch.no_grad():
+                self._arrange(networks, pieces, changing, settings)
+                self._in_force = ()
+                self.set_strengths(of_slots)
+        except BaseException:
+            self.clear()
+            raise
+
+    def set_strengths(self, of_slots: Sequence[float]) -> None:
+        """Change the strengths of what acts."""
+        wanted = tuple(of_slots)
+        if wanted == self._in_force:
+            return
+        on_before = [bool(value) for value in self._in_force]
+        for strengths in self._strengths:
+            strengths.set(wanted)
+        if on_before != [bool(value) for value in wanted]:
+            for branch in self._branches.values():
+                branch.attach_if_any(wanted)
+        for place, pieces in self._merged.items():
+            self._parameters[place].merge(pieces, wanted)
+            self._parameters.move_to_end(place)
+        self._in_force = wanted
+
+    def clear(self) -> None:
+        """The model is as it was loaded, and nothing is kept."""
+        for parameter in self._parameters.values():
+            parameter.drop()
+        for branch in self._branches.values():
+            branch.detach()
+        self.__init__()  # type: ignore[misc]
+
+    def _arrange(
+        self,
+        networks: Mapping[str, nn.Module],
+        pieces: Mapping[Place, Sequence[Piece]],
+        changing: frozenset[int],
+        settings: AdapterSettings,
+    ) -> None:
+        modules = {place: networks[place.part].get_submodule(place.layer) for place in pieces}
+        self._undo_all_but(pieces)
+        self._trim(settings.keep_megabytes * MEGABYTE)
+        fits = settings.how == "on_the_fly" or self._copies_fit(modules)
+        self._merged, branched = {}, {}
+        for place, wanted in pieces.items():
+            module, beside = modules[place], list[Piece]()
+            weight = getattr(module, place.parameter)
+            for piece in wanted:
+                changes = piece.slot in changing
+                on_the_fly = branches(settings.how, weight, changes_over_steps=changes, fits=fits)
+                if on_the_fly and can_branch(module, piece):
+                    beside.append(piece)
+            merged = [piece for piece in wanted if piece not in beside]
+            if merged:
+                self._merged[place] = merged
+                self._parameter(place, module)
+            elif place in self._parameters:
+                self._parameters[place].undo()
+            if beside:
+                branched[place] = beside
+        self._branch(branched, modules, networks)
+
+    def _undo_all_but(self, wanted: Iterable[Place]) -> None:
+        kept = set(wanted)
+        for place, parameter in self._parameters.items():
+            if place not in kept:
+                parameter.undo()
+
+    def _trim(self, limit: int) -> None:
+        """Let go of the copies used longest ago until those not in force stay within the limit, in bytes."""
+        idle = {place: p.kept_bytes for place, p in self._parameters.items() if not p.is_in_force}
+        total = sum(idle.values())
+        for place, size in idle.items():
+            if total <= limit:
+                return
+            self._parameters.pop(place).drop()
+            total -= size
+
+    def _copies_fit(self, modules: Mapping[Place, nn.Module]) -> bool:
+        needed: dict[torch.device, int] = {}
+        for place, module in modules.items():
+            weight = getattr(module, place.parameter, None)
+            if weight is None or (place in self._parameters and not self._parameters[place].needed_bytes):
+                continue
+            needed[weight.device] = needed.get(weight.device, 0) + weight.nbytes
+        if all(copies_fit(size, device) for device, size in needed.items()):
+            return True
+        self._trim(0)
+        return all(copies_fit(size, device) for device, size in needed.items())
+
+    def _parameter(self, place: Place, module: nn.Module) -> MergedParameter:
+        if place not in self._parameters:
+            self._parameters[place] = MergedParameter(module, place.parameter)
+        return self._parameters[place]
+
+    def _branch(
+        self,
+        wanted: Mapping[Place, list[Piece]],
+        modules: Mapping[Place, nn.Module],
+        networks: Mapping[str, nn.Module],
+    ) -> None:
+        """Build the branches that are not there as they are wanted."""
+        if wanted == self._branched and len(wanted) == len(self._branches):
+            return
+        for branch in self._branches.values():
+            branch.detach()
+        self._branches = {}
+        self._branched = dict(wanted)
+        by_device: dict[torch.device, list[Branch]] = {}
+        for place, pieces in wanted.items():
+            module = modules[place]
+            branch = Branch(module, pieces, _compute_type(module, networks[place.part]))
+            self._branches[place] = branch
+            by_device.setdefault(branch.factors.device, []).append(branch)
+        self._strengths = [BranchStrengths(found) for found in by_device.values()]
+
+
+def _compute_type(module: nn.Module, network: nn.Module) -> torch.dtype:
+    """What a layer computes in: its weight's type, or the network's where that is quantised."""
+    own: Tensor | None = getattr(module, "weight", None)
+    for tensor in (own, *network.parameters()):
+        if tensor is not None and is_mergeable(tensor):
+            return tensor.dtype
+    return torch.float32

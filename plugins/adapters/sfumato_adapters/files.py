@@ -1,0 +1,145 @@
+"""LoRA files by the names that prompts use, and the hashes that infotexts show."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sfumato.errors import CheckpointError, SfumatoError, UnknownName
+from sfumato_adapters.pickles import open_pickle
+from sfumato_adapters.settings import settings_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sfumato.library import ModelLibrary
+    from sfumato.tasks import TaskContext
+
+FOLDER = "loras"
+ALIAS = "ss_output_name"
+"""The metadata in which kohya's sd-scripts keep the name that a file was trained under."""
+_STORED_HASH = "sshs_model_hash"
+_SHOWN = 12
+
+State = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """The file that a name means.
+
+    Attributes:
+        others: Further files of that name.
+    """
+
+    path: Path
+    others: tuple[Path, ...] = ()
+
+    def note(self, name: str) -> str:
+        """What is told of a name that means several files; empty where it means one."""
+        if not self.others:
+            return ""
+        folder = self.others[0].parent.name
+        return (
+            f"'{name}' names {len(self.others) + 1} files: {self.path} is used. "
+            f"Another is meant by its folder: '{folder}/{name}'."
+        )
+
+
+def file_state(path: Path) -> State:
+    """Equal only for the same unchanged file; raises `CheckpointError` where there is none."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise CheckpointError(
+            f"'{path.name}' cannot be read.", why=f"{error}.", hint="It may have been moved or deleted."
+        ) from error
+    return str(path.resolve()), stat.st_size, stat.st_mtime_ns
+
+
+class LoraFiles:
+    """Finds files by name; what headers say is remembered for as long as the files are unchanged."""
+
+    def __init__(self) -> None:
+        self._aliases: dict[State, str] = {}
+        self._hashes: dict[State, str] = {}
+
+    def find(self, name: str, library: ModelLibrary) -> FoundFile:
+        """The file of that name, with or without its ending and folders before it, or of that alias.
+
+        Of several the outermost is taken. Letter case counts only where files differ by nothing else.
+
+        Raises:
+            UnknownName: there is none; the nearest names are offered.
+        """
+        paths = sorted(library.files(FOLDER), key=lambda path: len(path.parts))
+        wanted = _parts(name)
+        found = [path for path in paths if wanted in _endings(path, len(wanted))]
+        if not found:
+            lower = _parts(name.lower())
+            found = [p for p in paths if lower in _endings(Path(str(p).lower()), len(lower))]
+        if not found:
+            found = [path for path in paths if self._alias(path, library) == name]
+        if not found:
+            hint = "'sfumato loras' lists them all." if paths else f"Put it into: {_where(library)}."
+            raise UnknownName("LoRA", name, [path.stem for path in paths], hint=hint)
+        return FoundFile(found[0], tuple(found[1:]))
+
+    def _alias(self, path: Path, library: ModelLibrary) -> str:
+        if not library.is_weights(path):
+            return ""
+        try:
+            state = file_state(path)
+            if state not in self._aliases:
+                self._aliases[state] = library.header(path).metadata.get(ALIAS, "")
+            return self._aliases[state]
+        except (SfumatoError, OSError):
+            return ""  # damaged ones answer to their file's name alone
+
+    def short_hash(self, path: Path, metadata: Mapping[str, str]) -> str:
+        """A1111's: 12 digits of the hash that the file brings, else of its tensors' SHA-256."""
+        stored = metadata.get(_STORED_HASH, "")
+        if re.fullmatch(r"[0-9a-fA-F]{12,}", stored):
+            return stored[:_SHOWN].lower()
+        state = file_state(path)
+        if state not in self._hashes:
+            self._hashes[state] = _hash_of_tensors(path)
+        return self._hashes[state][:_SHOWN]
+
+
+def open_adapter(path: Path, context: TaskContext) -> tuple[Mapping[str, Tensor], Mapping[str, str]]:
+    """A file's tensors and metadata.
+
+    Raises:
+        CheckpointError: it is damaged, or a pickle that the settings do not allow.
+    """
+    if not context.library.is_weights(path):
+        return open_pickle(path, allowed=settings_of(context).read_pickles), {}
+    return context.library.open_tensors(path), context.library.header(path).metadata
+
+
+def _hash_of_tensors(path: Path) -> str:
+    """The SHA-256 of what follows a safetensors header, which tools rewrite; of other files whole."""
+    with path.open("rb") as file:
+        if path.suffix.lower() == ".safetensors":
+            length = int.from_bytes(file.read(8), "little")
+            file.seek(8 + length)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(name.replace("\\", "/").strip("/").split("/"))
+
+
+def _endings(path: Path, count: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The last parts of a path, with the file's ending and without."""
+    return path.parts[-count:], path.with_suffix("").parts[-count:]
+
+
+def _where(library: ModelLibrary) -> str:
+    folders = library.folders(FOLDER) or [root / FOLDER for root in library.roots]
+    return ", ".join(str(folder) for folder in folders)
