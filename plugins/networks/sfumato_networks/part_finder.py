@@ -18,12 +18,16 @@ from sfumato_networks import clip_vocabulary
 from sfumato_networks.part_sources import CLIP_TOKENIZER, T5_TOKENIZER, PartSource, look_alike, source_of
 from sfumato_networks.parts import AUTOENCODER, Part, recognise
 from sfumato_networks.quantised_storage import quantisation_of
-from sfumato_networks.tokenizer import holds_tokenizer
+from sfumato_networks.tokenizer import holds_clip_tokenizer, holds_tokenizer
 
 log = logging.getLogger(__name__)
 
 _DIFFUSION_MODELS = ("model.diffusion_model.", "double_blocks.", "joint_blocks.", "transformer_blocks.")
-_DIFFUSERS_TOKENIZERS = {CLIP_TOKENIZER: "tokenizer", T5_TOKENIZER: "tokenizer_2"}
+# Folders number their tokenizers as their text encoders: T5's is the third of SD3, the second of Flux.
+_DIFFUSERS_TOKENIZERS = {
+    CLIP_TOKENIZER: ("tokenizer", "tokenizer_2"),
+    T5_TOKENIZER: ("tokenizer_3", "tokenizer_2", "tokenizer"),
+}
 
 
 class PartFinder:
@@ -85,7 +89,10 @@ class PartFinder:
             return self._wished_tokenizer(kind)
         places = [self._home / name for name in FOLDERS["tokenizers"]] + self._library.folders("tokenizers")
         folders = [place / name for place in places for name in self._source(kind).names]
-        for folder in (self.header.path / _DIFFUSERS_TOKENIZERS[kind], *folders):
+        for folder in (self.header.path / name for name in _DIFFUSERS_TOKENIZERS[kind]):
+            if holds_tokenizer(folder) and holds_clip_tokenizer(folder) == (kind == CLIP_TOKENIZER):
+                return folder
+        for folder in folders:
             if holds_tokenizer(folder):
                 return folder
         return clip_vocabulary.FOLDER if kind == CLIP_TOKENIZER else None

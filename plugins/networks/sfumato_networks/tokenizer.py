@@ -27,6 +27,20 @@ def holds_tokenizer(folder: Path) -> bool:
     return any(all((folder / name).is_file() for name in together) for together in names)
 
 
+def holds_clip_tokenizer(folder: Path) -> bool:
+    """Whether a folder has a tokenizer, and one of CLIP's kind: it marks the ends of words."""
+    if not holds_tokenizer(folder):
+        return False
+    whole = folder / "tokenizer.json"
+    if not whole.is_file():
+        return True
+    try:
+        model = read_json(whole).get("model")
+    except CheckpointError:
+        return False
+    return isinstance(model, dict) and model.get("end_of_word_suffix") == clip_vocabulary.WORD_END
+
+
 @dataclass(frozen=True)
 class Tokenizer:
     """A tokenizer and the ids around a text: ``start`` + text + ``end``, filled up with ``pad``.
