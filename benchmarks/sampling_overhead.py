@@ -117,7 +117,7 @@ def engine_loop(name: str, model: Any, prompt: Any, shape: tuple[int, ...]) -> R
         progress.start_batch(0)
         noise = ImageNoise(NoiseSettings(seeds=(0,)), shape, "cpu", (sigmas[-2], sigmas[0]))
         one_pass = SamplingPass(guided, entry, options, sigmas, "flow")
-        return one_pass.from_noise(noise, progress.step, cancel, lambda denoise: denoise)
+        return one_pass.run(noise, progress.step, cancel, lambda denoise: denoise)
 
     return run
 

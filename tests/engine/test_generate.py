@@ -145,7 +145,7 @@ def test_a_prompt_is_encoded_once_and_the_model_loaded_once(workbench: Workbench
     assert workbench.model is model
     assert model.encoded == [
         PromptText(((("a ", 1.0), ("red", 1.5), (" apple", 1.0)),)),
-        PromptText(((("", 1.0),),)),
+        PromptText(((("", 1.0),),), is_negative=True),
     ]
     workbench.generate("a (red:1.5) apple", seed=1, model_options={"length": 4})
     assert len(model.encoded) == 4

@@ -84,3 +84,9 @@ class Refiner(Schema):
         title="Switch at",
         description="Share of the steps after which it takes over.",
     )
+    by_steps: bool = Field(
+        default=True,
+        title="Switch by sampling steps",
+        description="Count sampling steps; otherwise the timesteps that the model was trained on, as A1111 "
+        "1.10 and diffusers do.",
+    )

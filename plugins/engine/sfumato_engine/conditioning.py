@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sfumato.models import PromptText
+from sfumato.models import PromptText, TextEmbedding
 from sfumato_engine.guidance import PromptPart
 from sfumato_engine.lru import LeastRecentlyUsed
 from sfumato_engine.prompts import CompiledPrompt
@@ -28,6 +28,7 @@ class Encoder:
         emphasis: "no_norm" leaves the mean of weighted states as it comes.
         clip_skip: Which layer of CLIP is taken, from the end.
         encode: Runs the text encoders.
+        embeddings: The learned words that the prompts hold.
     """
 
     cache: LeastRecentlyUsed[Any]
@@ -36,13 +37,20 @@ class Encoder:
     emphasis: str
     clip_skip: int
     encode: Callable[[PromptText], Any]
+    embeddings: tuple[TextEmbedding, ...] = ()
 
-    def parts(self, prompt: CompiledPrompt) -> list[PromptPart]:
+    def parts(self, prompt: CompiledPrompt, *, is_negative: bool = False) -> list[PromptPart]:
         """The prompts that AND joins, each encoded for every span of steps."""
         encoded: dict[PromptText, Any] = {}  # the cache may be smaller than one prompt's spans
 
         def conditioning(chunks: Any) -> Any:
-            text = PromptText(chunks, "no_norm" if self.emphasis == "no_norm" else "original", self.clip_skip)
+            text = PromptText(
+                chunks,
+                emphasis="no_norm" if self.emphasis == "no_norm" else "original",
+                clip_skip=self.clip_skip,
+                is_negative=is_negative,
+                embeddings=self._embeddings_in(chunks),
+            )
             if text not in encoded:
                 encoded[text] = self._condition(text)
             return encoded[text]
@@ -51,6 +59,10 @@ class Encoder:
             PromptPart(part.weight, Timeline([(last, conditioning(chunks)) for last, chunks in part.spans]))
             for part in prompt.parts
         ]
+
+    def _embeddings_in(self, chunks: Any) -> tuple[TextEmbedding, ...]:
+        text = "".join(piece for chunk in chunks for piece, _ in chunk).lower()
+        return tuple(found for found in self.embeddings if found.name.lower() in text)
 
     def _condition(self, text: PromptText) -> Any:
         key = (self.identity, text, json.dumps(self.options, sort_keys=True, default=str))

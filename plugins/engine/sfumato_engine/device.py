@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import torch
@@ -12,11 +13,16 @@ from sfumato.models import Placement
 from sfumato_engine.settings import EngineSettings
 
 
-def placement(settings: EngineSettings, part_dtypes: Mapping[str, str] = MappingProxyType({})) -> Placement:
+def placement(
+    settings: EngineSettings,
+    part_dtypes: Mapping[str, str] = MappingProxyType({}),
+    part_files: Mapping[str, Path] = MappingProxyType({}),
+) -> Placement:
     """The placement that the settings ask for, with 'auto' made definite.
 
     Args:
         part_dtypes: Compute types by kind of part, where a request names them.
+        part_files: Files by kind of part, where a request names them.
 
     Raises:
         BadInput: the device is unknown or absent, or float16 is asked for on a CPU.
@@ -28,7 +34,9 @@ def placement(settings: EngineSettings, part_dtypes: Mapping[str, str] = Mapping
             why="Processors have no fast path for it: it is hundreds of times slower than bfloat16.",
             hint="Use 'auto' or 'bfloat16', as in: sfumato settings set engine.dtype auto",
         )
-    return Placement(device=device, dtype=settings.dtype, part_dtypes=dict(part_dtypes))
+    return Placement(
+        device=device, dtype=settings.dtype, part_dtypes=dict(part_dtypes), part_files=dict(part_files)
+    )
 
 
 def best_device() -> str:

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, wait
 from datetime import date
 
 import torch
 from torch import Tensor
 
-from sfumato.errors import SfumatoError
 from sfumato.events import ImageSaved, PhaseStarted, Warned
-from sfumato.models import LoadedModel
 from sfumato.records import GenerationResult, ImageRecord
+from sfumato.registry import Entry
+from sfumato.sampling import Denoise
 from sfumato.tasks import TaskContext
+from sfumato.upscaling import FaceRestorerInfo, FoundUpscaler, UpscaleContext, find_upscaler
 from sfumato_engine.background import in_background
-from sfumato_engine.batching import decoded_side_by_side
-from sfumato_engine.device import device_label
+from sfumato_engine.blame import blamed, failure
+from sfumato_engine.decoding import LATENTS_HINT, check_finite, decoded
+from sfumato_engine.enlarging import enlarged
 from sfumato_engine.memory import CLOSE, LOWER, memory_errors_explained
 from sfumato_engine.no_effect import without_effect
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.noise.settings import NoiseSettings
-from sfumato_engine.preparation import Prepared, prepare
+from sfumato_engine.preparation import Prepared, PreparedPass, prepare
 from sfumato_engine.preview import previews
 from sfumato_engine.progress import Progress
 from sfumato_engine.provenance import Provenance, trace
 from sfumato_engine.resolution import ResolvedRequest
+from sfumato_engine.stages import is_like
+from sfumato_engine.start.masked import MaskedDenoise
+from sfumato_engine.tiling import wrapped_around
 from sfumato_pictures import file_names
 from sfumato_pictures.png import PARAMETERS, STORY, encode_png
 from sfumato_pictures.saving import PictureFolder
@@ -35,11 +40,17 @@ STORY_PATIENCE = 5.0
 """Seconds to wait for the background thread when drawing ends early: one that is still running while the
 interpreter shuts down can abort the program."""
 
-LATENTS_HINT = "Lower weights and scales, or try: sfumato settings set engine.dtype float32"
-DECODER_HINT = (
-    "Compute the autoencoder (VAE) in bfloat16 or float32, by the model's option for it, or all parts by: "
-    "sfumato settings set engine.dtype bfloat16"
-)
+
+def hires_upscaler(resolved: ResolvedRequest, context: TaskContext) -> FoundUpscaler | None:
+    """What enlarges the picture between the passes; raises `UnknownName`."""
+    hires = resolved.request.hires
+    return find_upscaler(hires.upscaler, context.registries, context.library) if hires else None
+
+
+def face_restorer(resolved: ResolvedRequest, context: TaskContext) -> Entry[FaceRestorerInfo] | None:
+    """What mends faces; raises `UnknownName`."""
+    name = resolved.request.face_restorer
+    return context.registries.face_restorers.get(name) if name else None
 
 
 def draw(resolved: ResolvedRequest, context: TaskContext, started: float) -> GenerationResult:
@@ -80,63 +91,135 @@ class Drawing:
         self._resolved = resolved
         self._context = context
         self._folder = PictureFolder(context.output_folder)
+        self._upscaler = hires_upscaler(resolved, context)
+        self._face_restorer = face_restorer(resolved, context)
         self._warn(without_effect(resolved))
 
     def run(self, prepared: Prepared) -> None:
         """All batches; raises `Cancelled` between steps, with the pictures of earlier batches saved."""
-        request, library = self._resolved.request, self._context.library
-        parts, device = prepared.model.files, device_label(prepared.model.device)
-        story = in_background(lambda: trace(self._resolved, library, parts, device, self._context))
-        progress = self._progress(prepared)
+        request = self._resolved.request
+        story = in_background(lambda: trace(self._resolved, prepared, self._context))
+        self._progress = self._progress_of(prepared)
         self._warn(prepared.warnings)
+        last = prepared.last
         try:
             for batch in range(request.count):
                 numbers = range(batch * request.batch_size, (batch + 1) * request.batch_size)
-                progress.start_batch(batch)
-                latents = self._sample(prepared, numbers, progress)
-                self._phase("decoding")
-                for number, pixels in zip(numbers, decoded(prepared.model, latents), strict=True):
-                    picture = prepared.stages.picture(pixels, self._resolved.seed(number))
-                    self._save(picture, number, story)
+                self._progress.start_batch(batch)
+                with wrapped_around(last.model, request.tiling):
+                    latents = self._draw_batch(prepared, numbers)
+                    self._phase("decoding")
+                    for number, pixels in zip(
+                        numbers, decoded(last.model, latents, self._context), strict=True
+                    ):
+                        self._save(self._finished(prepared, pixels, latents, number, numbers), number, story)
         finally:
             wait([story], STORY_PATIENCE)
 
-    def _progress(self, prepared: Prepared) -> Progress:
+    def _progress_of(self, prepared: Prepared) -> Progress:
+        latent_format = prepared.first.model.latent_format
         return Progress(
             self._context.events,
-            prepared.sampling.steps,
+            sum(one.sampling.steps for one in prepared.passes),
             self._resolved.request.count,
-            preview=lambda denoised: previews(denoised, prepared.model.latent_format),
+            preview=lambda denoised: previews(denoised, latent_format),
             preview_every=self._context.settings.engine.preview_every,
         )
 
-    def _sample(self, prepared: Prepared, numbers: Sequence[int], progress: Progress) -> Tensor:
-        """Clean latents of the pictures with these numbers."""
+    def _draw_batch(self, prepared: Prepared, numbers: Sequence[int]) -> Tensor:
+        """Clean latents of the pictures with these numbers, after all passes."""
+        first, hires = prepared.first, prepared.hires
+        latents = self._sample(prepared, first, numbers, None)
+        if hires is not None and self._upscaler is not None:
+            self._phase("enlarging", self._upscaler.label)
+            larger = enlarged(latents, first, hires, self._upscaler, self._context)
+            self._progress.steps_before = first.sampling.steps
+            latents = self._sample(prepared, hires, numbers, larger)
+            self._progress.steps_before = 0
+        latents = prepared.stages.latents(latents, self._seeds(numbers))
+        check_finite(latents, LATENTS_HINT)
+        return latents
+
+    def _sample(
+        self, prepared: Prepared, one: PreparedPass, numbers: Sequence[int], original: Tensor | None
+    ) -> Tensor:
+        """Clean latents after one pass over the pictures with these numbers.
+
+        Args:
+            original: What the pass before has left, [b, c, h, w].
+        """
         self._phase("sampling")
         started = time.monotonic()
-        groups = [[number] for number in numbers] if self._resolved.sampler.info.one_by_one else [numbers]
-        latents = torch.cat([self._sample_together(prepared, group, progress) for group in groups])
-        latents = prepared.stages.latents(latents, self._seeds(numbers))
+        for adapters in one.adapters:
+            adapters.apply()
+        alone = one.resolved.sampler.info.one_by_one
+        groups = [[place] for place in range(len(numbers))] if alone else [list(range(len(numbers)))]
+        latents = torch.cat(
+            [
+                self._sample_together(
+                    prepared,
+                    one,
+                    [numbers[place] for place in group],
+                    None if original is None else original[group],
+                )
+                for group in groups
+            ]
+        )
         check_finite(latents, LATENTS_HINT)
         self.sampling_seconds += time.monotonic() - started
         return latents
 
-    def _sample_together(self, prepared: Prepared, numbers: Sequence[int], progress: Progress) -> Tensor:
-        noise = self._noise(prepared, numbers)
-        return prepared.sampling.from_noise(
-            noise,
-            progress.step,
-            self._context.cancel,
-            lambda denoise: prepared.stages.denoise(denoise, self._seeds(numbers)),
+    def _sample_together(
+        self, prepared: Prepared, one: PreparedPass, numbers: Sequence[int], original: Tensor | None
+    ) -> Tensor:
+        noise, start, request = self._noise(one, numbers), one.start, self._resolved.request
+        if start is not None:
+            original = start.filled_with(self._noise(one, numbers).initial())
+        mask = start.mask if start else None
+        soft = request.inpaint.soft if request.inpaint else None
+
+        def wrap(denoise: Denoise) -> Denoise:
+            if mask is not None and original is not None:
+                denoise = MaskedDenoise(denoise, original, mask, soft)
+            return prepared.stages.denoise(denoise, self._seeds(numbers))
+
+        multiplier = request.img2img.noise_multiplier if start and request.img2img else 1.0
+        latents = one.sampling.run(
+            noise, self._progress.step, self._context.cancel, wrap, original, noise_multiplier=multiplier
         )
+        if mask is None or soft is not None or original is None:
+            return latents
+        return torch.lerp(original, latents, mask)
+
+    def _finished(
+        self, prepared: Prepared, pixels: Tensor, latents: Tensor, number: int, numbers: Sequence[int]
+    ) -> Tensor:
+        """A decoded picture, with what it was painted into around it and after the stages of plugins."""
+        start, request = prepared.first.start, self._resolved.request
+        if start is not None:
+            soft = request.inpaint.soft if request.inpaint else None
+            pixels = start.finished(pixels, latents[numbers.index(number)], soft)
+        pixels = self._faces_restored(pixels)
+        return prepared.stages.picture(pixels, self._resolved.seed(number))
+
+    def _faces_restored(self, pixels: Tensor) -> Tensor:
+        if self._face_restorer is None:
+            return pixels
+        entry = self._face_restorer
+        context = UpscaleContext(workspace=self._context.workspace, settings=self._context.settings)
+        with blamed("face restorer", entry):
+            restored = entry.load()(pixels, {}, context)
+        if not is_like(restored, pixels):
+            raise failure("face restorer", entry, "It gave back no picture of the same size.")
+        return restored
 
     def _seeds(self, numbers: Sequence[int]) -> tuple[int, ...]:
         return tuple(self._resolved.seed(number) for number in numbers)
 
-    def _noise(self, prepared: Prepared, numbers: Sequence[int]) -> ImageNoise:
-        request, sigmas = self._resolved.request, prepared.sampling.sigmas
-        pixels = prepared.model.latent_format.pixels_per_latent
-        _, h, w = prepared.latent_shape
+    def _noise(self, one: PreparedPass, numbers: Sequence[int]) -> ImageNoise:
+        request, sigmas = one.resolved.request, one.sampling.sigmas
+        pixels = one.model.latent_format.pixels_per_latent
+        _, h, w = one.latent_shape
         resize_from = request.seed_resize_height // pixels or h, request.seed_resize_width // pixels or w
         settings = NoiseSettings(
             seeds=self._seeds(numbers),
@@ -145,10 +228,11 @@ class Drawing:
             resize_from=resize_from if resize_from != (h, w) else None,
             seed_delta=request.noise_seed_delta,
             source=request.noise_source,
-            step_noise=request.step_noise if self._resolved.sampler.info.interval_noise else "path",
+            step_noise=request.step_noise if one.resolved.sampler.info.interval_noise else "path",
         )
-        levels = min(sigma for sigma in sigmas if sigma > 0), max(sigmas)
-        return ImageNoise(settings, prepared.latent_shape, prepared.model.device, levels)
+        above_zero = [sigma for sigma in sigmas if sigma > 0] or [1.0]
+        levels = min(above_zero), max(above_zero)
+        return ImageNoise(settings, one.latent_shape, one.model.device, levels)
 
     def _save(self, pixels: Tensor, number: int, story: Future[Provenance]) -> None:
         provenance = story.result()
@@ -178,25 +262,5 @@ class Drawing:
             self.warnings.append(message)
             self._context.events.emit(Warned(message=message))
 
-    def _phase(self, phase: str) -> None:
-        self._context.events.emit(PhaseStarted(phase=phase))
-
-
-def decoded(model: LoadedModel, latents: Tensor) -> Iterator[Tensor]:
-    """The pictures of latents [b, c, h, w], each uint8 [H, W, 3] on the CPU."""
-    b, _, h, w = latents.shape
-    for part in latents.split(decoded_side_by_side(b, b * h * w)):
-        pixels = model.decode(part)
-        check_finite(pixels, DECODER_HINT)
-        colours = pixels.mul(255).round_().clamp_(0, 255).to(torch.uint8)
-        yield from colours.permute(0, 2, 3, 1).contiguous().cpu()
-
-
-def check_finite(numbers: Tensor, hint: str) -> None:
-    """Raises `SfumatoError` for infinities or NaN in latents or pixels, which would be a black picture."""
-    if not bool(torch.isfinite(numbers).all()):
-        raise SfumatoError(
-            "The picture came out as no numbers (NaN).",
-            why="The compute type is too narrow for this model, or a prompt weight or scale is extreme.",
-            hint=hint,
-        )
+    def _phase(self, phase: str, detail: str = "") -> None:
+        self._context.events.emit(PhaseStarted(phase=phase, detail=detail))

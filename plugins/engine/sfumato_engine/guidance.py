@@ -6,7 +6,7 @@ Prompts that AND joins are composed as in Liu et al. (2022), https://arxiv.org/a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,7 @@ class Guidance:
         rescale: Share, 0..1, of the contrast added since scale 1 that is taken back.
         negative_range: The steps that use the negative prompt.
         one_batch: Evaluate all prompts side by side.
+        regions: Where each of the joined prompts acts, [1, 1, h, w] in 0..1; empty for everywhere.
     """
 
     parts: Sequence[PromptPart]
@@ -78,6 +79,7 @@ class Guidance:
     rescale: float = 0.0
     negative_range: NegativeRange = NegativeRange()
     one_batch: bool = True
+    regions: Sequence[Tensor] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -88,8 +90,17 @@ class Guidance:
 
     @property
     def share(self) -> float:
-        """The factor of the unconditional estimate."""
-        return unconditional_share([part.weight for part in self.parts], self.scale)
+        """The factor of the unconditional estimate; with regions it is always needed."""
+        return unconditional_share([part.weight for part in self.parts], self.scale) or float(
+            bool(self.regions)
+        )
+
+    def weights(self, scale: float) -> list[float | Tensor]:
+        """The factor of each joined prompt, at a place where it acts on a part of the picture alone."""
+        scaled = [scale * part.weight for part in self.parts]
+        if not self.regions:
+            return list(scaled)
+        return [weight * region for weight, region in zip(scaled, self.regions, strict=True)]
 
 
 def unconditional_share(weights: Sequence[float], scale: float) -> float:
@@ -105,6 +116,8 @@ class GuidedModel:
         options: Of the model family.
         sigmas: The noise levels of the pass, which tell one step from the next.
         keep_unconditional: Evaluate the negative prompt in every step and keep the estimate.
+        picture: What a model that sees pictures is given.
+        at_step: Told the number of each step, from 0, and of all, before the model is asked.
 
     Attributes:
         unconditional: The estimate for the negative prompt in the latest evaluation, where it was kept.
@@ -118,33 +131,40 @@ class GuidedModel:
         sigmas: Sequence[float],
         *,
         keep_unconditional: bool = False,
+        picture: Any = None,
+        at_step: Callable[[int, int], None] | None = None,
     ) -> None:
         self.unconditional: Tensor | None = None
+        self._seen = {} if picture is None else {"picture": picture}
+        self._at_step = at_step
         self._model = model
         self._guidance = guidance
         self._options = options
         self._step_of = StepFinder(sigmas)
         self._keep_unconditional = keep_unconditional
-        self._weights = [part.weight for part in guidance.parts]
-        self._scaled = [guidance.scale * weight for weight in self._weights]
+        self._weights = guidance.weights(1.0)
+        self._scaled = guidance.weights(guidance.scale)
         self._share = guidance.share
 
     def __call__(self, x: Tensor, sigma: float) -> Tensor:
         step = self._step_of(sigma)
+        if self._at_step is not None:
+            self._at_step(step, self._step_of.steps)
         prompts = [part.timeline.at(step) for part in self._guidance.parts]
         negative = self._guidance.negative
         in_range = self._guidance.negative_range.takes_in(step, self._step_of.steps, sigma)
         # With nothing to move away from, prompts are joined as at scale 1, as in A1111.
         weights = self._scaled if in_range else self._weights
         guided = in_range and self._share
-        if negative is None or not (guided or self._keep_unconditional):
+        regional = bool(self._guidance.regions)
+        if negative is None or not (guided or regional or self._keep_unconditional):
             return composed(self._estimates(x, sigma, prompts), weights)
         *estimates, unconditional = self._estimates(x, sigma, [*prompts, negative.at(step)])
         self.unconditional = unconditional
-        if not guided:
+        if not (guided or regional):
             return composed(estimates, weights)
         denoised = composed(estimates, weights, unconditional)
-        if not self._guidance.rescale:
+        if not (guided and self._guidance.rescale):
             return denoised
         positive = composed(estimates, self._weights, unconditional)
         return rescaled(denoised, positive, x, sigma, self._model.info.prediction, self._guidance.rescale)
@@ -153,13 +173,16 @@ class GuidedModel:
         """One estimate [b, c, h, w] a prompt."""
         b, k = len(x), len(prompts)
         if k == 1 or not self._guidance.one_batch:
-            return [self._model.denoise(x, sigma, [prompt] * b, self._options) for prompt in prompts]
+            return [
+                self._model.denoise(x, sigma, [prompt] * b, self._options, **self._seen) for prompt in prompts
+            ]
         conditioning = [prompt for prompt in prompts for _ in range(b)]
-        return self._model.denoise(x.repeat(k, 1, 1, 1), sigma, conditioning, self._options).chunk(k)
+        together = x.repeat(k, 1, 1, 1)
+        return self._model.denoise(together, sigma, conditioning, self._options, **self._seen).chunk(k)
 
 
 def composed(
-    estimates: Sequence[Tensor], weights: Sequence[float], unconditional: Tensor | None = None
+    estimates: Sequence[Tensor], weights: Sequence[float | Tensor], unconditional: Tensor | None = None
 ) -> Tensor:
     """``uncond + sum(weight_i * (estimate_i - uncond))``; without uncond the first estimate stands in."""
     if unconditional is None:
@@ -169,8 +192,14 @@ def composed(
         return unconditional
     result = torch.lerp(unconditional, estimates[0], weights[0])
     for estimate, weight in zip(estimates[1:], weights[1:], strict=True):
-        result = torch.add(result, estimate - unconditional, alpha=weight)
+        result = torch.addcmul(result, estimate - unconditional, _factor(weight, result))
     return result
+
+
+def _factor(weight: float | Tensor, like: Tensor) -> Tensor:
+    return (
+        weight if isinstance(weight, Tensor) else torch.tensor(weight, dtype=like.dtype, device=like.device)
+    )
 
 
 def rescaled(

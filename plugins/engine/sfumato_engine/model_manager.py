@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,8 @@ class ModelManager:
             CheckpointError: the weights are damaged or wrong.
         """
         # What was found in the checkpoint counts too: config files of a folder are not among a model's files.
-        key = (repr(info), placement.device, placement.dtype, tuple(sorted(placement.part_dtypes.items())))
+        by_part = tuple(sorted(placement.part_dtypes.items())), tuple(sorted(placement.part_files.items()))
+        key = (repr(info), placement.device, placement.dtype, by_part)
 
         def loaded() -> KeptModel:
             model = family.load(info, library, placement)
@@ -68,9 +69,9 @@ class ModelManager:
         self.models.drop(lambda kept: not kept.is_current)
         return self.models.get(key, loaded)
 
-    def drop_others(self, model: LoadedModel) -> int:
-        """Let go of all models but this one; returns how many."""
-        return self.models.drop(lambda kept: kept.model is not model)
+    def drop_others(self, models: Sequence[LoadedModel]) -> int:
+        """Let go of all models but these; returns how many."""
+        return self.models.drop(lambda kept: not any(kept.model is model for model in models))
 
 
 def file_states(model: LoadedModel) -> Hashable:

@@ -1,131 +1,265 @@
-"""All that comes before the first step: model loaded, request checked against it, prompts encoded."""
+"""All that comes before the first step: models loaded, the request checked against them, prompts encoded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from sfumato.errors import BadInput
 from sfumato.events import CancelToken, PhaseStarted
-from sfumato.models import LoadedModel, PromptText
+from sfumato.models import LoadedModel, PromptText, TextEmbedding
 from sfumato.tasks import TaskContext
+from sfumato_engine.adapters import PassAdapters, embeddings_in_infotext
 from sfumato_engine.batching import passes_side_by_side
 from sfumato_engine.conditioning import Encoder
 from sfumato_engine.device import placement
-from sfumato_engine.guidance import Guidance, NegativeRange, unconditional_share
+from sfumato_engine.guidance import Guidance, GuidedModel, NegativeRange
+from sfumato_engine.hand_off import HandOff, level_of
 from sfumato_engine.memory import CLOSE, check_memory, memory_errors_explained
 from sfumato_engine.model_manager import KeptModel, ModelManager
 from sfumato_engine.no_effect import without_guidance
 from sfumato_engine.option_roles import encoding_options, part_dtypes
-from sfumato_engine.prompts import CompiledPrompt, compile_prompt
+from sfumato_engine.part_files import named_parts
+from sfumato_engine.pass_prompts import Prompts
+from sfumato_engine.regions import read_regions
 from sfumato_engine.resolution import ResolvedRequest
-from sfumato_engine.sampling_pass import SamplingPass
+from sfumato_engine.sampling_pass import Guided, SamplingPass, noise_levels
 from sfumato_engine.sizes import check_size
 from sfumato_engine.stages import Stages
+from sfumato_engine.start.start_picture import Start, seen_without_picture, start_from
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedPass:
     """Ready to sample.
 
     Attributes:
+        resolved: The pass as a request; its size is one that the model can draw.
         model: Loaded and placed.
         sampling: The pass to take for each batch.
         latent_shape: (c, h, w) of one picture.
-        stages: Of plugins, that the request names.
-        warnings: What the user asked for that will have no effect.
+        adapters: To be put in force before it, on its models.
+        start: The picture it starts from; None for noise, or for the pass before.
+        embeddings: The learned words in its prompts.
+        warnings: What was asked for that will have no effect, or other than meant.
     """
 
+    resolved: ResolvedRequest
     model: LoadedModel
     sampling: SamplingPass
     latent_shape: tuple[int, int, int]
-    stages: Stages
+    adapters: tuple[PassAdapters, ...]
+    start: Start | None
+    embeddings: tuple[TextEmbedding, ...]
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Prompts:
-    """The prompts of a request, compiled.
+class Prepared:
+    """All passes of a request.
 
     Attributes:
-        negative: None where guidance never uses it.
-        unused_tags: Extra networks that the prompt asks for and nothing applies, as written.
+        hires: The pass after the first; None without one.
+        stages: Of plugins, that the request names.
     """
 
-    positive: CompiledPrompt
-    negative: CompiledPrompt | None
-    unused_tags: tuple[str, ...]
-
-    @classmethod
-    def of(cls, resolved: ResolvedRequest, stages: Stages, cancel: CancelToken) -> Prompts:
-        request, steps = resolved.request, resolved.steps
-        text = stages.prompt(request.prompt)
-        positive = compile_prompt(text, steps, emphasis=request.emphasis, check=cancel.check)
-        used = unconditional_share([part.weight for part in positive.parts], resolved.cfg_scale)
-        negative = None
-        if used or resolved.sampler.info.needs_unconditional:
-            negative_text = stages.prompt(request.negative_prompt)
-            negative = compile_prompt(
-                negative_text, steps, emphasis=request.emphasis, compose=False, check=cancel.check
-            )
-        tags = dict.fromkeys(text[network.start : network.end] for network in positive.networks)
-        return cls(positive, negative, tuple(tags))
+    first: PreparedPass
+    hires: PreparedPass | None
+    stages: Stages
 
     @property
-    def count(self) -> int:
-        """Model evaluations a picture and step."""
-        return len(self.positive.parts) + (self.negative is not None)
+    def passes(self) -> tuple[PreparedPass, ...]:
+        return (self.first, self.hires) if self.hires else (self.first,)
 
     @property
-    def warnings(self) -> Sequence[str]:
-        """What was written that will have no effect, or one that was hardly meant."""
-        told = [f"{tag} has no effect: nothing applies it." for tag in self.unused_tags]
-        weights = [part.weight for part in self.positive.parts]
-        if len(weights) == 1 and weights != [1.0]:
-            told.append(
-                f"The number at the end of the prompt weighs all of it {weights[0]:g} times. "
-                "To have it as text, write something behind it, such as a comma."
-            )
-        return told
+    def last(self) -> PreparedPass:
+        return self.passes[-1]
+
+    @property
+    def warnings(self) -> list[str]:
+        return list(dict.fromkeys(warning for one in self.passes for warning in one.warnings))
+
+    @property
+    def infotext(self) -> dict[str, Any]:
+        """What adapters and learned words add to the infotext."""
+        fields = {
+            k: v for one in self.passes for adapters in one.adapters for k, v in adapters.infotext.items()
+        }
+        words = [found for one in self.passes for found in one.embeddings]
+        return fields | embeddings_in_infotext(words)
+
+
+@dataclass(frozen=True)
+class Guide:
+    """One model steered by the prompts of a pass, before its steps are known."""
+
+    kept: KeptModel
+    guidance: Guidance
+    adapters: PassAdapters
+    embeddings: tuple[TextEmbedding, ...]
+    seen: Any
+    warnings: tuple[str, ...]
+
+    def over(self, resolved: ResolvedRequest, sigmas: Sequence[float], *, in_pairs: bool) -> GuidedModel:
+        """The guided model over these noise levels."""
+        return GuidedModel(
+            self.kept.model,
+            self.guidance,
+            resolved.model_options,
+            sigmas,
+            keep_unconditional=in_pairs,
+            picture=self.seen,
+            at_step=self.adapters.at_step if self.adapters.changes_over_steps else None,
+        )
 
 
 def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
     """Make ready what a request needs.
 
     Raises:
-        MissingPart, CheckpointError: the model cannot be loaded.
-        BadInput: it cannot draw this size, or the device in the settings cannot be used.
+        MissingPart, CheckpointError: a model cannot be loaded.
+        BadInput: it cannot draw this size, a picture cannot be read, or the device in the settings cannot be
+            used.
         OutOfMemory: it would not fit.
         PluginError: a stage failed.
         Cancelled: stopped by the user before all prompts were encoded.
     """
-    settings = context.settings.engine
     stages = Stages(resolved.stages, resolved.request)
-    prompts = Prompts.of(resolved, stages, context.cancel)
-    where = placement(settings, part_dtypes(resolved.family.options, resolved.model_options))
-    manager = ModelManager.of(context.workspace, settings)
-    context.events.emit(PhaseStarted(phase="loading", detail=resolved.info.label or resolved.info.name))
-    with memory_errors_explained(
-        f"The memory ran out while '{resolved.info.name}' was loaded.",
-        f"{CLOSE}, or compute in a smaller type: sfumato settings set engine.dtype bfloat16",
-    ):
-        kept = manager.load(resolved.info, resolved.family, where, context.library)
-    model = kept.model
-    shape = latent_shape(resolved, model)
-    positions = resolved.request.batch_size * shape[1] * shape[2]
-    passes = passes_side_by_side(settings.cfg_batching, prompts.count, positions)
-    check_memory(model, resolved, settings.cfg_batching, prompts.count, lambda: manager.drop_others(model))
-    context.events.emit(PhaseStarted(phase="encoding"))
-    guidance = guided_by(
-        prompts, resolved, encoder(resolved, kept, manager, context.cancel), one_batch=passes > 1
-    )
-    sampling = SamplingPass.of(resolved, model, guidance)
-    warnings = (
-        *prompts.warnings,
-        *guidance_warnings(resolved, guidance, sampling.sigmas),
-        *guidance.notes,
-    )
-    return Prepared(model, sampling, shape, stages, warnings)
+    preparation = Preparation(context, stages)
+    first = preparation.prepare(resolved)
+    hires = preparation.prepare(resolved.hires) if resolved.hires else None
+    return Prepared(first, hires, stages)
+
+
+class Preparation:
+    """Makes the passes of one request ready; all their models stay."""
+
+    def __init__(self, context: TaskContext, stages: Stages) -> None:
+        self._context = context
+        self._stages = stages
+        self._settings = context.settings.engine
+        self._models: list[LoadedModel] = []
+
+    @cached_property
+    def _manager(self) -> ModelManager:
+        return ModelManager.of(self._context.workspace, self._settings)
+
+    def prepare(self, resolved: ResolvedRequest) -> PreparedPass:
+        """One pass, with its refiner."""
+        prompts = Prompts.of(resolved, self._stages, self._context.cancel)
+        kept = self._load(resolved)
+        model = kept.model
+        resolved = fitted(resolved, model)
+        shape = latent_shape(resolved, model)
+        start = start_from(resolved.request, model, resolved.size)
+        guide = self._guide(resolved, kept, prompts, shape, start)
+        guides = [guide]
+        schedule = model.noise_schedule(*resolved.size, resolved.model_options)
+        sigmas = noise_levels(resolved, schedule)
+        in_pairs = resolved.sampler.info.needs_unconditional
+        guided: Guided = guide.over(resolved, sigmas, in_pairs=in_pairs)
+        if resolved.refiner and resolved.request.refiner:
+            refiner = replace(resolved.refiner, request=sized_as(resolved, resolved.refiner))
+            guides.append(self._refiner(refiner, model, prompts, shape))
+            then = guides[-1].over(refiner, sigmas, in_pairs=in_pairs)
+            guided = HandOff(guided, then, level_of(resolved.request.refiner, sigmas, schedule))
+        sampling = SamplingPass(
+            guided, resolved.sampler, resolved.sampler_options, sigmas, schedule.convention
+        )
+        warnings = (
+            *guidance_warnings(resolved, guide.guidance, sigmas),
+            *(w for g in guides for w in g.warnings),
+        )
+        return PreparedPass(
+            resolved=resolved,
+            model=model,
+            sampling=sampling,
+            latent_shape=shape,
+            adapters=tuple(each.adapters for each in guides),
+            start=start,
+            embeddings=tuple(found for each in guides for found in each.embeddings),
+            warnings=warnings,
+        )
+
+    def _refiner(
+        self, resolved: ResolvedRequest, before: LoadedModel, prompts: Prompts, shape: tuple[int, int, int]
+    ) -> Guide:
+        kept = self._load(resolved)
+        check_hand_off(before, kept.model)
+        return self._guide(resolved, kept, prompts, shape, None)
+
+    def _load(self, resolved: ResolvedRequest) -> KeptModel:
+        dtypes = part_dtypes(resolved.family.options, resolved.model_options)
+        files = named_parts(resolved.request.parts, self._context.library)
+        where = placement(self._settings, dtypes, files)
+        label = resolved.info.label or resolved.info.name
+        self._context.events.emit(PhaseStarted(phase="loading", detail=label))
+        with memory_errors_explained(
+            f"The memory ran out while '{resolved.info.name}' was loaded.",
+            f"{CLOSE}, or compute in a smaller type: sfumato settings set engine.dtype bfloat16",
+        ):
+            kept = self._manager.load(resolved.info, resolved.family, where, self._context.library)
+        self._models.append(kept.model)
+        return kept
+
+    def _guide(
+        self,
+        resolved: ResolvedRequest,
+        kept: KeptModel,
+        prompts: Prompts,
+        shape: tuple[int, int, int],
+        start: Start | None,
+    ) -> Guide:
+        """Prompts encoded for a model, with the adapters in force that they name."""
+        context, request = self._context, resolved.request
+        positions = request.batch_size * shape[1] * shape[2]
+        passes = passes_side_by_side(self._settings.cfg_batching, prompts.count, positions)
+        drop = lambda: self._manager.drop_others(self._models)  # noqa: E731
+        check_memory(kept.model, resolved, self._settings.cfg_batching, prompts.count, drop)
+        adapters = PassAdapters(context, kept.model, prompts.uses)
+        adapters.apply()
+        embeddings = adapters.embeddings(prompts.texts)
+        context.events.emit(PhaseStarted(phase="encoding"))
+        encoder = encoder_of(resolved, kept, self._manager, context.cancel, adapters, embeddings)
+        regions = read_regions(
+            request.regions, len(prompts.positive.parts), (shape[2], shape[1]), kept.model.device
+        )
+        guidance = replace(guided_by(prompts, resolved, encoder, one_batch=passes > 1), regions=regions)
+        unused = [f"{tag} has no effect: nothing applies it." for tag in adapters.unanswered]
+        seen = start.seen if start else seen_without_picture(kept.model, resolved.size)
+        warnings = (*unused, *adapters.notes, *prompts.warnings, *guidance.notes)
+        return Guide(kept, guidance, adapters, embeddings, seen, warnings)
+
+
+def fitted(resolved: ResolvedRequest, model: LoadedModel) -> ResolvedRequest:
+    """A hires pass at the nearest smaller size that its model can draw; other sizes are the user's own."""
+    if not resolved.is_hires:
+        return resolved
+    multiple = model.latent_format.size_multiple
+    width, height = (max(side // multiple, 1) * multiple for side in resolved.size)
+    request = resolved.request.model_copy(update={"width": width, "height": height})
+    return replace(resolved, request=request)
+
+
+def sized_as(resolved: ResolvedRequest, refiner: ResolvedRequest) -> Any:
+    """The refiner's request at the size of the pass that it takes part in."""
+    width, height = resolved.size
+    return refiner.request.model_copy(update={"width": width, "height": height})
+
+
+def check_hand_off(before: LoadedModel, after: LoadedModel) -> None:
+    """Raises `BadInput` where one model's latents mean nothing to the other."""
+    formats = before.latent_format, after.latent_format
+    same = formats[0].channels == formats[1].channels and formats[0].name == formats[1].name
+    conventions = before.info.prediction == "flow", after.info.prediction == "flow"
+    if not same or conventions[0] != conventions[1]:
+        raise BadInput(
+            f"'{after.info.name}' cannot refine what '{before.info.name}' draws.",
+            why="Their latents are of different kinds.",
+            hint="Choose a refiner of the same family, such as the SDXL refiner for an SDXL model.",
+        )
 
 
 def guidance_warnings(
@@ -145,8 +279,13 @@ def latent_shape(resolved: ResolvedRequest, model: LoadedModel) -> tuple[int, in
     return latent.channels, height // latent.pixels_per_latent, width // latent.pixels_per_latent
 
 
-def encoder(
-    resolved: ResolvedRequest, kept: KeptModel, manager: ModelManager, cancel: CancelToken
+def encoder_of(
+    resolved: ResolvedRequest,
+    kept: KeptModel,
+    manager: ModelManager,
+    cancel: CancelToken,
+    adapters: PassAdapters,
+    embeddings: tuple[TextEmbedding, ...],
 ) -> Encoder:
     """The model's text encoders as the request wants them; cancelled between one prompt and the next."""
     options: dict[str, Any] = resolved.model_options
@@ -157,20 +296,21 @@ def encoder(
 
     return Encoder(
         cache=manager.conditioning,
-        identity=kept.identity,
+        identity=(kept.identity, adapters.text_identity),
         options=encoding_options(resolved.family.options, options),
         emphasis=resolved.request.emphasis,
         clip_skip=resolved.clip_skip,
         encode=encode,
+        embeddings=embeddings,
     )
 
 
 def guided_by(prompts: Prompts, resolved: ResolvedRequest, encoder: Encoder, *, one_batch: bool) -> Guidance:
     """What steers the pictures, all prompts encoded."""
-    request = resolved.request
+    request, negative = resolved.request, prompts.negative
     return Guidance(
         parts=encoder.parts(prompts.positive),
-        negative=encoder.parts(prompts.negative)[0].timeline if prompts.negative else None,
+        negative=encoder.parts(negative, is_negative=True)[0].timeline if negative else None,
         scale=resolved.cfg_scale,
         rescale=request.cfg_rescale,
         negative_range=NegativeRange(

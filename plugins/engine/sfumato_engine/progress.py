@@ -26,6 +26,9 @@ class Progress:
         preview: Makes the previews of clean estimates [b, c, h, w].
         preview_every: Steps between previews; 0 for none.
         clock: Seconds that only go forward.
+
+    Attributes:
+        steps_before: Steps of the batch that earlier passes have taken.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Progress:
         self._preview = preview
         self._preview_every = preview_every
         self._clock = clock
+        self.steps_before = 0
         self._batch = 0
         self._times: deque[float] = deque(maxlen=WINDOW + 1)
 
@@ -58,6 +62,7 @@ class Progress:
 
         Samplers that choose their levels may take more steps than were asked for.
         """
+        index += self.steps_before
         self._times.append(self._clock())
         elapsed = self._times[-1] - self._times[0]
         rate = (len(self._times) - 1) / elapsed if elapsed > 0 else 0.0

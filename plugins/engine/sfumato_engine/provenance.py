@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from sfumato.library import ModelLibrary
 from sfumato.models import ModelInfo
 from sfumato.request import GenerationRequest
 from sfumato.tasks import TaskContext
+from sfumato_engine.device import device_label
 from sfumato_engine.infotext_fields import OWN_VERSION, option_fields, request_fields, stage_fields
 from sfumato_engine.option_roles import infotext_fields, part_dtypes
+from sfumato_engine.preparation import Prepared
 from sfumato_engine.replay.environment import environment
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.settings import EngineSettings
@@ -41,12 +43,18 @@ class Provenance:
         sha256: By file, those of all parts; empty for files that could not be read.
         parts: The files of each part of the model, by kind.
         environment: See `sfumato_engine.replay.environment`.
+        adapters: The files of adapters and learned words, by the name that prompts use.
+        inputs: The pictures and masks that it was made from, by request field.
+        added: Fields of the infotext that adapters bring.
     """
 
     resolved: ResolvedRequest
     sha256: Mapping[Path, str]
     parts: Mapping[str, Sequence[Path]]
     environment: Mapping[str, Any]
+    adapters: Mapping[str, Path] = field(default_factory=dict)
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    added: Mapping[str, Any] = field(default_factory=dict)
 
     def infotext(self, seed: int, variation_seed: int | None = None) -> str:
         """The A1111 text of the picture made with these seeds."""
@@ -68,6 +76,8 @@ class Provenance:
             **request_fields(request),
             **option_fields(request.sampler_options),
             **stage_fields(labels, request.stages),
+            **self._other_models(),
+            **self.added,
             "Version": f"{OWN_VERSION}{__version__}",
         }
         return infotext.write(request.prompt, request.negative_prompt, fields)
@@ -93,6 +103,21 @@ class Provenance:
             vae = outside[AUTOENCODER]
             fields |= {"VAE hash": self._short_hash(vae), "VAE": vae.name}
         return fields
+
+    def _other_models(self) -> dict[str, Any]:
+        """The models of further passes, as A1111 writes them: name [hash]."""
+        hires = self.resolved.hires
+        refiner = (hires or self.resolved).refiner
+        asked = self.resolved.request.hires
+        models = {
+            "Hires checkpoint": hires.info if hires and asked and asked.model else None,
+            "Refiner": refiner.info if refiner else None,
+        }
+        return {key: self._named_with_hash(info) for key, info in models.items() if info}
+
+    def _named_with_hash(self, info: ModelInfo) -> str:
+        short = self._short_hash(info.path)
+        return f"{info.name} [{short}]" if short else info.name
 
     def _short_hash(self, path: Path) -> str | None:
         return self.sha256.get(path, "")[:SHORT_HASH] or None
@@ -121,9 +146,15 @@ class Provenance:
                 kind: [{"file": path.name, **self._file(path)} for path in files]
                 for kind, files in self.parts.items()
             },
+            "models": [{**_model(one.info), **self._file(one.info.path)} for one in self.resolved.passes[1:]],
+            "adapters": [{"name": name, **self._named(path)} for name, path in self.adapters.items()],
+            "inputs": {name: self._named(path) for name, path in self.inputs.items()},
             "environment": dict(self.environment),
         }
         return json.dumps(story)
+
+    def _named(self, path: Path) -> dict[str, Any]:
+        return {"file": path.name, **self._file(path)}
 
     def _file(self, path: Path) -> dict[str, Any]:
         return {"sha256": self.sha256.get(path, ""), "size": _size(path)}
@@ -141,23 +172,35 @@ def _size(path: Path) -> int:
         return 0
 
 
-def trace(
-    resolved: ResolvedRequest,
-    library: ModelLibrary,
-    parts: Mapping[str, Sequence[Path]],
-    device: str,
-    context: TaskContext,
-) -> Provenance:
+def trace(resolved: ResolvedRequest, prepared: Prepared, context: TaskContext) -> Provenance:
     """Gather the story of a request; hashes the parts' files unless their hashes are known (seconds each).
 
     Args:
-        parts: The files of each part of the model, by kind.
-        device: As people know it.
+        prepared: With the files that were found for it.
         context: Where the request is carried out.
     """
-    files = dict.fromkeys(path for files in parts.values() for path in files)
-    sha256 = {path: _sha256(library, path) for path in files}
-    return Provenance(resolved, sha256, parts, _environment(resolved, device, context))
+    parts, device = prepared.first.model.files, device_label(prepared.first.model.device)
+    adapters = {
+        name: path for one in prepared.passes for each in one.adapters for name, path in each.files.items()
+    }
+    adapters |= {found.name: found.path for one in prepared.passes for found in one.embeddings}
+    inputs = input_files(resolved.request)
+    others = [one.info.path for one in resolved.passes[1:] if one.info.path.is_file()]
+    of_parts = [path for files in parts.values() for path in files]
+    files = dict.fromkeys([*of_parts, *others, *adapters.values(), *inputs.values()])
+    sha256 = {path: _sha256(context.library, path) for path in files}
+    environment = _environment(resolved, device, context)
+    return Provenance(resolved, sha256, parts, environment, adapters, inputs, prepared.infotext)
+
+
+def input_files(request: GenerationRequest) -> dict[str, Path]:
+    """The pictures and masks that a request names, by field."""
+    files = {f"regions.{number}": path for number, path in enumerate(request.regions)}
+    if request.img2img:
+        files["img2img.image"] = request.img2img.image
+    if request.inpaint:
+        files["inpaint.mask"] = request.inpaint.mask
+    return files
 
 
 def _environment(resolved: ResolvedRequest, device: str, context: TaskContext) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,12 +17,17 @@ from sfumato.errors import BadInput, SfumatoError, UnknownName
 from sfumato.models import ModelFamily, ModelInfo
 from sfumato.registries import Registries
 from sfumato.registry import Entry, Registry
-from sfumato.request import RANDOM_SEED, SEED_LIMIT, GenerationRequest
+from sfumato.request import RANDOM_SEED, SEED_LIMIT, GenerationRequest, HiresPass
 from sfumato.sampler_names import resolve_sampler
 from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
 from sfumato.tasks import TaskContext
 from sfumato_engine.noise.seeds import picture_seed, picture_variation_seed
+from sfumato_engine.passes import Denoising, hires_request, refiner_request
 from sfumato_engine.stages import NamedStage
+from sfumato_engine.start.picture_size import picture_size
+
+SIZE_STEP = 16
+"""Pixels that the size of a start picture is brought down to a multiple of: what all families can draw."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,9 @@ class ResolvedRequest:
         scheduler: Registry entry of the scheduler.
         sampler_options: Complete and checked; likewise the next two.
         stages: Those that the request names, in name order.
+        denoising: How much of its picture this pass changes; None for one that starts from noise.
+        hires: The pass after this one.
+        refiner: The same pass by the model that takes over in its course.
     """
 
     request: GenerationRequest
@@ -49,6 +57,20 @@ class ResolvedRequest:
     scheduler_options: dict[str, Any]
     model_options: dict[str, Any]
     stages: tuple[NamedStage, ...] = ()
+    denoising: Denoising | None = None
+    hires: ResolvedRequest | None = None
+    refiner: ResolvedRequest | None = None
+
+    @property
+    def passes(self) -> tuple[ResolvedRequest, ...]:
+        """This one, its refiner, and those after it."""
+        further = tuple(one for later in (self.refiner, self.hires) if later for one in later.passes)
+        return (self, *further)
+
+    @property
+    def is_hires(self) -> bool:
+        """Whether it goes on with the picture of a pass before it."""
+        return self.denoising is not None and self.request.img2img is None
 
     @property
     def steps(self) -> int:
@@ -77,12 +99,75 @@ class ResolvedRequest:
 
 
 def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest:
-    """Decide everything that a request leaves open.
+    """Decide everything that a request leaves open, pass by pass.
 
     Raises:
         UnknownName: no such model, sampler, scheduler, stage or option; the nearest names are offered.
-        BadInput: a value out of range, or a sampler that is not right for the model.
+        BadInput: a value out of range, a sampler that is not right for the model, or passes that do not go
+            together.
     """
+    start = request.img2img
+    first = _resolve_pass(with_size_of_picture(request), context)
+    if start is not None:
+        first = replace(first, denoising=Denoising(start.denoising_strength, start.all_steps))
+    if request.hires is None:
+        return _with_refiner(first, context)
+    if request.inpaint or request.outpaint:
+        raise BadInput("Hires fix does not go together with inpainting or outpainting.")
+    return _with_hires(first, request.hires, context)
+
+
+def _with_hires(first: ResolvedRequest, hires: HiresPass, context: TaskContext) -> ResolvedRequest:
+    """With the hires pass after it, by the names that find its parts again."""
+    other = context.library.find(hires.model) if hires.model else None
+    request = hires_request(first.request, hires, other)
+    second = _resolve_pass(_fitting_sampler_options(request, context), context)
+    second = replace(second, denoising=Denoising(hires.denoising_strength, all_steps=True))
+    second = _with_refiner(second, context)
+    names = {
+        "model": second.request.model if hires.model else None,
+        "sampler": second.sampler.info.name if hires.sampler else None,
+        "scheduler": second.scheduler.info.name if hires.scheduler else None,
+    }
+    definite = {"hires": hires.model_copy(update=names), "refiner": second.request.refiner}
+    return replace(first, request=first.request.model_copy(update=definite), hires=second)
+
+
+def _with_refiner(before: ResolvedRequest, context: TaskContext) -> ResolvedRequest:
+    refiner = before.request.refiner
+    if refiner is None:
+        return before
+    other = context.library.find(refiner.model)
+    resolved = _resolve_pass(refiner_request(before.request, other), context)
+    definite = refiner.model_copy(update={"model": resolved.request.model})
+    return replace(before, request=before.request.model_copy(update={"refiner": definite}), refiner=resolved)
+
+
+def _fitting_sampler_options(request: GenerationRequest, context: TaskContext) -> GenerationRequest:
+    """Without the options that another sampler or scheduler, put in by a pass, does not have."""
+    samplers, schedulers = context.registries.samplers, context.registries.schedulers
+    sampler, scheduler = resolve_sampler(samplers, schedulers, request.sampler or "", request.scheduler)
+    known = {option.name for entry in (sampler, scheduler) if entry for option in entry.info.options}
+    options = {name: value for name, value in request.sampler_options.items() if name in known}
+    return request.model_copy(update={"sampler_options": options})
+
+
+def with_size_of_picture(request: GenerationRequest) -> GenerationRequest:
+    """A picture that is made from another one has its size, as far as the request leaves it open."""
+    only_masked = request.inpaint is not None and request.inpaint.area == "only_masked"
+    if request.img2img is None or only_masked or (request.width and request.height):
+        return request
+    width, height = (
+        side // SIZE_STEP * SIZE_STEP for side in picture_size(request.img2img, request.outpaint)
+    )
+    size = {
+        "width": request.width or max(width, SIZE_STEP),
+        "height": request.height or max(height, SIZE_STEP),
+    }
+    return request.model_copy(update=size)
+
+
+def _resolve_pass(request: GenerationRequest, context: TaskContext) -> ResolvedRequest:
     registries = context.registries
     info = context.library.find(request.model)
     family: ModelFamily = registries.model_families.get(info.family).load()()

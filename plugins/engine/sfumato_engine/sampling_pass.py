@@ -5,22 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from sfumato.errors import BadInput
 from sfumato.events import CancelToken
-from sfumato.models import LoadedModel
 from sfumato.noise_schedule import Convention, NoiseSchedule
 from sfumato.registry import Entry
 from sfumato.sampling import Denoise, Sampler, SamplerInfo, SamplingContext, Scheduler
 from sfumato_engine.blame import OthersFaults, blamed, failure
-from sfumato_engine.guidance import Guidance, GuidedModel
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.resolution import ResolvedRequest
 
 Wrap = Callable[[Denoise], Denoise]
+
+
+class Guided(Protocol):
+    """A model under guidance: a `sfumato.sampling.Denoise` that keeps the unconditional estimate."""
+
+    @property
+    def unconditional(self) -> Tensor | None: ...
+
+    def __call__(self, x: Tensor, sigma: float) -> Tensor: ...
+
+
 OnStep = Callable[[int, Tensor, Tensor], None]
 
 
@@ -36,39 +46,40 @@ class SamplingPass:
         convention: How noise and picture mix.
     """
 
-    model: GuidedModel
+    model: Guided
     sampler: Entry[SamplerInfo]
     options: Mapping[str, Any]
     sigmas: Sequence[float]
     convention: Convention
 
-    @classmethod
-    def of(cls, resolved: ResolvedRequest, model: LoadedModel, guidance: Guidance) -> SamplingPass:
-        """The pass that a request asks for."""
-        schedule = model.noise_schedule(*resolved.size, resolved.model_options)
-        sigmas = noise_levels(resolved, schedule)
-        in_pairs = resolved.sampler.info.needs_unconditional
-        return cls(
-            model=GuidedModel(model, guidance, resolved.model_options, sigmas, keep_unconditional=in_pairs),
-            sampler=resolved.sampler,
-            options=resolved.sampler_options,
-            sigmas=sigmas,
-            convention=schedule.convention,
-        )
-
     @property
     def steps(self) -> int:
         return len(self.sigmas) - 1
 
-    def from_noise(self, noise: ImageNoise, on_step: OnStep, cancel: CancelToken, wrap: Wrap) -> Tensor:
-        """Sample from pure noise; raises `Cancelled` before the next model evaluation once cancelled.
+    def run(
+        self,
+        noise: ImageNoise,
+        on_step: OnStep,
+        cancel: CancelToken,
+        wrap: Wrap,
+        original: Tensor | None = None,
+        *,
+        noise_multiplier: float = 1.0,
+    ) -> Tensor:
+        """Sample; raises `Cancelled` before the next model evaluation once cancelled.
 
         Args:
-            wrap: Put around the guided model, as stages of plugins ask for.
+            wrap: Put around the guided model, as masks and stages of plugins ask for.
+            original: Clean latents [b, c, h, w] to start from, to which noise is added; None starts from
+                noise alone.
+            noise_multiplier: Scales the noise that is added to them.
 
         Returns:
             Clean latents [b, c, h, w].
         """
+        if self.steps < 1 and original is not None:
+            return original
+        start = self._start(noise.initial() * noise_multiplier, original)
         guided, others = wrap(self.model), OthersFaults()
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
@@ -80,7 +91,6 @@ class SamplingPass:
             unconditional = self.model.unconditional
             return denoised, denoised if unconditional is None else unconditional
 
-        start = noise.initial() * self.sigmas[0]  # x0 = 0: both conventions leave sigma * noise
         context = SamplingContext(
             self.convention,
             others.of(noise),
@@ -95,21 +105,40 @@ class SamplingPass:
             raise failure("sampler", self.sampler, "It gave back no latents of the shape it was given.")
         return latents
 
+    def _start(self, noise: Tensor, original: Tensor | None) -> Tensor:
+        """Noise at the first level; both conventions leave ``sigma * noise`` where there is no picture."""
+        sigma = self.sigmas[0]
+        if original is None:
+            return noise * sigma
+        kept = 1 - sigma if self.convention == "flow" else 1.0
+        return torch.add(noise * sigma, original, alpha=kept)
+
 
 def noise_levels(resolved: ResolvedRequest, schedule: NoiseSchedule) -> list[float]:
-    """The levels of a request's steps, one more than steps, the last one 0.
+    """The levels of a pass's steps, one more than steps, the last one 0.
+
+    A pass that starts from a picture takes the last ones of the whole schedule; one that changes nothing of
+    it has no step, and the level 0 alone.
 
     Raises:
         BadInput: the scheduler's levels do not fall from step to step, or are too many or too few.
     """
+    denoising, asked = resolved.denoising, resolved.steps
+    if denoising is None:
+        return _levels(resolved, schedule, asked)
+    steps = denoising.run(asked)
+    return _levels(resolved, schedule, denoising.laid_out(asked))[-steps - 1 :] if steps else [0.0]
+
+
+def _levels(resolved: ResolvedRequest, schedule: NoiseSchedule, asked: int) -> list[float]:
     skips, scheduler = resolved.sampler.info.skips_last_level, resolved.scheduler
-    steps = resolved.steps + skips
+    steps = asked + skips
     space: Scheduler = scheduler.load()
     with blamed("scheduler", scheduler):
         levels = space(steps, schedule, resolved.scheduler_options)
     if len(levels) != steps + 1 or not all(high > low for high, low in pairwise(levels)):
         raise BadInput(
-            f"The scheduler '{scheduler.info.label}' cannot make {resolved.steps} steps for this model.",
+            f"The scheduler '{scheduler.info.label}' cannot make {asked} steps for this model.",
             why=f"It gave {len(levels)} noise levels for {steps} steps, or some that do not fall.",
             hint="Take fewer steps or another scheduler.",
         )

@@ -29,3 +29,8 @@ class StepFinder:
     def __call__(self, sigma: float) -> int:
         """The step of a level; 0 also for levels above the first one."""
         return max(bisect_right(self._starts, -sigma) - 1, 0)
+
+    @staticmethod
+    def ceiling(sigma: float) -> float:
+        """The highest level that still counts as `sigma`."""
+        return sigma * (1 + ROUNDING)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +17,11 @@ from sfumato_engine.replay.contributors import check_contributors
 from sfumato_engine.replay.environment import installed_versions
 from sfumato_engine.replay.infotext_import import import_request, wanted_model
 from sfumato_engine.replay.model_search import WantedModel, find_model, has_hash
-from sfumato_engine.replay.picture import LOSSY, Picture, read_picture
 from sfumato_engine.replay.request_changes import changed_request, fitting_request, told
 from sfumato_engine.replay.story import Story, parse_story, request_of
 from sfumato_pictures import infotext
+from sfumato_pictures.metadata import is_json_object
+from sfumato_pictures.reading import LOSSY, Picture, read_picture
 
 LONGEST_SENTENCE = 1000
 """Characters of an error that may quote a stranger's text."""
@@ -66,10 +66,10 @@ def replay(request: ReplayRequest, context: TaskContext) -> ReplayReport:
     left = (*remembered.not_carried_over, *dropped)
     new = read_picture(record.path)
     changes = told(remembered.request, varied, record.request, request.changes)
-    compared = None if changes else compare_pixels(picture.pixels, new.pixels)
+    compared = None if changes else compare_pixels(picture.image, new.image)
     largest, share = compared or (None, None)
     return ReplayReport(
-        path=picture.path,
+        path=request.path,
         record=record,
         further=tuple(further),
         source="story" if remembered.story else "infotext",
@@ -88,23 +88,15 @@ def remember(picture: Picture, request: ReplayRequest, context: TaskContext) -> 
         NoStory: it has neither.
         BadInput: it asks for what is not here.
     """
-    if picture.story:
-        return _from_story(parse_story(picture.story), request, context)
-    if picture.parameters and not _is_json(picture.parameters):
-        return _from_infotext(picture.parameters, request, context)
+    if picture.metadata.story:
+        return _from_story(parse_story(picture.metadata.story), request, context)
+    if picture.metadata.parameters and not is_json_object(picture.metadata.parameters):
+        return _from_infotext(picture.metadata.parameters, request, context)
     raise NoStory(
-        f"'{picture.path.name}' does not tell how it was made.",
+        f"'{picture.name}' does not tell how it was made.",
         why="It has neither Sfumato's story nor an A1111 infotext.",
         hint="Programs that edit or send pictures often drop both: use the original file.",
     )
-
-
-def _is_json(text: str) -> bool:
-    """Whether the text is that of Fooocus or SwarmUI, who keep JSON where A1111 keeps its infotext."""
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _from_story(story: Story, request: ReplayRequest, context: TaskContext) -> Remembered:
@@ -133,10 +125,10 @@ def _differences(
     picture: Picture, new: Picture, story: Story | None, context: TaskContext
 ) -> list[Difference]:
     """What was not as it is, besides what was changed on purpose."""
-    now = parse_story(new.story)
+    now = parse_story(new.metadata.story)
     found = compare_stories(story, now) if story else _compare_infotexts(picture, now, context)
-    if picture.pixels.size != new.pixels.size:
-        sizes = ["x".join(map(str, each.pixels.size)) for each in (picture, new)]
+    if picture.size != new.size:
+        sizes = ["x".join(map(str, each.size)) for each in (picture, new)]
         found.append(Difference(what="size", then=sizes[0], now=sizes[1]))
     if picture.format in LOSSY:
         found.append(Difference(what="file", then=f"{picture.format}, which may lose detail", now=new.format))
@@ -144,7 +136,7 @@ def _differences(
 
 
 def _compare_infotexts(picture: Picture, now: Story, context: TaskContext) -> list[Difference]:
-    text = infotext.read(picture.parameters)
+    text = infotext.read(picture.metadata.parameters)
     version = text.fields.get("Version", "")
     current = f"sfumato {now.environment.get('sfumato', '')}"
     found = [] if version == current else [Difference(what="program", then=shown(version), now=current)]
@@ -162,14 +154,14 @@ def _cannot(picture: Picture, error: SfumatoError) -> CannotReplay:
     """The error, told of the picture, with what is known to differ; no tensor library is needed for that."""
     differences: list[Difference] = []
     try:
-        then = parse_story(picture.story).surroundings if picture.story else {}
+        then = parse_story(picture.metadata.story).surroundings if picture.metadata.story else {}
     except SfumatoError:
         then = {}
     if then:
         differences = compare_values("", then, {"python": platform.python_version(), **installed_versions()})
     what, why, hint = (shown(text, LONGEST_SENTENCE) for text in (error.what, error.why, error.hint))
     cannot = CannotReplay(
-        f"'{picture.path.name}' cannot be drawn again. {what}",
+        f"'{picture.name}' cannot be drawn again. {what}",
         why=why,
         hint=hint,
         differences=differences,

@@ -1,0 +1,127 @@
+"""Adapters as the engine uses them: what the prompts of a pass name, put in force on its model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sfumato.adapters import AdapterInfo, AdapterKind, AdapterUse, AppliedAdapters
+from sfumato.errors import PluginError
+from sfumato.models import LoadedModel, TextEmbedding
+from sfumato.registry import Entry
+from sfumato.tasks import TaskContext
+from sfumato_engine.prompts.syntax import ExtraNetwork
+
+log = logging.getLogger(__name__)
+
+WORKSPACE_KEY = "engine.adapter_kinds"
+SHORT_HASH = 12
+"""Characters of a hash in the infotext of embeddings, as in A1111."""
+
+
+def uses_of(networks: Sequence[ExtraNetwork], text: str, *, hires: bool) -> list[AdapterUse]:
+    """The tags of a prompt as adapters are asked for them.
+
+    Args:
+        text: The prompt that the tags' places are in.
+        hires: Whether it is that of the second pass.
+    """
+    return [
+        AdapterUse(
+            tag=network.kind,
+            name=network.positional[0] if network.positional else "",
+            arguments=network.positional[1:],
+            options=network.named,
+            text=text[network.start : network.end],
+            hires=hires,
+        )
+        for network in networks
+    ]
+
+
+@dataclass
+class PassAdapters:
+    """The adapters of one pass.
+
+    Attributes:
+        model: That they act on.
+        uses: What the prompt names.
+        applied: By kind, once in force.
+    """
+
+    context: TaskContext
+    model: LoadedModel
+    uses: Sequence[AdapterUse]
+    applied: list[AppliedAdapters] = field(default_factory=list)
+
+    def apply(self) -> None:
+        """Put exactly these in force. Cheap where they are already."""
+        self.applied = [
+            kind.apply(self.model, [use for use in self.uses if use.tag in entry.info.tags], self.context)
+            for entry, kind in self._kinds
+        ]
+
+    def embeddings(self, text: str) -> tuple[TextEmbedding, ...]:
+        """The learned words that occur in a text."""
+        return tuple(
+            found for _, kind in self._kinds for found in kind.embeddings(self.model, text, self.context)
+        )
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Tags that no kind answers to, as written."""
+        tags = {tag for entry, _ in self._kinds for tag in entry.info.tags}
+        return list(dict.fromkeys(use.text for use in self.uses if use.tag not in tags))
+
+    @property
+    def text_identity(self) -> Hashable:
+        """Equal where the text encoders are changed alike."""
+        return tuple(applied.text_identity for applied in self.applied)
+
+    @property
+    def notes(self) -> list[str]:
+        return [note for applied in self.applied for note in applied.notes]
+
+    @property
+    def infotext(self) -> dict[str, Any]:
+        return {key: value for applied in self.applied for key, value in applied.infotext.items()}
+
+    @property
+    def files(self) -> dict[str, Path]:
+        return {name: path for applied in self.applied for name, path in applied.files.items()}
+
+    @property
+    def changes_over_steps(self) -> bool:
+        return any(applied.changes_over_steps for applied in self.applied)
+
+    def at_step(self, step: int, steps: int) -> None:
+        """Put the weights of this step in force."""
+        for applied in self.applied:
+            applied.at_step(step, steps)
+
+    @cached_property
+    def _kinds(self) -> list[tuple[Entry[AdapterInfo], AdapterKind]]:
+        made: dict[str, AdapterKind] = self.context.workspace.setdefault(WORKSPACE_KEY, {})
+        found = []
+        for entry in self.context.registries.adapters:
+            name = entry.info.name
+            try:
+                if name not in made:
+                    made[name] = entry.load()()
+            except PluginError as error:
+                if any(use.tag in entry.info.tags for use in self.uses):
+                    raise
+                log.warning("%s", error)  # nobody asked for it
+                continue
+            found.append((entry, made[name]))
+        return found
+
+
+def embeddings_in_infotext(embeddings: Sequence[TextEmbedding]) -> dict[str, Any]:
+    """The field that names learned words with the hashes of their files, as A1111 does."""
+    each = {found.name: found.identity[:SHORT_HASH] for found in embeddings}
+    return {"TI hashes": ", ".join(f"{name}: {short}" for name, short in each.items())} if each else {}
