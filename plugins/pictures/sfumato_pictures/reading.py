@@ -55,6 +55,10 @@ class Picture:
     background: str = WHITE
 
     @property
+    def name(self) -> str:
+        return "picture" if self.path is None else self.path.name
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height."""
         return self.colours.size
