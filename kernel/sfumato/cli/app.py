@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 
 class SfumatoGroup(TyperGroup):
-    """Fills the session from the global options, and builds `generate` when it is called for.
+    """Fills the session from the global options, and builds a command when it is called for.
 
-    The options of `generate` depend on the installed model families, which help on the whole need not load.
+    The options of `generate` depend on the installed model families, and commands of plugins are imported: the
+    main help does neither, and is shown whatever is broken.
     """
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
@@ -34,15 +35,17 @@ class SfumatoGroup(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name == generate.NAME:
             command = generate.build_command(session.studio())
+        elif name and super().get_command(ctx, name) is None:
+            command = plugin_commands.build_command(session.studio().registries.commands.get(name))
         return name, command, rest
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command of ours, or else one that a plugin brings."""
+        """A command of ours, or else what stands in for one that a plugin brings."""
         own = super().get_command(ctx, cmd_name)
         if own is not None or not isinstance(ctx.obj, Session):
             return own
         commands = ctx.obj.studio().registries.commands
-        return plugin_commands.build_command(commands.get(cmd_name)) if cmd_name in commands else None
+        return plugin_commands.stand_in(commands.get(cmd_name)) if cmd_name in commands else None
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Ours, then those of plugins; help is shown even where the studio cannot start."""

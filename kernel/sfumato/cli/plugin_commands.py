@@ -23,10 +23,19 @@ def add_to(app: typer.Typer, studio: Studio) -> None:
         app.command(entry.info.name)(command_function(entry))
 
 
+def stand_in(entry: Entry[CommandInfo]) -> Any:
+    """What lists one of them in the main help, which imports none."""
+    return _single(entry, lambda: None, help=entry.info.summary or entry.info.label)
+
+
 def build_command(entry: Entry[CommandInfo]) -> Any:
-    """One of them, imported now."""
+    """One of them, imported now. Raises `PluginError` when it cannot be."""
+    return _single(entry, command_function(entry))
+
+
+def _single(entry: Entry[CommandInfo], function: Callable[..., Any], **about: Any) -> Any:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command(entry.info.name)(command_function(entry))
+    app.command(entry.info.name, **about)(function)
     return typer.main.get_command(app)
 
 
@@ -39,14 +48,25 @@ def command_function(entry: Entry[CommandInfo]) -> Callable[..., Any]:
     def command(context: typer.Context, **options: Any) -> Any:
         return target(context.obj.studio(), **options)
 
-    signature = inspect.signature(target, eval_str=True)
-    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY, annotation=typer.Context)
-    own = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in signature.parameters.values()
-    ]
-    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[context.replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD), *own[1:]]
-    )
-    command.__annotations__ = {"context": typer.Context} | {p.name: p.annotation for p in own[1:]}
+    with entry.answerable("be a command"):
+        own = _options(target)
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    command.__signature__ = inspect.Signature([context, *own])  # type: ignore[attr-defined]
+    command.__annotations__ = {"context": typer.Context} | {p.name: p.annotation for p in own}
     del command.__wrapped__  # type: ignore[attr-defined]  # typer would look through to the plugin's
     return command
+
+
+def _options(target: Callable[..., Any]) -> list[inspect.Parameter]:
+    """All parameters but the studio, whose type a plugin may import for type checks alone."""
+    names = getattr(inspect.unwrap(target), "__globals__", {})
+    _, *own = inspect.signature(target).parameters.values()
+    return [
+        parameter.replace(
+            kind=inspect.Parameter.KEYWORD_ONLY,
+            annotation=eval(parameter.annotation, names)  # written in the plugin's own code
+            if isinstance(parameter.annotation, str)
+            else parameter.annotation,
+        )
+        for parameter in own
+    ]

@@ -43,14 +43,6 @@ def test_nothing_heavy_is_imported_before_a_command_works(words: list[str]) -> N
     assert done.returncode == 0, done.stderr
 
 
-def test_the_main_help_loads_no_plugin() -> None:
-    script = (
-        "import sys; from sfumato.cli import main; main(['--help']); "
-        "sys.exit('sfumato.studio' in sys.modules or 'sfumato.plugins' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=False).returncode == 0
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes end differently there")
 def test_a_reader_that_stops_early_is_no_error() -> None:
     command = [sys.executable, "-c", RUN, "settings", "--json"]
