@@ -65,7 +65,7 @@ class LayerReader:
             raise damaged(
                 self._path, layer.stem, "it has two tensors for the same thing, of two adapters maybe"
             )
-        kinds = kinds_of({slot: tuple(tensor.shape) for slot, tensor in by_slot.items()})
+        kinds = kinds_of(shapes_of(by_slot))
         known = slots_of(kinds)
         self.unknown += [key for slot, key in layer.keys if slot not in known]
         found = self._table.find(layer.name)
@@ -99,7 +99,9 @@ class LayerReader:
             self._claim(place, kind.parameter, layer.stem)
             if piece is not None:
                 self.changes.append(AdaptedLayer(place.part, place.target, kind.parameter, name, piece))
-        self._without_effect += kind.parameter == "weight" and _has_no_effect(scaling)
+        self._without_effect += kind.parameter == "weight" and _has_no_effect(
+            kind, shapes_of(tensors), scaling
+        )
         return slots_of((kind,))
 
     def _claim(self, place: FoundLayer, parameter: str, stem: str) -> None:
@@ -121,8 +123,13 @@ def _piece(change: Delta, place: FoundLayer, shape: Shape) -> Delta | None:
     return change if place.rows is None else change.rows(*place.rows, shape[0])
 
 
-def _has_no_effect(scaling: Scaling) -> bool:
-    return scaling.alpha == 0 and scaling.scale is None
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
+    """Shapes by slot."""
+    return {slot: tuple(tensor.shape) for slot, tensor in tensors.items()}
+
+
+def _has_no_effect(kind: Kind, shapes: Mapping[str, Shape], scaling: Scaling) -> bool:
+    return kind.rank(shapes) is not None and scaling.alpha == 0 and scaling.scale is None
 
 
 def _check_numbers(tensors: Mapping[str, Tensor]) -> None:

@@ -10,11 +10,24 @@ from collections.abc import Mapping
 from sfumato_adapters.kinds import dora, scaling
 from sfumato_adapters.kinds.delta import Kind, Shape
 from sfumato_adapters.kinds.full import FULL, FULL_BIAS, KEPT, KEPT_BIAS, NORM, NORM_BIAS, SET
+from sfumato_adapters.kinds.glora import GLORA
+from sfumato_adapters.kinds.ia3 import IA3, IA3_PEFT
+from sfumato_adapters.kinds.loha import LOHA
+from sfumato_adapters.kinds.lokr import LOKR
 from sfumato_adapters.kinds.lora import LORA, LORA_BIAS
+from sfumato_adapters.kinds.oft import BOFT, EARLY_OFT, OFT
 
 KINDS: tuple[Kind, ...] = (
     LORA,
     LORA_BIAS,
+    LOHA,
+    LOKR,
+    GLORA,
+    OFT,
+    BOFT,
+    EARLY_OFT,
+    IA3,
+    IA3_PEFT,
     FULL,
     FULL_BIAS,
     NORM,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -74,7 +74,7 @@ class Kind:
     claims: Callable[[Mapping[str, Shape]], bool]
     build: Callable[[Mapping[str, Tensor], Shape, Scaling], Delta]
     parameter: str = "weight"
-    rank: Callable[[Mapping[str, Shape]], int | None] = field(default=lambda shapes: None)
+    rank: Callable[[Mapping[str, Shape]], int | None] = lambda shapes: None
 
     @property
     def slots(self) -> frozenset[str]:
