@@ -32,8 +32,8 @@ OPTION_NAMES = {
 WIDEST_CHOICE = 20
 """Characters of the choices that help shows in an option's column; longer ones are named in its text."""
 
-METAVARS = {"sampler_options": "NAME=VALUE", "stages": "NAME[.OPTION=VALUE]"}
-"""What stands for the value of options that may be given several times."""
+METAVARS = {"sampler_options": "NAME=VALUE", "stages": "NAME[.OPTION=VALUE]", "parts": "PART=FILE"}
+"""What stands for the value of options that hold several, each with a name."""
 
 NOT_OPTIONS = ("prompt", "model_options")
 """The prompt is the argument; model options have one option each, by family."""
@@ -46,12 +46,14 @@ class OptionField:
     Attributes:
         parameter: The name under which typer hands the value over.
         family: The model family whose knob it is; empty for fields of the request.
-        field: The field's name in its schema.
+        field: The field's name in its schema; dotted where it lies in a section.
+        is_switch: Whether it asks for a section, with all its defaults.
     """
 
     parameter: str
     family: str
     field: str
+    is_switch: bool = False
 
     @property
     def flag(self) -> str:
@@ -59,13 +61,36 @@ class OptionField:
 
 
 def request_options() -> dict[OptionField, inspect.Parameter]:
-    """The options of `GenerationRequest`."""
-    options = {}
+    """The options of `GenerationRequest`; a section's begin with its name, as in ``--hires-scale``."""
+    options: dict[OptionField, inspect.Parameter] = {}
     for name, field in GenerationRequest.model_fields.items():
-        if name not in NOT_OPTIONS and not is_section(field):
+        section = section_of(field)
+        if section is not None:
+            options.update(_section_options(name, section, field, str(_group(field))))
+        elif name not in NOT_OPTIONS:
             option = OptionField(OPTION_NAMES.get(name, name), "", name)
             default = "the model's own" if name in RequestDefaults.model_fields else _default_text(field)
             options[option] = _parameter(option, field, default, _group(field))
+    return options
+
+
+def _section_options(
+    path: str, section: type[BaseModel], whole: FieldInfo, panel: str
+) -> dict[OptionField, inspect.Parameter]:
+    """Those of a schema within the request, and a switch for all of it where nothing in it must be given."""
+    options: dict[OptionField, inspect.Parameter] = {}
+    if not any(field.is_required() for field in section.model_fields.values()):
+        option = OptionField(path.replace(".", "_"), "", path, is_switch=True)
+        switch = FieldInfo(annotation=bool, default=False, description=whole.description)
+        options[option] = _parameter(option, switch, False, panel)
+    for name, field in section.model_fields.items():
+        inner, deeper = f"{path}.{name}", section_of(field)
+        if deeper is not None:
+            options.update(_section_options(inner, deeper, field, panel))
+            continue
+        option = OptionField(inner.replace(".", "_"), "", inner)
+        default = False if field.is_required() else _default_text(field)
+        options[option] = _parameter(option, field, default, panel)
     return options
 
 
@@ -78,11 +103,11 @@ def family_options(family: str, label: str, schema: type[BaseModel]) -> dict[Opt
     return options
 
 
-def is_section(field: FieldInfo) -> bool:
-    """Whether a field holds a schema of its own, such as the hires pass."""
-    return any(
-        inspect.isclass(member) and issubclass(member, BaseModel) for member in get_args(field.annotation)
-    )
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The schema that a field holds, such as the hires pass; None for a plain value."""
+    members = get_args(field.annotation) or (field.annotation,)
+    schemas = (m for m in members if inspect.isclass(m) and issubclass(m, BaseModel))
+    return next(schemas, None)
 
 
 def _group(field: FieldInfo) -> str | None:
@@ -121,11 +146,11 @@ def _parameter(
 
 
 def _option_type(annotation: Any) -> Any:
-    """What typer parses: a plain type or a choice; a mapping is repeated NAME=VALUE; all else is text."""
+    """What typer parses: a plain type or a choice; mappings and lists are given again and again."""
     if get_origin(annotation) in (Union, types.UnionType):
         members = [member for member in get_args(annotation) if member is not type(None)]
         return _option_type(members[0]) if len(members) == 1 else str
-    if get_origin(annotation) is dict:
+    if get_origin(annotation) in (dict, tuple):
         return list[str]
     plain = annotation in (bool, int, float) or get_origin(annotation) is Literal
     return annotation if plain else str
@@ -177,15 +202,25 @@ def chosen_fields(
     chosen = ChosenFields({}, {})
     for option in options:
         value = values.get(option.parameter)
-        if value is None or value == []:
+        if value is None or value == [] or (option.is_switch and not value):
             continue
-        if option.field == "stages":
+        if option.is_switch:
+            value = {}
+        elif option.field == "stages":
             value = _stages(option, value)
-        elif isinstance(value, list):
+        elif isinstance(value, list) and option.field in METAVARS:
             value = dict(_pair(option, item) for item in value)
         target = chosen.families.setdefault(option.family, {}) if option.family else chosen.request
-        target[option.field] = value
+        _put(target, option.field.split("."), value)
     return chosen
+
+
+def _put(target: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set a value that may lie deeper."""
+    *outer, last = path
+    for name in outer:
+        target = target.setdefault(name, {})
+    target[last] = value
 
 
 def _pair(option: OptionField, text: str, example: str = "eta=0.5") -> tuple[str, Any]:
