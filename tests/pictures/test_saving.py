@@ -9,12 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sfumato.errors import SfumatoError
-from sfumato_engine.settings import EngineSettings
-from sfumato_pictures.file_names import LONGEST_NAME, render
 from sfumato_pictures.saving import PictureFolder
 
 
@@ -36,21 +32,50 @@ def test_numbers_go_on_after_what_lies_there(tmp_path: Path) -> None:
     assert PictureFolder(tmp_path).save(b"", "1").name == "100001-1.png"
 
 
+def test_formats_share_the_numbers_of_a_folder(tmp_path: Path) -> None:
+    folder = PictureFolder(tmp_path)
+    assert [folder.save(b"", "a", suffix).name for suffix in (".webp", ".png", ".jpg")] == [
+        "00001-a.webp",
+        "00002-a.png",
+        "00003-a.jpg",
+    ]
+
+
+def test_names_without_numbers_never_meet(tmp_path: Path) -> None:
+    folder = PictureFolder(tmp_path, numbered=False)
+    (tmp_path / "a-1.png").write_text("mine")
+    assert [folder.save(b"new", name).name for name in ("a", "a", "", "b")] == [
+        "a.png",
+        "a-2.png",
+        "00001.png",
+        "b.png",
+    ]
+    assert (tmp_path / "a-1.png").read_text() == "mine"
+
+
 SAVE_TEN = """
 import sys
 from pathlib import Path
 from sfumato_pictures.saving import PictureFolder
-pictures = PictureFolder(Path(sys.argv[1]))
+pictures = PictureFolder(Path(sys.argv[1]), numbered=sys.argv[2] == "numbered")
 for seed in range(10):
-    pictures.save(str(seed).encode() * 10, str(seed))
+    pictures.save(str(seed).encode() * 10, "x")
 """
 
 
-def test_processes_saving_into_one_folder_never_share_a_number(tmp_path: Path) -> None:
-    workers = [subprocess.Popen([sys.executable, "-c", SAVE_TEN, tmp_path]) for _ in range(4)]
+@pytest.mark.parametrize(
+    ("numbering", "expected"),
+    [
+        ("numbered", [f"{number:05d}-x.png" for number in range(1, 41)]),
+        ("named", sorted(["x.png", *(f"x-{number}.png" for number in range(1, 40))])),
+    ],
+)
+def test_processes_saving_into_one_folder_never_share_a_name(
+    tmp_path: Path, numbering: str, expected: list[str]
+) -> None:
+    workers = [subprocess.Popen([sys.executable, "-c", SAVE_TEN, tmp_path, numbering]) for _ in range(4)]
     assert [worker.wait() for worker in workers] == [0] * 4
-    numbers = [name.partition("-")[0] for name in names(tmp_path)]
-    assert numbers == [f"{number:05d}" for number in range(1, 41)]
+    assert names(tmp_path) == expected
     assert all(path.stat().st_size == 10 for path in tmp_path.iterdir())
 
 
@@ -113,49 +138,6 @@ def test_a_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     with pytest.raises(SfumatoError, match="--out"):
         PictureFolder(tmp_path / "out" / "deeper")
-
-
-VALUES = {
-    "seed": 7,
-    "model": "gauss",
-    "width": 64,
-    "height": 32,
-    "date": "2026-01-02",
-    "prompt": "a red/apple",
-}
-
-
-def test_names_follow_the_pattern() -> None:
-    assert render("{seed}-{model}-{prompt}", VALUES) == "7-gauss-a-red-apple"
-
-
-@pytest.mark.parametrize(
-    ("prompt", "name"),
-    [
-        ("赤いリンゴ、皿の上", "赤いリンゴ-皿の上"),
-        ("Красное яблоко", "Красное-яблоко"),
-        ("हिन्दी", "हिन्दी"),
-        ("Ka\u0308fer", "Käfer"),
-        ("left\u202eright 🍎", "left-right"),
-        ("字" * 200, "字" * 80),
-    ],
-)
-def test_letters_of_any_script_are_kept(prompt: str, name: str) -> None:
-    assert render("{prompt}", {**VALUES, "prompt": prompt}) == name
-
-
-@given(st.text() | st.text(st.characters(categories=["L", "M"]), min_size=60))
-def test_no_prompt_escapes_the_folder_or_hides_the_file(prompt: str) -> None:
-    name = render("{prompt}", {**VALUES, "prompt": prompt})
-    assert len(name) <= LONGEST_NAME
-    assert len(f"1000000-{name}.png".encode()) <= 255
-    assert not name.startswith((".", "-"))
-    assert not set(name) & set('/\\:*?"<>|\0\n ')
-
-
-def test_unknown_placeholders_are_refused_when_the_setting_is_made() -> None:
-    with pytest.raises(ValueError, match=r"unknown placeholder \{sed\}"):
-        EngineSettings(file_name="{sed}")
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")

@@ -1,8 +1,9 @@
-"""Pictures on disk: whole or not at all, numbered, and never one over another."""
+"""Files of pictures: whole or not at all, numbered, and never one over another."""
 
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import tempfile
@@ -17,38 +18,44 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class PictureFolder:
-    """A folder that receives pictures as ``00001-<name>.png``, ``00002-...``.
+    """A folder that receives pictures as ``00001-<name>.png``, ``00002-...``, or as ``<name>.png``.
 
-    A number is claimed by creating its hidden part file exclusively, so that several processes may save into
-    the same folder; the part file becomes the picture once it is complete and on disk.
+    A number or a name is claimed by creating a hidden part file exclusively, so that several processes may
+    save into the same folder; the part file becomes the picture once it is complete and on disk.
 
     Args:
         path: Made when it does not exist.
+        numbered: Whether names begin with a running number; else a name that is taken gets one at its end.
 
     Raises:
         SfumatoError: the folder cannot be made or written to.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, numbered: bool = True) -> None:
         self.path = path
+        self._numbered = numbered
         with _explained(path):
             path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path):  # found by trying, and before hours of drawing
                 pass
 
-    def save(self, content: bytes, name: str) -> Path:
-        """Write a picture under the next free number.
+    def save(self, content: bytes, name: str, suffix: str = ".png") -> Path:
+        """Write a picture under the next free number, or under its name.
 
         Args:
             content: The whole file.
             name: Follows the number in the file name; safe characters only, may be empty.
+            suffix: Of the format, with its dot.
 
         Raises:
             SfumatoError: the disk is full or the folder not writable; nothing is left behind then.
         """
         with _explained(self.path):
-            number, part = self._claim()
-            final = self.path / f"{'-'.join(filter(None, (f'{number:05d}', name)))}.png"
+            if self._numbered or not name:
+                number, part = self._claim()
+                final = self.path / f"{'-'.join(filter(None, (f'{number:05d}', name)))}{suffix}"
+            else:
+                final, part = self._claim_name(name, suffix)
             try:
                 _write_through(part, content)
                 os.replace(part, final)
@@ -71,6 +78,20 @@ class PictureFolder:
                 part.unlink(missing_ok=True)
                 continue
             return number, part
+
+    def _claim_name(self, name: str, suffix: str) -> tuple[Path, Path]:
+        """The first of ``name``, ``name-1``, ``name-2`` ... that no file has, and its new part file."""
+        for number in itertools.count():
+            final = self.path / f"{name}{f'-{number}' if number else ''}{suffix}"
+            part = final.with_name(f".{final.name}.part")
+            try:
+                part.touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            if not final.exists():  # looked for once the claim is ours: nobody can publish it any more
+                return final, part
+            part.unlink(missing_ok=True)
+        raise AssertionError("counting never ends")
 
     def _numbers(self) -> Iterator[int]:
         for entry in os.listdir(self.path):
