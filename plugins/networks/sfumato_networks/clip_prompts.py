@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,7 @@ from sfumato.models import Emphasis, PromptText, TextEmbedding
 from sfumato_networks.clip_text import ClipTextOutput
 from sfumato_networks.part_loading import ClipEncoder
 from sfumato_networks.parts import CLIP_TEXT
-from sfumato_networks.prompt_tokens import LearnedWord, PromptSplitter, TokenWindow
+from sfumato_networks.prompt_tokens import LearnedWord, PromptSplitter, PromptTokens, TokenWindow
 from sfumato_networks.tokenizer import Tokenizer
 
 
@@ -58,29 +57,36 @@ class ClipPrompts:
 
     def count_tokens(self, text: PromptText) -> tuple[int, int]:
         """How many tokens a prompt takes up, and how many it could without one more window."""
-        return self._splitter(text.embeddings).split(text).count(self.window)
+        return self._tokens(text).count(self.window)
+
+    def count_windows(self, text: PromptText) -> int:
+        """How many times the encoder has to run for a prompt."""
+        return len(self._tokens(text).windows)
 
     @torch.no_grad()
-    def encode(self, text: PromptText, *, normed: bool, layer_from_end: int) -> ClipStates:
+    def encode(self, text: PromptText, *, normed: bool, layer_from_end: int, windows: int = 1) -> ClipStates:
         """Run the encoder on each window of one prompt.
 
         Args:
             normed: Whether states get the encoder's final norm.
             layer_from_end: Which layer's states are taken ("clip skip"): 1 is the last one of the model, also
                 where the file lacks that (`ClipTextConfig.dropped_layers`).
+            windows: How many windows there are at least, empty ones behind the prompt. Encoders side by side
+                need as many as each other, and a learned word may have more vectors for one of them.
 
         Raises:
             BadInput: the encoder has no such layer.
         """
         layer = self._layer(layer_from_end)
-        tokens = self._splitter(text.embeddings).split(text)
-        outputs = [self._run(window) for window in tokens.windows]
-        states = []
-        for window, output in zip(tokens.windows, outputs, strict=True):
+        tokens = self._tokens(text)
+        states, pooled = [], []
+        for window in (*tokens.windows, *(TokenWindow() for _ in range(windows - len(tokens.windows)))):
+            output = self._run(window)
             chosen = output.hidden_states[layer]
             chosen = self.clip.norm(chosen) if normed else chosen
             states.append(weigh(chosen, self._row_weights(window), text.emphasis))
-        return ClipStates(torch.cat(states, dim=1), outputs[0].pooled, tokens.unfit)
+            pooled.append(output.pooled)
+        return ClipStates(torch.cat(states, dim=1), pooled[0], tokens.unfit)
 
     def _layer(self, layer_from_end: int) -> int:
         config = self.clip.config
@@ -92,8 +98,9 @@ class ClipPrompts:
             )
         return -max(layer_from_end - config.dropped_layers, 1)
 
-    def _splitter(self, embeddings: Iterable[TextEmbedding]) -> PromptSplitter:
-        return PromptSplitter(self.tokenizer, self.window, map(self._word, embeddings))
+    def _tokens(self, text: PromptText) -> PromptTokens:
+        words = map(self._word, text.embeddings)
+        return PromptSplitter(self.tokenizer, self.window, words).split(text)
 
     def _word(self, embedding: TextEmbedding) -> LearnedWord:
         vectors = embedding.vectors.get(self.kind)
