@@ -295,8 +295,9 @@ def write_single_file(
     *,
     vae: bool = True,
     tokenizer: bool = True,
+    inside: str = "checkpoints",
 ) -> Path:
-    """``folder``/checkpoints/``name``.safetensors, with the tokenizer in ``folder``/tokenizers/clip_l."""
+    """``name``.safetensors in the sub-folder ``inside``, and the tokenizer in ``folder``/tokenizers/clip_l."""
     import torch
 
     tensors = tiny.tensors(vae=vae)
@@ -304,7 +305,7 @@ def write_single_file(
         tensors |= {"v_pred": torch.tensor([]), "ztsnr": torch.tensor([])}
     if tokenizer:
         write_sd_tokenizer(folder / "tokenizers" / "clip_l")
-    return save(folder / "checkpoints" / f"{name}.safetensors", tensors, dtype, tiny.metadata or None)
+    return save(folder / inside / f"{name}.safetensors", tensors, dtype, tiny.metadata or None)
 
 
 def write_sd15(

@@ -53,7 +53,8 @@ class _Level:
 
 def is_diffusers_unet(names: Collection[str]) -> bool:
     """Whether tensors of these names are a UNet as diffusers writes it."""
-    return "conv_in.weight" in names and "mid_block.resnets.0.conv1.weight" in names
+    landmarks = ("conv_in.weight", "conv_out.weight", "mid_block.resnets.0.conv1.weight")
+    return sum(name in names for name in landmarks) >= 2 and any(n.startswith("up_blocks.") for n in names)
 
 
 def original_names(names: Collection[str]) -> dict[str, str]:

@@ -1,0 +1,72 @@
+"""Every kind of Stable Diffusion with a UNet keeps the contract of model families."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from sfumato.testing import ModelFamilyContract
+
+from ..tiny_models import sd
+
+
+class SdContract(ModelFamilyContract):
+    """What all of them share; the classes below each bring a tiny model."""
+
+    name: ClassVar[str] = "sd"
+    tiny: ClassVar[sd.TinySD]
+
+    def write_checkpoint(self, folder: Path) -> Path:
+        return sd.write_single_file(self.tiny, folder, "model", inside="")
+
+    def write_incomplete(self, folder: Path) -> Path:
+        return sd.write_single_file(self.tiny, folder, "model", inside="", vae=False)
+
+    def write_part(self, folder: Path) -> tuple[str, Path]:
+        return "autoencoder", sd.write_vae(self.tiny, folder)
+
+
+class TestSd15(SdContract):
+    tiny = sd.SD15
+
+
+class TestSd15Inpaint(SdContract):
+    tiny = sd.SD15_INPAINT
+
+
+class TestSd21(SdContract):
+    tiny = sd.SD21
+
+
+class TestSd21V(SdContract):
+    tiny = sd.SD21_V
+
+
+class TestSdxl(SdContract):
+    tiny = sd.SDXL
+
+
+class TestSdxlV(SdContract):
+    tiny = sd.SDXL_V
+
+
+class TestSdxlInpaint(SdContract):
+    tiny = sd.SDXL_INPAINT
+
+
+class TestRefiner(SdContract):
+    tiny = sd.REFINER
+
+
+class TestFolder(SdContract):
+    """A diffusers folder."""
+
+    tiny = sd.SDXL
+
+    def write_checkpoint(self, folder: Path) -> Path:
+        return sd.write_folder(self.tiny, folder / "model")
+
+    def write_incomplete(self, folder: Path) -> Path:
+        path = self.write_checkpoint(folder)
+        (path / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+        return path
