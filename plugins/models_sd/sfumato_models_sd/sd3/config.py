@@ -50,7 +50,7 @@ class Sd3Config:
         """
         hidden_size, in_channels, patch, _ = shapes["x_embedder.proj.weight"]
         norm = shapes.get("joint_blocks.0.x_block.attn.ln_q.weight")
-        (head_size,) = norm or (head_size or HEAD_SIZE,)
+        (head_size,) = norm or (HEAD_SIZE if head_size is None else head_size,)
         if head_size < 1 or hidden_size < 1 or hidden_size % head_size:
             raise ValueError(f"hidden size {hidden_size} is no multiple of the head size {head_size}")
         places = shapes["pos_embed"][1]

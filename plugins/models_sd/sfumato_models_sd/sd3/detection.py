@@ -16,7 +16,7 @@ from sfumato_models_sd.sd3.config import Sd3Config, expected_shapes
 from sfumato_models_sd.sd3.options import Sd3Options
 from sfumato_models_sd.sd3.stored_transformer import StoredTransformer, find_transformer
 from sfumato_networks.made_tensors import Shape
-from sfumato_networks.part_finder import CLIP_TOKENIZER, T5_TOKENIZER
+from sfumato_networks.part_finder import T5_TOKENIZER
 from sfumato_networks.parts import AUTOENCODER, CLIP_G_TEXT, CLIP_TEXT, T5_ENCODER, Part, recognise
 from sfumato_networks.quantised_storage import refuse_quantised
 from sfumato_networks.tokenizer import holds_tokenizer
@@ -166,11 +166,11 @@ def _label(variant: str, config: Sd3Config) -> str:
 
 
 def _missing(header: CheckpointHeader, parts: Iterable[Part]) -> tuple[str, ...]:
+    """What is looked for elsewhere: text encoders too, though one of them is enough."""
     held = {part.kind for part in parts}
-    for kind, folder in ((CLIP_TOKENIZER, "tokenizer"), (T5_TOKENIZER, "tokenizer_3")):
-        if holds_tokenizer(header.path / folder):
-            held.add(kind)
-    wanted = (AUTOENCODER, CLIP_TEXT, CLIP_G_TEXT, T5_ENCODER, CLIP_TOKENIZER, T5_TOKENIZER)
+    if holds_tokenizer(header.path / "tokenizer_3"):
+        held.add(T5_TOKENIZER)
+    wanted = (AUTOENCODER, CLIP_TEXT, CLIP_G_TEXT, T5_ENCODER, T5_TOKENIZER)
     return tuple(kind for kind in wanted if kind not in held)
 
 
