@@ -20,8 +20,8 @@ from ..tiny_models.sd3 import SD3, SD35_LARGE, SD35_MEDIUM, TinySD3, write_sd3, 
 
 pytest.importorskip("diffusers")
 
-PROMPT, NEGATIVE = "The red tree, the blue one!", "the (worst) view"
-"""Without an 'a': diffusers' second tokenizer fills up with token 0, which here is that, and so reads it apart."""
+PROMPT, NEGATIVE = "The red tree, the blue one!", "the worst view"
+"""Without an 'a': that is token 0 here, with which diffusers' second tokenizer fills up, and reads apart."""
 LENGTH = 16
 KINDS = {"3": SD3, "3.5 large": SD35_LARGE, "3.5 medium": SD35_MEDIUM}
 
