@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sfumato.errors import UnknownName
 from sfumato.events import CancelToken
+from sfumato.records import ImageRecord
 from sfumato.registry import Entry
 
 if TYPE_CHECKING:
@@ -40,6 +41,16 @@ class UpscalerInfo(BaseModel):
     files: str = Field(
         default="", description="The kind of folder whose files it reads, each an upscaler of its own."
     )
+    file_aliases: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="Labels that files are known by, each with the stems that such a file may have.",
+    )
+
+    def file_label(self, path: Path) -> str:
+        """What people call a file that it reads; its stem, where nothing else is known."""
+        stem = _plain(path.stem)
+        known = (label for label, stems in self.file_aliases.items() if stem in map(_plain, stems))
+        return next(known, path.stem)
 
 
 class FaceRestorerInfo(BaseModel):
@@ -91,6 +102,25 @@ class FaceRestorer(Protocol):
         ...
 
 
+class SkippedPicture(BaseModel):
+    """A picture of a batch that could not be enlarged, while the others were."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    reason: str
+
+
+class UpscaleResult(BaseModel):
+    """What the task "upscale" made of a `sfumato.request.UpscaleRequest`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    images: tuple[ImageRecord, ...]
+    skipped: tuple[SkippedPicture, ...] = ()
+    seconds: float = Field(ge=0, description="Wall time of all.")
+
+
 @dataclass(frozen=True)
 class FoundUpscaler:
     """An upscaler ready to be called by name; `path` is its file, None where it needs none."""
@@ -109,7 +139,7 @@ def all_upscalers(registries: Registries, library: ModelLibrary) -> list[FoundUp
     """Those registered for themselves, then one for each file."""
     plain = [FoundUpscaler(entry, entry.info.label) for entry in registries.upscalers if not entry.info.files]
     return plain + [
-        FoundUpscaler(entry, path.stem, path)
+        FoundUpscaler(entry, entry.info.file_label(path), path)
         for entry in registries.upscalers
         if entry.info.files
         for path in library.files(entry.info.files)
@@ -124,7 +154,8 @@ def find_upscaler(name: str, registries: Registries, library: ModelLibrary) -> F
     found = all_upscalers(registries, library)
     wanted = _plain(name)
     for upscaler in found:
-        if upscaler.path and wanted in (_plain(upscaler.path.stem), _plain(upscaler.path.name)):
+        path = upscaler.path
+        if path and wanted in map(_plain, (path.stem, path.name, upscaler.label)):
             return upscaler
     raise UnknownName(
         "upscaler", name, [upscaler.label for upscaler in found], hint="'sfumato upscalers' lists them."

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class SfumatoGroup(TyperGroup):
     """Fills the session from the global options, and builds a command when it is called for.
 
-    The options of `generate` depend on the installed model families, and commands of plugins are imported: the
-    main help does neither, and is shown whatever is broken.
+    The options of `generate` depend on the installed model families, and commands of plugins are imported:
+    the main help does neither, and is shown whatever is broken.
     """
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:

@@ -53,7 +53,7 @@ def command_function(entry: Entry[CommandInfo]) -> Callable[..., Any]:
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     command.__signature__ = inspect.Signature([context, *own])  # type: ignore[attr-defined]
     command.__annotations__ = {"context": typer.Context} | {p.name: p.annotation for p in own}
-    del command.__wrapped__  # type: ignore[attr-defined]  # typer would look through to the plugin's
+    del command.__wrapped__  # typer would look through to the plugin's
     return command
 
 

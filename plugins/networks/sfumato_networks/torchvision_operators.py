@@ -1,9 +1,9 @@
 """Makes a torchvision that does not fit the installed torch importable.
 
 A torchvision built for CUDA beside a torch for the CPU (what pip makes of a torch from another index) cannot
-load its compiled operators. It would go without them, but its own Python code speaks of two of them while it is
-imported, and raises "operator torchvision::nms does not exist": transformers, diffusers and spandrel, which
-import it for resizing and the like, then cannot be imported either.
+load its compiled operators. It would go without them, but its own Python code speaks of two of them while it
+is imported, and raises "operator torchvision::nms does not exist": transformers, diffusers and spandrel, that
+import it for resizing and the like, cannot be imported then either.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 def declare_where_missing() -> None:
     """To be called before anything imports torchvision, transformers, diffusers or spandrel.
 
-    Where torchvision fits, this imports it and no more; where it is not installed, it does nothing. A declared
-    operator has no code: whoever calls it is told so.
+    Where torchvision fits, this imports it and no more; where it is not installed, it does nothing. A
+    declared operator has no code: whoever calls it is told so.
     """
     if importlib.util.find_spec("torchvision") is None:
         return
