@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER, Part, recognise
+from sfumato_networks.parts import (
+    AUTOENCODER,
+    CLIP_G_TEXT,
+    CLIP_TEXT,
+    OPEN_CLIP_TEXT,
+    T5_ENCODER,
+    Part,
+    recognise,
+)
 
 from ..tiny_models import TinyFlux
 from ..tiny_models.headers import header_of
@@ -66,6 +74,31 @@ def test_clip_without_its_first_name_is_recognised() -> None:
     stripped = {name.removeprefix("text_model."): shape for name, shape in shapes(CLIP_TEXT).items()}
     part = only(recognise(header_of(stripped)))
     assert part.shapes == shapes(CLIP_TEXT)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "config", "kind"),
+    [
+        ("text_encoder/", {}, CLIP_TEXT),
+        ("text_encoder/", {"hidden_act": "quick_gelu"}, CLIP_TEXT),
+        ("text_encoder/", {"hidden_act": "gelu"}, OPEN_CLIP_TEXT),
+        ("text_encoder_2/", {"hidden_act": "gelu"}, CLIP_G_TEXT),
+        ("text_encoders.clip_g.transformer.", {}, CLIP_G_TEXT),
+        ("text_encoders.clip_h.transformer.", {}, OPEN_CLIP_TEXT),
+        ("conditioner.embedders.1.transformer.", {}, CLIP_G_TEXT),
+    ],
+)
+def test_a_clip_of_no_usual_width_is_told_by_its_place_or_its_config(
+    prefix: str, config: dict[str, str], kind: str
+) -> None:
+    header = header_of(shapes(CLIP_TEXT, prefix), configs={prefix.rstrip("/"): config})
+    part = only(recognise(header))
+    assert (part.kind, part.prefix) == (kind, prefix)
+    assert part.shapes == shapes(CLIP_TEXT)
+
+
+def test_a_vision_model_in_openclips_layout_is_no_text_encoder() -> None:
+    assert recognise(header_of({"visual.transformer.resblocks.0.ln_1.weight": (64,)})) == ()
 
 
 def test_t5_with_its_embedding_under_the_other_name_is_recognised() -> None:

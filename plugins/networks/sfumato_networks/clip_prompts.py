@@ -106,7 +106,7 @@ class ClipPrompts:
         vectors = embedding.vectors.get(self.kind)
         shape = tuple(vectors.shape) if vectors is not None else ()
         width = self.clip.config.hidden_size
-        if len(shape) != 2:
+        if len(shape) != 2 or not shape[0]:
             unfit = "has no vectors for this model's text encoder"
         elif shape[1] != width:
             unfit = f"has vectors of {shape[1]} features, this model's text encoder wants {width}"
