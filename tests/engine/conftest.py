@@ -19,6 +19,7 @@ from sfumato_engine.generate import generate
 from sfumato_engine.model_manager import WORKSPACE_KEY
 from sfumato_engine.settings import EngineSettings
 from sfumato_samplers import plugin as samplers_plugin
+from sfumato_upscalers import plugin as upscalers_plugin
 
 from .gaussian_model import GaussianFamily, GaussianModel, OneModelLibrary
 
@@ -42,6 +43,9 @@ class Workbench:
             registrar = getattr(self.registries, name).registrar("samplers")
             getattr(samplers_plugin, f"register_{name}")(registrar)
             registrar.commit()
+        upscalers = self.registries.upscalers.registrar("upscalers")
+        upscalers_plugin.register_upscalers(upscalers)
+        upscalers.commit()
         families = self.registries.model_families.registrar("gaussian")
         families.add("gaussian", GaussianFamily, label="Gaussian")
         families.commit()

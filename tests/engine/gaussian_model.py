@@ -127,6 +127,9 @@ class OneModelLibrary:
             raise UnknownName("model", str(name), ["gauss"])
         return self.info
 
+    def files(self, folder: str) -> list[Path]:
+        return []
+
     def known_sha256(self, path: Path) -> str:
         return ""
 

@@ -101,12 +101,12 @@ class Drawing:
         story = in_background(lambda: trace(self._resolved, prepared, self._context))
         self._progress = self._progress_of(prepared)
         self._warn(prepared.warnings)
-        last = prepared.last
+        last, models = prepared.last, [one.model for one in prepared.passes]
         try:
             for batch in range(request.count):
                 numbers = range(batch * request.batch_size, (batch + 1) * request.batch_size)
                 self._progress.start_batch(batch)
-                with wrapped_around(last.model, request.tiling):
+                with wrapped_around(models, wanted=request.tiling):
                     latents = self._draw_batch(prepared, numbers)
                     self._phase("decoding")
                     for number, pixels in zip(

@@ -32,7 +32,7 @@ def read_regions(paths: Sequence[Path], prompts: int, size: tuple[int, int], dev
             why=f"{len(paths)} masks are given for {prompts} prompts joined by AND.",
             hint="Give one mask for each of the prompts, in their order.",
         )
-    masks = (Image.fromarray(read_mask(path)).resize(size, Image.Resampling.BICUBIC) for path in paths)
+    masks = (Image.fromarray(read_mask(path)).resize(size, Image.Resampling.BOX) for path in paths)
     return [
         torch.from_numpy(numpy.asarray(mask, dtype=numpy.float32) / 255)[None, None].to(device)
         for mask in masks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from torch import nn
@@ -14,9 +14,10 @@ CONVOLVING = ("unet", "autoencoder")
 
 
 @contextmanager
-def wrapped_around(model: LoadedModel, wanted: bool) -> Iterator[None]:
-    """Within this, if wanted, all convolutions of the model pad with the opposite edge."""
-    changed = [layer for layer in _convolutions(model) if wanted and layer.padding_mode == "zeros"]
+def wrapped_around(models: Iterable[LoadedModel], *, wanted: bool) -> Iterator[None]:
+    """Within this, if wanted, all convolutions of the models pad with the opposite edge."""
+    layers = (layer for model in models for layer in _convolutions(model)) if wanted else ()
+    changed = [layer for layer in layers if layer.padding_mode == "zeros"]
     for layer in changed:
         layer.padding_mode = "circular"
     try:

@@ -1,0 +1,223 @@
+"""img2img, inpainting and outpainting on the exact tiny model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+
+from sfumato.errors import BadInput
+from sfumato.request import Img2Img, Inpaint, Outpaint, SoftInpaint
+from sfumato_pictures.reading import read_picture
+
+from ..conftest import Workbench
+from ..test_generate import pixels
+from .pictures import left_and_right, mask, plain
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    return left_and_right(tmp_path / "start.png")
+
+
+def as_model_shows(workbench: Workbench, path: Path) -> numpy.ndarray:
+    """A picture as it comes out of the tiny model's autoencoder, which keeps one colour of 8x8 pixels."""
+    whole = torch.from_numpy(numpy.array(Image.open(path).convert("RGB"), dtype=numpy.float32) / 255)
+    model = workbench.model
+    shown = model.decode(model.encode(whole.permute(2, 0, 1)[None]))
+    return (shown[0].permute(1, 2, 0) * 255).round().numpy().astype(int)
+
+
+def test_strength_0_gives_the_picture_back(workbench: Workbench, picture: Path) -> None:
+    result = workbench.generate(seed=1, img2img=Img2Img(image=picture, denoising_strength=0))
+    assert abs(pixels(result.images[0].path) - as_model_shows(workbench, picture)).max() <= 1
+    assert workbench.model.batches == []
+
+
+def test_the_picture_gives_its_size_where_none_is_asked_for(workbench: Workbench, tmp_path: Path) -> None:
+    wide = plain(tmp_path / "wide.png", (70, 40))
+    result = workbench.generate(seed=1, img2img=Img2Img(image=wide))
+    assert (result.images[0].width, result.images[0].height) == (64, 32)
+
+
+def test_more_strength_leads_further_from_the_picture(workbench: Workbench, picture: Path) -> None:
+    distances = []
+    for strength in (0.1, 0.5, 1.0):
+        start = Img2Img(image=picture, denoising_strength=strength)
+        drawn = pixels(workbench.generate(seed=1, steps=10, img2img=start).images[0].path)
+        distances.append(abs(drawn - as_model_shows(workbench, picture)).mean())
+    assert distances == sorted(set(distances))
+
+
+def test_only_the_share_of_the_steps_is_run_unless_all_are_asked_for(
+    workbench: Workbench, picture: Path
+) -> None:
+    for all_steps, run in ((False, 6), (True, 10)):
+        start = Img2Img(image=picture, denoising_strength=0.5, all_steps=all_steps)
+        workbench.generate(seed=1, steps=10, cfg_scale=1.0, img2img=start)
+        assert len(workbench.model.batches) == run
+        workbench.model.batches.clear()
+
+
+def test_pictures_of_a_batch_are_the_same_alone(workbench: Workbench, picture: Path) -> None:
+    start = {"img2img": Img2Img(image=picture, denoising_strength=0.6)}
+    together = workbench.generate(seed=5, batch_size=3, **start).images
+    for number, image in enumerate(together):
+        alone = workbench.generate(seed=5 + number, **start).images[0]
+        assert abs(pixels(alone.path) - pixels(image.path)).max() <= 1
+
+
+@pytest.mark.parametrize("content", ["original", "fill", "latent_noise", "latent_nothing"])
+@pytest.mark.parametrize("area", ["whole_picture", "only_masked"])
+def test_what_is_not_masked_stays_to_the_bit(
+    workbench: Workbench, picture: Path, tmp_path: Path, content: Any, area: Any
+) -> None:
+    half = mask(tmp_path / "mask.png", (16, 0, 32, 32))
+    inpaint = Inpaint(mask=half, content=content, area=area, blur=0, padding=4)
+    result = workbench.generate(
+        "blue",
+        seed=2,
+        width=32,
+        height=32,
+        img2img=Img2Img(image=picture, denoising_strength=1.0),
+        inpaint=inpaint,
+    )
+    drawn, original = pixels(result.images[0].path), pixels(picture)
+    assert (drawn[:, :16] == original[:, :16]).all()
+    assert abs(drawn[:, 16:] - original[:, 16:]).mean() > 5
+
+
+def test_an_inverted_mask_paints_the_other_half(workbench: Workbench, picture: Path, tmp_path: Path) -> None:
+    half = mask(tmp_path / "mask.png", (16, 0, 32, 32))
+    start = Img2Img(image=picture, denoising_strength=1.0)
+    drawn = pixels(
+        workbench.generate(seed=2, img2img=start, inpaint=Inpaint(mask=half, invert=True, blur=0))
+        .images[0]
+        .path
+    )
+    assert (drawn[:, 16:] == pixels(picture)[:, 16:]).all()
+    assert (drawn[:, :16] != pixels(picture)[:, :16]).any()
+
+
+def test_masked_contents_start_from_different_latents(
+    workbench: Workbench, picture: Path, tmp_path: Path
+) -> None:
+    half = mask(tmp_path / "mask.png", (16, 0, 32, 32))
+    start = Img2Img(image=picture, denoising_strength=0.4)
+    drawn = [
+        pixels(
+            workbench.generate(seed=2, img2img=start, inpaint=Inpaint(mask=half, content=c)).images[0].path
+        )
+        for c in ("original", "fill", "latent_noise", "latent_nothing")
+    ]
+    for one in range(4):
+        for other in range(one):
+            assert (drawn[one] != drawn[other]).any()
+
+
+def test_only_masked_draws_the_masked_part_alone_at_the_size_asked_for(
+    workbench: Workbench, tmp_path: Path
+) -> None:
+    large = left_and_right(tmp_path / "large.png", (200, 120))
+    spot = mask(tmp_path / "mask.png", (150, 60, 170, 80), (200, 120))
+    inpaint = Inpaint(mask=spot, area="only_masked", padding=6)
+    result = workbench.generate(
+        seed=2, width=64, height=64, img2img=Img2Img(image=large, denoising_strength=1.0), inpaint=inpaint
+    )
+    drawn, before = pixels(result.images[0].path), pixels(large)
+    assert drawn.shape == before.shape
+    changed = numpy.argwhere((drawn != before).any(axis=2))
+    assert changed.size
+    assert (changed.min(axis=0) >= (40, 130)).all()
+    assert (changed.max(axis=0) <= (100, 190)).all()
+
+
+def test_a_mask_of_half_the_size_is_enlarged_to_the_picture(
+    workbench: Workbench, picture: Path, tmp_path: Path
+) -> None:
+    small = mask(tmp_path / "mask.png", (8, 0, 16, 16), (16, 16))
+    start = Img2Img(image=picture, denoising_strength=1.0)
+    drawn = pixels(
+        workbench.generate(seed=2, img2img=start, inpaint=Inpaint(mask=small, blur=0)).images[0].path
+    )
+    assert (drawn[:, :8] == pixels(picture)[:, :8]).all()
+
+
+def test_a_mask_of_other_proportions_is_refused(workbench: Workbench, picture: Path, tmp_path: Path) -> None:
+    wide = mask(tmp_path / "mask.png", (0, 0, 8, 8), (64, 32))
+    with pytest.raises(BadInput, match="does not belong to the picture"):
+        workbench.generate(seed=1, img2img=Img2Img(image=picture), inpaint=Inpaint(mask=wide))
+
+
+def test_nothing_to_paint_is_told_where_only_the_masked_part_is_drawn(
+    workbench: Workbench, picture: Path, tmp_path: Path
+) -> None:
+    black = mask(tmp_path / "mask.png", None)
+    with pytest.raises(BadInput, match="nothing to paint anew"):
+        workbench.generate(
+            seed=1, img2img=Img2Img(image=picture), inpaint=Inpaint(mask=black, area="only_masked")
+        )
+
+
+@pytest.mark.parametrize("name", ["no_such.png", "text.png"])
+def test_what_is_no_picture_is_refused_before_anything_is_drawn(
+    workbench: Workbench, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "text.png").write_text("not a picture")
+    with pytest.raises(BadInput, match=name):
+        workbench.generate(seed=1, img2img=Img2Img(image=tmp_path / name))
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_soft_inpainting_keeps_what_is_far_from_the_mask(workbench: Workbench, tmp_path: Path) -> None:
+    picture = left_and_right(tmp_path / "start.png", (128, 64))
+    soft_mask = mask(tmp_path / "mask.png", (80, 0, 128, 64), (128, 64))
+    result = workbench.generate(
+        "blue",
+        seed=2,
+        steps=8,
+        img2img=Img2Img(image=picture, denoising_strength=1.0),
+        inpaint=Inpaint(mask=soft_mask, blur=8, soft=SoftInpaint()),
+    )
+    drawn, before = pixels(result.images[0].path), pixels(picture)
+    assert (abs(drawn[:, :32] - before[:, :32]) <= 1).all()
+    assert abs(drawn[:, 112:] - before[:, 112:]).mean() > 5
+
+
+def test_outpainting_adds_room_and_keeps_the_picture(workbench: Workbench, tmp_path: Path) -> None:
+    picture = left_and_right(tmp_path / "start.png", (64, 64))
+    result = workbench.generate(
+        "blue",
+        seed=2,
+        img2img=Img2Img(image=picture, denoising_strength=1.0),
+        outpaint=Outpaint(right=32, bottom=16, blur=2),
+    )
+    image = result.images[0]
+    assert (image.width, image.height) == (96, 80)
+    drawn = pixels(image.path)
+    assert (drawn[:52, :52] == pixels(picture)[:52, :52]).all()
+
+
+def test_colour_correction_brings_the_colours_of_the_picture_back(
+    workbench: Workbench, picture: Path
+) -> None:
+    def drawn(correct: bool) -> numpy.ndarray:
+        start = Img2Img(image=picture, denoising_strength=1.0, color_correction=correct)
+        return pixels(workbench.generate(seed=4, steps=6, img2img=start).images[0].path)
+
+    target = numpy.sort(pixels(picture).reshape(-1, 3), axis=0)
+    apart = [abs(numpy.sort(drawn(c).reshape(-1, 3), axis=0) - target).mean() for c in (True, False)]
+    assert apart[0] < apart[1]
+
+
+def test_transparent_parts_are_laid_on_the_background(workbench: Workbench, tmp_path: Path) -> None:
+    path = tmp_path / "clear.png"
+    Image.new("RGBA", (32, 32), (255, 0, 0, 0)).save(path)
+    start = Img2Img(image=path, denoising_strength=0, background="#204060")
+    drawn = pixels(workbench.generate(seed=1, img2img=start).images[0].path)
+    assert abs(drawn - numpy.array([0x20, 0x40, 0x60])).max() <= 1
+    assert read_picture(path).alpha is not None
