@@ -297,7 +297,7 @@ def write_single_file(
     tokenizer: bool = True,
     inside: str = "checkpoints",
 ) -> Path:
-    """``name``.safetensors in the sub-folder ``inside``, and the tokenizer in ``folder``/tokenizers/clip_l."""
+    """``inside``/``name``.safetensors, with the tokenizer in ``folder``/tokenizers/clip_l."""
     import torch
 
     tensors = tiny.tensors(vae=vae)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sfumato.models import PromptText
@@ -47,10 +46,12 @@ class PromptEncoder:
         """Run the encoders on one prompt."""
         at_least = 1 if self.variant.name == "sd1" else 2
         layer = max(text.clip_skip, at_least)
+        windows = max(each.count_windows(text) for each in self.texts)
         encoded = [
-            each.encode(text, normed=not self.variant.is_xl, layer_from_end=layer) for each in self.texts
+            each.encode(text, normed=not self.variant.is_xl, layer_from_end=layer, windows=windows)
+            for each in self.texts
         ]
-        context = joined([states.states for states in encoded])
+        context = torch.cat([states.states for states in encoded], dim=-1)
         notes = tuple(dict.fromkeys(note for states in encoded for note in states.notes))
         if not self.variant.is_xl:
             return SdConditioning(context, None, text.is_negative, notes)
@@ -58,12 +59,6 @@ class PromptEncoder:
         if text.is_negative and zero_empty_negative and is_empty(text):
             context, pooled = torch.zeros_like(context), torch.zeros_like(pooled)
         return SdConditioning(context, pooled, text.is_negative, notes)
-
-
-def joined(states: Sequence[Tensor]) -> Tensor:
-    """States [1, m, width] side by side; zeros follow where one encoder has fewer windows than the other."""
-    longest = max(each.shape[1] for each in states)
-    return torch.cat([F.pad(each, (0, 0, 0, longest - each.shape[1])) for each in states], dim=-1)
 
 
 def is_empty(text: PromptText) -> bool:

@@ -52,7 +52,7 @@ class SdModel:
         self.latent_format = latent_format
         self.scale = scale
         self.files = files
-        self.device = str(unet.out[2].weight.device)
+        self.device = str(unet.device)
         texts = {each.kind: each.clip for each in prompts.texts}
         self.networks: Mapping[str, nn.Module] = {UNET: unet, **texts, AUTOENCODER: autoencoder}
         self._schedules = {zero_snr: trained_schedule(zero_snr) for zero_snr in (False, True)}
@@ -217,7 +217,7 @@ class SdModel:
 
     @property
     def _dtype(self) -> torch.dtype:
-        return self.unet.out[2].weight.dtype
+        return self.unet.dtype
 
     @property
     def _autoencoder_dtype(self) -> torch.dtype:

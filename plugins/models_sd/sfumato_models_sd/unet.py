@@ -200,6 +200,15 @@ class UNet(nn.Module):
             nn.GroupNorm(NORM_GROUPS, last), nn.SiLU(), nn.Conv2d(last, config.out_channels, 3, padding=1)
         )
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of its weights, which inputs must have."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
     def forward(self, x: Tensor, timesteps: Tensor, context: Tensor, label: Tensor | None = None) -> Tensor:
         """The prediction [b, out_channels, h, w].
 
