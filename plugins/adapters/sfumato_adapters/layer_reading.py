@@ -115,7 +115,7 @@ class LayerReader:
         return CheckpointError(
             f"'{self._path.stem}'{made_for} does not fit '{self._model.info.name}' ({family}).",
             why=f"At the layer '{layer.stem}', {misfit}.",
-            hint=f"Choose an adapter made for {family}, or a model of the family this one was made for.",
+            hint=f"Choose an adapter made for {family}, or another model.",
         )
 
 

@@ -58,6 +58,8 @@ class LayerTable:
         for part in self._parts(name.section):
             names = self._flat[part] if name.flat else self._names[part]
             target = names.get(name.layer)
+            if target is None and part in _TEXT_ENCODERS:
+                target = names.get(f"text_model{'_' if name.flat else '.'}{name.layer}")
             if target is not None:
                 return (FoundLayer(part, target),)
             pieces = _pieces(names, name.layer, "_" if name.flat else ".")

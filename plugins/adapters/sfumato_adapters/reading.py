@@ -109,9 +109,9 @@ def _layers_touched(changes: list[LayerChange]) -> dict[str, int]:
 
 def _for_another_family(report: MatchReport, model: LoadedModel) -> CheckpointError:
     family = model.info.label or model.info.family
-    maker = report.made_for or "another model"
+    maker = report.made_for or "another family"
     return CheckpointError(
         f"'{report.name}' was made for {maker} and does not fit '{model.info.name}' ({family}).",
         why=f"None of the layers that its {report.keys} tensors are for is one of the model's.",
-        hint=f"Choose a model of the family {maker}, or an adapter made for {family}.",
+        hint=f"Choose an adapter made for {family}, or another model.",
     )

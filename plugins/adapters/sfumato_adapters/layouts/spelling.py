@@ -68,6 +68,6 @@ def split_suffix(key: str) -> tuple[str, str] | None:
     words = key.split(".")
     for count in range(min(_LONGEST_SUFFIX, len(words) - 1), 0, -1):
         slot = SLOTS.get(".".join(words[-count:]))
-        if slot is not None:
+        if slot is not None and words[0]:
             return ".".join(words[:-count]), slot
     return None
