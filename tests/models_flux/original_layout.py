@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from sfumato_models_flux.diffusers_keys import sources
-from sfumato_models_flux.sources import MadeTensors
+from sfumato_networks.made_tensors import MadeTensors
 
 
 def original_tensors(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -20,6 +20,7 @@ from sfumato_models_flux.model import FluxModel
 from sfumato_models_flux.transformer import pack
 
 from ..tiny_models import TinyFlux, library_of, write_parts, write_transformer
+from ..tiny_models.files import save
 from .drawing import EIGHT_BIT_STEP, Wish
 
 FILL = TinyFlux(guidance=True, picture_channels=320)
@@ -123,3 +124,6 @@ class TestFill(ModelFamilyContract):
     def write_checkpoint(self, folder: Path) -> Path:
         write_parts(FILL, folder)
         return write_transformer(FILL, folder / "fill.safetensors")
+
+    def write_part(self, folder: Path) -> tuple[str, Path]:
+        return "t5_encoder", save(folder / "other.safetensors", replace(FILL, seed=9).t5())

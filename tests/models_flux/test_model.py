@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from sfumato.models import Placement, PromptText
 from sfumato.noise_schedule import dynamic_shift
 from sfumato_models_flux.family import FluxFamily
-from sfumato_models_flux.model import KEPT_SIZES, FluxModel
+from sfumato_models_flux.layout_model import KEPT_SIZES
+from sfumato_models_flux.model import FluxModel
 from sfumato_models_flux.options import FluxOptions
 from sfumato_networks.t5_prompts import token_weights, weigh
 

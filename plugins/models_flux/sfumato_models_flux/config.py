@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from sfumato_models_flux.sources import Shape
+from sfumato_networks.made_tensors import Shape
 from sfumato_networks.shapes import count_blocks
 
 TIME_FEATURES = 256
@@ -61,36 +62,43 @@ class FluxConfig:
 
     @classmethod
     def from_shapes(cls, shapes: Mapping[str, Shape], *, axes: tuple[int, ...] | None = None) -> FluxConfig:
-        """The sizes that tensors with these names and shapes have; KeyError names one that is not there.
-
-        ``axes`` leaves no trace in the weights: unless given, the split of Flux.1 in proportion to the head
-        size is assumed. Raises ValueError where sizes cannot be.
-        """
-        hidden_size, in_channels = shapes["img_in.weight"]
-        if "double_blocks.0.img_mlp.0.weight" in shapes:
-            (head_size,) = shapes["double_blocks.0.img_attn.norm.query_norm.scale"]
-            mlp_size = shapes["double_blocks.0.img_mlp.0.weight"][0]
-        else:
-            (head_size,) = shapes["single_blocks.0.norm.query_norm.scale"]
-            mlp_size = shapes["single_blocks.0.linear1.weight"][0] - 3 * hidden_size
-        if head_size < 1 or hidden_size % head_size:
-            raise ValueError(f"hidden size {hidden_size} is no multiple of the head size {head_size}")
-        picture_channels = in_channels - shapes["final_layer.linear.weight"][0]
-        if picture_channels and picture_channels not in PICTURE_CHANNELS:
-            raise ValueError(f"it takes {in_channels} channels and makes {in_channels - picture_channels}")
+        """The sizes that tensors with these names and shapes have: see `read_sizes`."""
         return cls(
-            in_channels=in_channels,
-            hidden_size=hidden_size,
-            heads=hidden_size // head_size,
-            double_blocks=count_blocks(shapes, "double_blocks."),
-            single_blocks=count_blocks(shapes, "single_blocks."),
-            context_size=shapes["txt_in.weight"][1],
+            **read_sizes(shapes, axes),
             vector_size=shapes["vector_in.in_layer.weight"][1],
-            mlp_ratio=mlp_size / hidden_size,
-            axes=axes or default_axes(head_size),
             guidance="guidance_in.in_layer.weight" in shapes,
-            picture_channels=picture_channels,
         )
+
+
+def read_sizes(shapes: Mapping[str, Shape], axes: tuple[int, ...] | None) -> dict[str, Any]:
+    """The sizes that all models of Flux's layout have, as fields of `FluxConfig`.
+
+    ``axes`` leaves no trace in the weights: unless given, the split of Flux.1 in proportion to the head size
+    is assumed. KeyError names a tensor that is not there; ValueError is raised where sizes cannot be.
+    """
+    hidden_size, in_channels = shapes["img_in.weight"]
+    if "double_blocks.0.img_mlp.0.weight" in shapes:
+        (head_size,) = shapes["double_blocks.0.img_attn.norm.query_norm.scale"]
+        mlp_size = shapes["double_blocks.0.img_mlp.0.weight"][0]
+    else:
+        (head_size,) = shapes["single_blocks.0.norm.query_norm.scale"]
+        mlp_size = shapes["single_blocks.0.linear1.weight"][0] - 3 * hidden_size
+    if head_size < 1 or hidden_size % head_size:
+        raise ValueError(f"hidden size {hidden_size} is no multiple of the head size {head_size}")
+    picture_channels = in_channels - shapes["final_layer.linear.weight"][0]
+    if picture_channels and picture_channels not in PICTURE_CHANNELS:
+        raise ValueError(f"it takes {in_channels} channels and makes {in_channels - picture_channels}")
+    return {
+        "in_channels": in_channels,
+        "hidden_size": hidden_size,
+        "heads": hidden_size // head_size,
+        "double_blocks": count_blocks(shapes, "double_blocks."),
+        "single_blocks": count_blocks(shapes, "single_blocks."),
+        "context_size": shapes["txt_in.weight"][1],
+        "mlp_ratio": mlp_size / hidden_size,
+        "axes": axes or default_axes(head_size),
+        "picture_channels": picture_channels,
+    }
 
 
 def default_axes(head_size: int) -> tuple[int, int, int]:
@@ -105,7 +113,12 @@ def default_axes(head_size: int) -> tuple[int, int, int]:
 
 def expected_shapes(config: FluxConfig) -> dict[str, Shape]:
     """The tensors of a transformer of these sizes: names in the original layout, and shapes."""
-    shapes = dict(_outer_shapes(config))
+    return dict(_outer_shapes(config)) | block_shapes(config)
+
+
+def block_shapes(config: FluxConfig) -> dict[str, Shape]:
+    """The tensors of all blocks."""
+    shapes: dict[str, Shape] = {}
     for number in range(config.double_blocks):
         shapes.update(_double_block_shapes(config, f"double_blocks.{number}."))
     for number in range(config.single_blocks):
@@ -115,38 +128,39 @@ def expected_shapes(config: FluxConfig) -> dict[str, Shape]:
 
 def _outer_shapes(config: FluxConfig) -> Iterator[tuple[str, Shape]]:
     D = config.hidden_size
-    yield from _linear("img_in", config.in_channels, D)
-    yield from _linear("txt_in", config.context_size, D)
+    yield from linear("img_in", config.in_channels, D)
+    yield from linear("txt_in", config.context_size, D)
     embedders = {"time_in": TIME_FEATURES, "vector_in": config.vector_size}
     if config.guidance:
         embedders["guidance_in"] = TIME_FEATURES
     for name, size in embedders.items():
-        yield from _linear(f"{name}.in_layer", size, D)
-        yield from _linear(f"{name}.out_layer", D, D)
-    yield from _linear("final_layer.linear", D, config.out_channels)
-    yield from _linear("final_layer.adaLN_modulation.1", D, 2 * D)
+        yield from linear(f"{name}.in_layer", size, D)
+        yield from linear(f"{name}.out_layer", D, D)
+    yield from linear("final_layer.linear", D, config.out_channels)
+    yield from linear("final_layer.adaLN_modulation.1", D, 2 * D)
 
 
 def _double_block_shapes(config: FluxConfig, prefix: str) -> Iterator[tuple[str, Shape]]:
     D, mlp = config.hidden_size, config.mlp_size
     for stream in ("img", "txt"):
-        yield from _linear(f"{prefix}{stream}_mod.lin", D, 6 * D)
-        yield from _linear(f"{prefix}{stream}_attn.qkv", D, 3 * D)
+        yield from linear(f"{prefix}{stream}_mod.lin", D, 6 * D)
+        yield from linear(f"{prefix}{stream}_attn.qkv", D, 3 * D)
         yield from _norms(f"{prefix}{stream}_attn.norm", config.head_size)
-        yield from _linear(f"{prefix}{stream}_attn.proj", D, D)
-        yield from _linear(f"{prefix}{stream}_mlp.0", D, mlp)
-        yield from _linear(f"{prefix}{stream}_mlp.2", mlp, D)
+        yield from linear(f"{prefix}{stream}_attn.proj", D, D)
+        yield from linear(f"{prefix}{stream}_mlp.0", D, mlp)
+        yield from linear(f"{prefix}{stream}_mlp.2", mlp, D)
 
 
 def _single_block_shapes(config: FluxConfig, prefix: str) -> Iterator[tuple[str, Shape]]:
     D, mlp = config.hidden_size, config.mlp_size
-    yield from _linear(f"{prefix}modulation.lin", D, 3 * D)
-    yield from _linear(f"{prefix}linear1", D, 3 * D + mlp)
+    yield from linear(f"{prefix}modulation.lin", D, 3 * D)
+    yield from linear(f"{prefix}linear1", D, 3 * D + mlp)
     yield from _norms(f"{prefix}norm", config.head_size)
-    yield from _linear(f"{prefix}linear2", D + mlp, D)
+    yield from linear(f"{prefix}linear2", D + mlp, D)
 
 
-def _linear(name: str, rows_in: int, rows_out: int) -> Iterator[tuple[str, Shape]]:
+def linear(name: str, rows_in: int, rows_out: int) -> Iterator[tuple[str, Shape]]:
+    """The weight and bias of a layer."""
     yield f"{name}.weight", (rows_out, rows_in)
     yield f"{name}.bias", (rows_out,)
 

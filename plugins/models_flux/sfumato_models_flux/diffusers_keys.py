@@ -1,4 +1,6 @@
-"""Diffusers' `FluxTransformer2DModel` tensors in the layout of the original checkpoints. Imports no torch.
+"""Tensors of diffusers' Flux and Chroma transformers in the layout of the original checkpoints.
+
+Imports no torch.
 
 Three things differ besides the names: diffusers keeps the projections q, k, v (and in single blocks the MLP's
 first layer) apart where the original has them stacked in one matrix, and it has the two halves of the last
@@ -10,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from sfumato_models_flux.sources import Source
+from sfumato_networks.made_tensors import Source
 
 HALVES_SWAPPED = "norm_out.linear"
 """The layer whose two halves are the other way round than in the original."""
@@ -51,6 +53,13 @@ _SINGLE = {
     "linear2": ("proj_out",),
 }
 _SINGLE_NORMS = {"norm.query_norm": "attn.norm_q", "norm.key_norm": "attn.norm_k"}
+_APPROXIMATOR = "distilled_guidance_layer"
+_APPROXIMATOR_LAYERS = {"in_layer": "linear_1", "out_layer": "linear_2"}
+
+
+def is_diffusers_layout(names: Collection[str]) -> bool:
+    """Whether tensors of these names are a transformer of Flux's layout as diffusers writes it."""
+    return "x_embedder.weight" in names
 
 
 def is_diffusers_flux(names: Collection[str]) -> bool:
@@ -76,10 +85,14 @@ def sources(names: Iterable[str]) -> dict[str, Source]:
     ):
         for number in _block_numbers(found, old):
             wanted.update(_block_sources(f"{old}.{number}.", f"{new}.{number}.", parts, norms))
+    for number in _block_numbers(found, f"{_APPROXIMATOR}.layers"):
+        wanted.update(_approximator_sources(number))
     return {name: source for name, source in wanted.items() if found.issuperset(source.names)}
 
 
-def layers(double_blocks: int, single_blocks: int) -> Iterator[tuple[str, tuple[str, ...]]]:
+def layers(
+    double_blocks: int, single_blocks: int, approximator_layers: int = 0
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each layer of the original layout, with diffusers' names of what is stacked in it, top to bottom."""
     for layer, name in _TOP.items():
         yield layer, (name,)
@@ -90,6 +103,9 @@ def layers(double_blocks: int, single_blocks: int) -> Iterator[tuple[str, tuple[
         for number in range(count):
             for layer, names in parts.items():
                 yield f"{new}.{number}.{layer}", tuple(f"{old}.{number}.{name}" for name in names)
+    for number in range(approximator_layers):
+        for layer, name in _APPROXIMATOR_LAYERS.items():
+            yield f"{_APPROXIMATOR}.layers.{number}.{layer}", (f"{_APPROXIMATOR}.layers.{number}.{name}",)
 
 
 def _top_sources() -> Iterable[tuple[str, Source]]:
@@ -106,6 +122,15 @@ def _block_sources(
             yield f"{new}{name}.{kind}", Source(tuple(f"{old}{part}.{kind}" for part in parts))
     for name, part in norms.items():
         yield f"{new}{name}.scale", Source((f"{old}{part}.weight",))
+
+
+def _approximator_sources(number: str) -> Iterable[tuple[str, Source]]:
+    """Of Chroma's approximator, whose other names are the same."""
+    for new, old in _APPROXIMATOR_LAYERS.items():
+        for kind in ("weight", "bias"):
+            place = f"{_APPROXIMATOR}.layers.{number}"
+            yield f"{place}.{new}.{kind}", Source((f"{place}.{old}.{kind}",))
+    yield f"{_APPROXIMATOR}.norms.{number}.scale", Source((f"{_APPROXIMATOR}.norms.{number}.weight",))
 
 
 def _block_numbers(names: Iterable[str], prefix: str) -> set[str]:

@@ -28,16 +28,20 @@ def clip_layers(network: nn.Module) -> dict[str, LayerTarget]:
     return own | {name.removeprefix(_CLIP): target for name, target in own.items()}
 
 
-def transformer_layers(network: nn.Module, config: FluxConfig) -> dict[str, LayerTarget]:
+def transformer_layers(
+    network: nn.Module, config: FluxConfig, approximator_layers: int = 0
+) -> dict[str, LayerTarget]:
     """By the names of the original layout and by diffusers', where stacked layers have one for each piece."""
     own = own_layers(network)
-    return own | {name: target for name, target in diffusers_layers(config) if target.layer in own}
+    return own | {
+        name: target for name, target in diffusers_layers(config, approximator_layers) if target.layer in own
+    }
 
 
-def diffusers_layers(config: FluxConfig) -> Iterator[tuple[str, LayerTarget]]:
+def diffusers_layers(config: FluxConfig, approximator_layers: int = 0) -> Iterator[tuple[str, LayerTarget]]:
     """Diffusers' names of all that a transformer of these sizes may have, and where that lies."""
     width, mlp = config.hidden_size, config.mlp_size
-    for layer, names in layers(config.double_blocks, config.single_blocks):
+    for layer, names in layers(config.double_blocks, config.single_blocks, approximator_layers):
         if len(names) == 1:
             yield names[0], LayerTarget(layer, halves_swapped=names[0] == HALVES_SWAPPED)
             continue

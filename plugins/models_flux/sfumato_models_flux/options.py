@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 ComputeType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
-def _group(name: str, **roles: Any) -> dict[str, Any]:
+def group(name: str, **roles: Any) -> dict[str, Any]:
     """Where a form or a help page shows the field, and what the engine does with it.
 
     `infotext` is the field's key in a picture's infotext (for the `variants` named), `parts` are the kinds of
@@ -18,23 +18,11 @@ def _group(name: str, **roles: Any) -> dict[str, Any]:
     return {"group": name, **roles}
 
 
-class FluxOptions(BaseModel):
-    """Settings of Flux models.
-
-    True classifier-free guidance is not among them: it is the request's `cfg_scale`, as for every family.
-    Flux.1 dev and schnell are made for a CFG scale of 1; undistilled models need more.
-    """
+class LayoutOptions(BaseModel):
+    """Settings of all models of Flux's layout."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    guidance: float = Field(
-        default=3.5,
-        ge=0,
-        le=100,
-        title="Distilled guidance",
-        description="Guidance value for models distilled from guided ones (Flux.1 dev); others ignore it.",
-        json_schema_extra=_group("Guidance", infotext="Distilled CFG Scale", variants=["dev", "fill"]),
-    )
     shift: float | None = Field(
         default=None,
         gt=0,
@@ -44,7 +32,7 @@ class FluxOptions(BaseModel):
             "Static time shift: above 1 spends more steps on composition, 1 is none. "
             "Left open, it grows with the picture's size, except for schnell, which has none."
         ),
-        json_schema_extra=_group("Noise schedule"),
+        json_schema_extra=group("Noise schedule"),
     )
     base_shift: float = Field(
         default=0.5,
@@ -52,7 +40,7 @@ class FluxOptions(BaseModel):
         le=10,
         title="Base shift",
         description="Logarithm of the shift at 256x256 pixels where the shift is left open.",
-        json_schema_extra=_group("Noise schedule"),
+        json_schema_extra=group("Noise schedule"),
     )
     max_shift: float = Field(
         default=1.15,
@@ -60,7 +48,7 @@ class FluxOptions(BaseModel):
         le=10,
         title="Maximum shift",
         description="Logarithm of the shift at 1024x1024 pixels where the shift is left open.",
-        json_schema_extra=_group("Noise schedule"),
+        json_schema_extra=group("Noise schedule"),
     )
     t5_length: int | None = Field(
         default=None,
@@ -71,23 +59,44 @@ class FluxOptions(BaseModel):
             "Tokens of the prompt that the T5 encoder sees; shorter prompts are padded, longer ones cut. "
             "Left open: 256 for schnell, 512 for others, or less where the tokenizer says so."
         ),
-        json_schema_extra=_group("Prompt", encodes=True),
+        json_schema_extra=group("Prompt", encodes=True),
     )
     transformer_dtype: ComputeType = Field(
         default="auto",
         title="Transformer computes in",
         description="Number type of the transformer; 'auto' suits the device and the stored weights.",
-        json_schema_extra=_group("Memory", parts=["transformer"]),
+        json_schema_extra=group("Memory", parts=["transformer"]),
     )
     text_dtype: ComputeType = Field(
         default="auto",
         title="Text encoders compute in",
         description="Number type of CLIP and T5; 'auto' suits the device and the stored weights.",
-        json_schema_extra=_group("Memory", parts=["clip_text", "t5_encoder"]),
+        json_schema_extra=group("Memory", parts=["clip_text", "t5_encoder"]),
     )
     vae_dtype: ComputeType = Field(
         default="auto",
         title="VAE computes in",
         description="Number type of the autoencoder; 'auto' suits the device and the stored weights.",
-        json_schema_extra=_group("Memory", parts=["autoencoder"]),
+        json_schema_extra=group("Memory", parts=["autoencoder"]),
     )
+
+
+class DistilledGuidance(BaseModel):
+    """The setting of models distilled from guided ones."""
+
+    guidance: float = Field(
+        default=3.5,
+        ge=0,
+        le=100,
+        title="Distilled guidance",
+        description="Guidance value for models distilled from guided ones (Flux.1 dev); others ignore it.",
+        json_schema_extra=group("Guidance", infotext="Distilled CFG Scale", variants=["dev", "fill"]),
+    )
+
+
+class FluxOptions(LayoutOptions, DistilledGuidance):  # fields of the last come first
+    """Settings of Flux models.
+
+    True classifier-free guidance is not among them: it is the request's `cfg_scale`, as for every family.
+    Flux.1 dev and schnell are made for a CFG scale of 1; undistilled models need more.
+    """

@@ -18,3 +18,10 @@ def register_model_families(families: Registrar[ModelFamilyInfo]) -> None:
         aliases=("flux.1",),
         summary="Rectified-flow transformers: Flux.1 dev, schnell, and models of their layout in any size.",
     )
+    families.add(
+        "chroma",
+        "sfumato_models_flux.chroma.family:ChromaFamily",
+        label="Chroma",
+        aliases=("chroma1",),
+        summary="Flux's layout with one network for all modulations, undistilled; reads prompts by T5 alone.",
+    )

@@ -1,17 +1,16 @@
-"""Where in a checkpoint a Flux transformer lies, and under which names. Imports no torch."""
+"""Where in a checkpoint a transformer of Flux's layout lies, and under which names. Imports no torch."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sfumato.models import CheckpointHeader, PartInfo, TensorInfo
 from sfumato_models_flux import diffusers_keys
-from sfumato_models_flux.config import FluxConfig, expected_shapes
-from sfumato_models_flux.sources import MadeTensors, Shape, Source
+from sfumato_networks.made_tensors import MadeTensors, Shape, Source
 from sfumato_networks.parts import part_info, recognise, under
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class StoredTransformer:
     @cached_property
     def sources(self) -> dict[str, Source]:
         """What each tensor of the original layout is made of; what has no place in it under its own name."""
-        if not diffusers_keys.is_diffusers_flux(self.tensors):
+        if not diffusers_keys.is_diffusers_layout(self.tensors):
             return {_original_name(name): Source((name,)) for name in self.tensors}
         sources = diffusers_keys.sources(self.tensors)
         used = {name for source in sources.values() for name in source.names}
@@ -55,9 +54,9 @@ class StoredTransformer:
         shapes = {name: info.shape for name, info in self.tensors.items()}
         return {name: source.shape(shapes) for name, source in self.sources.items()}
 
-    def info(self, config: FluxConfig) -> PartInfo:
-        """Size and type of what a transformer of these sizes is made of."""
-        used = [part for name in expected_shapes(config) for part in self.sources[name].names]
+    def info(self, names: Iterable[str]) -> PartInfo:
+        """Size and type of what the tensors of these names in the original layout are made of."""
+        used = [part for name in names for part in self.sources[name].names]
         return part_info(TRANSFORMER, self.prefix, [self.tensors[name] for name in used])
 
     def open(self, opened: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -71,30 +70,37 @@ class StoredTransformer:
 
 def find_transformer(header: CheckpointHeader) -> StoredTransformer | None:
     """Where in the checkpoint a Flux transformer is, if it holds one."""
+    return find_transformer_like(header, _is_flux, _DIFFUSERS_CLASS)
+
+
+def find_transformer_like(
+    header: CheckpointHeader, is_one: Callable[[Collection[str]], bool], diffusers_class: str
+) -> StoredTransformer | None:
+    """Where in the checkpoint a transformer is whose names, less a prefix, are judged to be of one kind.
+
+    A diffusers folder must name this class for it; files name none, and are judged by their tensors alone.
+    """
+    if header.configs.get(TRANSFORMER, {}).get("_class_name", diffusers_class) != diffusers_class:
+        return None
     for prefix in PREFIXES:
         tensors = under(prefix, header.tensors)
-        if _is_flux(tensors) and _diffusers_class(header) == _DIFFUSERS_CLASS:
+        if is_one(tensors):
             return StoredTransformer(prefix, tensors if prefix else _without_parts(header))
     return None
 
 
-def _is_flux(names: Mapping[str, TensorInfo]) -> bool:
+def _is_flux(names: Collection[str]) -> bool:
     known = diffusers_keys.is_diffusers_flux(names) or _is_original_flux(names)
     return known and not any(name.startswith(_RELATIVES) for name in names)
 
 
-def _is_original_flux(names: Mapping[str, TensorInfo]) -> bool:
+def _is_original_flux(names: Collection[str]) -> bool:
     """Modulations inside the blocks and a pooled text set Flux.1 apart from its relatives."""
     modulated = (
         "double_blocks.0.img_mod.lin.weight" in names or "single_blocks.0.modulation.lin.weight" in names
     )
     embedded = "img_in.weight" in names or "txt_in.weight" in names
     return modulated and embedded and any(name.startswith("vector_in.") for name in names)
-
-
-def _diffusers_class(header: CheckpointHeader) -> str:
-    """The class that a diffusers folder names; files name none, and are judged by their tensors alone."""
-    return str(header.configs.get(TRANSFORMER, {}).get("_class_name", _DIFFUSERS_CLASS))
 
 
 def _without_parts(header: CheckpointHeader) -> dict[str, TensorInfo]:

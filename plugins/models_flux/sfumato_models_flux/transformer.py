@@ -56,9 +56,9 @@ def rotate(x: Tensor, rotary: Tensor) -> Tensor:
     return torch.view_as_real(pairs * rotary).flatten(-2)
 
 
-def sinusoids(t: Tensor) -> Tensor:
-    """Features [b, 256] of values t [b], times in 0..1 or guidance scales; scaled by 1000 as DDPM's times."""
-    half = TIME_FEATURES // 2
+def sinusoids(t: Tensor, size: int = TIME_FEATURES) -> Tensor:
+    """Features [b, size] of values t [b], times in 0..1 or guidance scales; 1000 times them, as in DDPM."""
+    half = size // 2
     frequencies = torch.exp(-math.log(10_000) / half * torch.arange(half, device=t.device))
     angles = 1000.0 * t.float()[:, None] * frequencies
     return torch.cat((angles.cos(), angles.sin()), dim=-1)
@@ -145,21 +145,24 @@ def mlp(hidden_size: int, mlp_size: int) -> nn.Sequential:
 
 
 class DoubleBlock(nn.Module):
-    """Image and text, each with weights of its own, meeting in one attention."""
+    """Image and text, each with weights of its own, meeting in one attention.
 
-    def __init__(self, config: FluxConfig) -> None:
+    The modulations make six tensors [b, 1, D] each of what ``forward`` is given as ``condition``.
+    """
+
+    def __init__(self, config: FluxConfig, img_mod: nn.Module, txt_mod: nn.Module) -> None:
         super().__init__()
         D = config.hidden_size
-        self.img_mod = Modulation(D, 6)
+        self.img_mod = img_mod
         self.img_attn = SelfAttention(D, config.head_size)
         self.img_mlp = mlp(D, config.mlp_size)
-        self.txt_mod = Modulation(D, 6)
+        self.txt_mod = txt_mod
         self.txt_attn = SelfAttention(D, config.head_size)
         self.txt_mlp = mlp(D, config.mlp_size)
 
-    def forward(self, img: Tensor, txt: Tensor, vector: Tensor, rotary: Tensor) -> tuple[Tensor, Tensor]:
-        img_shift1, img_scale1, img_gate1, img_shift2, img_scale2, img_gate2 = self.img_mod(vector)
-        txt_shift1, txt_scale1, txt_gate1, txt_shift2, txt_scale2, txt_gate2 = self.txt_mod(vector)
+    def forward(self, img: Tensor, txt: Tensor, condition: Tensor, rotary: Tensor) -> tuple[Tensor, Tensor]:
+        img_shift1, img_scale1, img_gate1, img_shift2, img_scale2, img_gate2 = self.img_mod(condition)
+        txt_shift1, txt_scale1, txt_gate1, txt_shift2, txt_scale2, txt_gate2 = self.txt_mod(condition)
 
         txt_qkv = self.txt_attn.heads(modulate(txt, txt_shift1, txt_scale1))
         img_qkv = self.img_attn.heads(modulate(img, img_shift1, img_scale1))
@@ -175,21 +178,24 @@ class DoubleBlock(nn.Module):
 
 
 class SingleBlock(nn.Module):
-    """Attention and MLP side by side on the joint sequence: ``linear1`` opens both, ``linear2`` closes."""
+    """Attention and MLP side by side on the joint sequence: ``linear1`` opens both, ``linear2`` closes.
 
-    def __init__(self, config: FluxConfig) -> None:
+    The modulation makes three tensors [b, 1, D] of what ``forward`` is given as ``condition``.
+    """
+
+    def __init__(self, config: FluxConfig, modulation: nn.Module) -> None:
         super().__init__()
         D = config.hidden_size
         self.sizes = [3 * D, config.mlp_size]
         self.head_size = config.head_size
-        self.modulation = Modulation(D, 3)
+        self.modulation = modulation
         self.linear1 = nn.Linear(D, sum(self.sizes))
         self.norm = QKNorm(config.head_size)
         self.linear2 = nn.Linear(D + config.mlp_size, D)
 
-    def forward(self, x: Tensor, vector: Tensor, rotary: Tensor, start: int = 0) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, rotary: Tensor, start: int = 0) -> Tensor:
         """The tokens from ``start`` on; the others are still attended to."""
-        shift, scale, gate = self.modulation(vector)
+        shift, scale, gate = self.modulation(condition)
         qkv, hidden = self.linear1(modulate(x, shift, scale)).split(self.sizes, dim=-1)
         q, k, v = split_heads(qkv, self.head_size)
         q, k = self.norm(q[:, :, start:], k)
@@ -210,6 +216,25 @@ class FinalLayer(nn.Module):
         return self.linear(modulate(x, shift, scale))
 
 
+def through_blocks(
+    double_blocks: nn.ModuleList,
+    single_blocks: nn.ModuleList,
+    img: Tensor,
+    txt: Tensor,
+    condition: Tensor,
+    rotary: Tensor,
+) -> Tensor:
+    """What all blocks make of the image's tokens [b, n, D] beside the text's [b, m, D]."""
+    for block in double_blocks:
+        img, txt = block(img, txt, condition, rotary)
+    x, text_length = torch.cat((txt, img), dim=1), txt.shape[1]
+    last = len(single_blocks) - 1
+    for i, block in enumerate(single_blocks):
+        # After the last block nothing looks at the text.
+        x = block(x, condition, rotary, start=text_length if i == last else 0)
+    return x[:, -img.shape[1] :]
+
+
 class FluxTransformer(nn.Module):
     """The velocity field of Flux: the direction from clean latents to noise."""
 
@@ -222,8 +247,12 @@ class FluxTransformer(nn.Module):
         self.time_in = Embedder(TIME_FEATURES, D)
         self.vector_in = Embedder(config.vector_size, D)
         self.guidance_in = Embedder(TIME_FEATURES, D) if config.guidance else None
-        self.double_blocks = nn.ModuleList(DoubleBlock(config) for _ in range(config.double_blocks))
-        self.single_blocks = nn.ModuleList(SingleBlock(config) for _ in range(config.single_blocks))
+        self.double_blocks = nn.ModuleList(
+            DoubleBlock(config, Modulation(D, 6), Modulation(D, 6)) for _ in range(config.double_blocks)
+        )
+        self.single_blocks = nn.ModuleList(
+            SingleBlock(config, Modulation(D, 3)) for _ in range(config.single_blocks)
+        )
         self.final_layer = FinalLayer(config)
 
     def forward(
@@ -250,14 +279,8 @@ class FluxTransformer(nn.Module):
             condition = condition + self.guidance_in(sinusoids(guidance).to(dtype))
 
         img, txt = self.img_in(image_tokens), self.txt_in(context)
-        for block in self.double_blocks:
-            img, txt = block(img, txt, condition, rotary)
-        x, text_length = torch.cat((txt, img), dim=1), txt.shape[1]
-        last = len(self.single_blocks) - 1
-        for i, block in enumerate(self.single_blocks):
-            # After the last block nothing looks at the text.
-            x = block(x, condition, rotary, start=text_length if i == last else 0)
-        return self.final_layer(x[:, -img.shape[1] :], condition)
+        img = through_blocks(self.double_blocks, self.single_blocks, img, txt, condition, rotary)
+        return self.final_layer(img, condition)
 
     def rotary(self, image_ids: Tensor, text_ids: Tensor) -> Tensor:
         """The rotary table [m + n, d/2] of positions [n, 3] and [m, 3]; the same for all steps of a size.

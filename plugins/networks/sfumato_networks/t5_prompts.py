@@ -41,8 +41,12 @@ class T5Prompts:
     t5: T5Encoder
     tokenizer: Tokenizer
 
-    def encode(self, text: PromptText, length: int) -> T5States:
-        """Run the encoder on one prompt, on ``length`` tokens a chunk: padded to them, or cut and told."""
+    def encode(self, text: PromptText, length: int, *, masked: bool = False) -> T5States:
+        """Run the encoder on one prompt, on ``length`` tokens a chunk: padded to them, or cut and told.
+
+        Padding counts as text does, unless it is ``masked``: then nothing sees it, and of its states only the
+        first is kept.
+        """
         states, notes = [], []
         for chunk in text.chunks:
             tokens = self.tokenizer.encode_with_ends("".join(piece for piece, _ in chunk))
@@ -51,18 +55,28 @@ class T5Prompts:
                 notes.append(
                     f"The prompt is too long: T5 reads the first {len(kept)} of its {len(tokens)} tokens."
                 )
-            states.append(self._of_chunk(chunk, kept, length, text.emphasis))
+            states.append(self._of_chunk(chunk, kept, length, text.emphasis, masked))
         return T5States(torch.cat(states, dim=1), tuple(notes))
 
     def _of_chunk(
-        self, text: WeightedText, tokens: Sequence[tuple[int, int]], length: int, emphasis: Emphasis
+        self,
+        text: WeightedText,
+        tokens: Sequence[tuple[int, int]],
+        length: int,
+        emphasis: Emphasis,
+        masked: bool,
     ) -> Tensor:
         """States of a chunk, of which these tokens, each with where it ends, fit into the length."""
         weights = token_weights(text, [end for _, end in tokens])
         row = [*(token for token, _ in tokens), self.tokenizer.end]
-        row += [self.tokenizer.pad] * (length - len(row))
-        states: Tensor = self.t5(torch.tensor([row], device=self.t5.shared.weight.device))
-        return weigh(states, weights + [1.0] * (length - len(weights)), restore_mean=emphasis == "original")
+        seen = torch.tensor([[1] * len(row) + [0]]) if masked else None
+        row += [self.tokenizer.pad] * (1 if masked else length - len(row))
+        device = self.t5.shared.weight.device
+        states: Tensor = self.t5(
+            torch.tensor([row], device=device), None if seen is None else seen.to(device)
+        )
+        states, weights = states[:, :length], weights + [1.0] * (len(row) - len(weights))
+        return weigh(states, weights[:length], restore_mean=emphasis == "original")
 
 
 def token_weights(text: WeightedText, ends: Sequence[int]) -> list[float]:
