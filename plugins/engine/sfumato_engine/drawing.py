@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, wait
-from datetime import date
 
 import torch
 from torch import Tensor
@@ -28,13 +27,11 @@ from sfumato_engine.preparation import Prepared, PreparedPass, prepare
 from sfumato_engine.preview import previews
 from sfumato_engine.progress import Progress
 from sfumato_engine.provenance import Provenance, trace
+from sfumato_engine.recording import Recorder
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.stages import is_like
 from sfumato_engine.start.masked import MaskedDenoise
 from sfumato_engine.tiling import wrapped_around
-from sfumato_pictures import file_names
-from sfumato_pictures.png import PARAMETERS, STORY, encode_png
-from sfumato_pictures.saving import PictureFolder
 
 STORY_PATIENCE = 5.0
 """Seconds to wait for the background thread when drawing ends early: one that is still running while the
@@ -90,7 +87,7 @@ class Drawing:
         self.sampling_seconds = 0.0
         self._resolved = resolved
         self._context = context
-        self._folder = PictureFolder(context.output_folder)
+        self._recorder = Recorder(resolved, context)
         self._upscaler = hires_upscaler(resolved, context)
         self._face_restorer = face_restorer(resolved, context)
         self._warn(without_effect(resolved))
@@ -238,22 +235,8 @@ class Drawing:
         provenance = story.result()
         if not self.images:
             self._warn(provenance.warnings)
-        request, seed = self._resolved.request, self._resolved.seed(number)
-        variation_seed = self._resolved.variation_seed(number) if request.variation_strength else None
-        height, width, _ = pixels.shape
-        values = {"seed": seed, "model": self._resolved.info.name, "date": date.today().isoformat()}
-        values |= {"width": width, "height": height, "prompt": request.prompt}
-        name = file_names.render(self._context.settings.engine.file_name, values)
-        infotext = provenance.infotext(seed, variation_seed)
-        texts = {PARAMETERS: infotext, STORY: provenance.json(seed, variation_seed)}
-        record = ImageRecord(
-            path=self._folder.save(encode_png(pixels, texts), name),
-            seed=seed,
-            width=width,
-            height=height,
-            infotext=infotext,
-            request=request,
-        )
+        record, not_kept = self._recorder.save(pixels, number, provenance)
+        self._warn(warning for warning in not_kept if warning not in self.warnings)
         self.images.append(record)
         self._context.events.emit(ImageSaved(image=record))
 

@@ -67,7 +67,7 @@ class Provenance:
             "CFG scale": request.cfg_scale,
             "Seed": seed,
             "Size": f"{request.width}x{request.height}",
-            "Model hash": self._short_hash(self.resolved.info.path),
+            "Model hash": self.model_hash,
             "Model": self.resolved.info.name,
             **self._part_fields(),
             **infotext_fields(
@@ -118,6 +118,11 @@ class Provenance:
     def _named_with_hash(self, info: ModelInfo) -> str:
         short = self._short_hash(info.path)
         return f"{info.name} [{short}]" if short else info.name
+
+    @property
+    def model_hash(self) -> str | None:
+        """The beginning of the checkpoint's hash; None where it is a folder or could not be read."""
+        return self._short_hash(self.resolved.info.path)
 
     def _short_hash(self, path: Path) -> str | None:
         return self.sha256.get(path, "")[:SHORT_HASH] or None

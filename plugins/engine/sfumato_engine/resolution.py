@@ -36,7 +36,9 @@ class ResolvedRequest:
 
     Attributes:
         request: With every field filled and names in their permanent form; of the options only those that
-            the request changes, so that another sampler or model can be put into it.
+            the request changes, so that another sampler or model can be put into it. Styles are in its
+            prompts.
+        asked: The request as it came.
         info: The model.
         family: The model's family.
         sampler: Registry entry of the sampler.
@@ -49,6 +51,7 @@ class ResolvedRequest:
     """
 
     request: GenerationRequest
+    asked: GenerationRequest
     info: ModelInfo
     family: ModelFamily
     sampler: Entry[SamplerInfo]
@@ -196,6 +199,7 @@ def _resolve_pass(request: GenerationRequest, context: TaskContext) -> ResolvedR
         },
     }
     return ResolvedRequest(
+        asked=request,
         request=filled.model_copy(update=definite),
         info=info,
         family=family,

@@ -56,9 +56,9 @@ class EngineSettings(BaseModel):
         description="Encoded prompts kept, so that a prompt used again is not encoded again.",
     )
     file_name: str = Field(
-        default="{seed}",
+        default="",
         title="File name",
-        description="Follows the number in file names: {seed}, {model}, {width}, {height}, {date}, {prompt}.",
+        description="The old place of saving.file_name, which it goes before; empty leaves names to that.",
     )
 
     @field_validator("device")
