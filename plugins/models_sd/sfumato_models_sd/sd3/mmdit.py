@@ -158,16 +158,19 @@ class JointBlock(nn.Module):
     def forward(self, x: Tensor, context: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
         x_modulation, context_modulation = (s.modulation(vector) for s in (self.x_block, self.context_block))
         x_normed, context_normed = norm(x), norm(context)
-        of_context = self.context_block.attn.heads(modulate(context_normed, *context_modulation[:2]))
-        of_x = self.x_block.attn.heads(modulate(x_normed, *x_modulation[:2]))
-        q, k, v = (torch.cat(pair, dim=2) for pair in zip(of_context, of_x, strict=True))
-        if self.context_block.mlp is None:
-            q = of_x[0]
-        attended = joined(attention(q, k, v))
+        attended = self._attended(
+            modulate(x_normed, *x_modulation[:2]), modulate(context_normed, *context_modulation[:2])
+        )
         n = x.shape[1]
         x = self.x_block(x, attended[:, -n:], x_normed, x_modulation)
         context = self.context_block(context, attended[:, :-n], context_normed, context_modulation)
         return x, context
+
+    def _attended(self, x: Tensor, context: Tensor) -> Tensor:
+        """What the tokens of both streams, text first, see of all; the image's alone in the last block."""
+        of_context, of_x = self.context_block.attn.heads(context), self.x_block.attn.heads(x)
+        q, k, v = (torch.cat(pair, dim=2) for pair in zip(of_context, of_x, strict=True))
+        return joined(attention(of_x[0] if self.context_block.mlp is None else q, k, v))
 
 
 class FinalLayer(nn.Module):

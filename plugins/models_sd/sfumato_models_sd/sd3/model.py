@@ -165,7 +165,7 @@ class Sd3Model:
         tokens = (width // side) * (height // side) + CLIP_LENGTH + self._options(options).t5_length
         # At its peak a block holds the stream and its norm, and its projections with their joined copies and
         # what comes out of attention, or two maps of the MLP's width.
-        features = 9 * config.hidden_size + 2 * config.mlp_size
+        features = 10 * config.hidden_size + 2 * config.mlp_size
         itemsize = self.transformer.context_embedder.weight.dtype.itemsize
         return batch_size * tokens * features * itemsize
 
