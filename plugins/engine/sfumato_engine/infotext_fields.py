@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PureWindowsPath
 from typing import Any
 
 from pydantic import BaseModel
 
 from sfumato.request import GenerationRequest
 from sfumato.sampling import Option
+from sfumato_engine.infotext_passes import KEYS, nested_fields
 from sfumato_engine.prompts import parse_attention
 from sfumato_pictures.infotext import LEADING_KEYS, TRAILING_KEYS
 
@@ -51,13 +53,28 @@ CHANGED: Mapping[str, str] = {
 }
 """Request fields written as they are where they are not at their default."""
 
-_TAKEN = {key.lower() for key in (*LEADING_KEYS, *TRAILING_KEYS, *OPTION_KEYS.values(), *CHANGED.values())}
+TILING, FACE_RESTORATION, PARTS, REGIONS = "Tiling", "Face restoration", "Parts", "Regions"
+
+_TAKEN = {
+    key.lower()
+    for key in (
+        *LEADING_KEYS,
+        *TRAILING_KEYS,
+        *OPTION_KEYS.values(),
+        *CHANGED.values(),
+        *KEYS,
+        PARTS,
+        REGIONS,
+    )
+}
 _NO_KEY = re.compile(r"[^\w /-]+")
 _MARKS_OF_EMPHASIS = re.compile(r"[()\[\]\\]")
 
 
 def request_fields(request: GenerationRequest) -> dict[str, Any]:
-    """The fields of guidance, noise and prompt reading beside those that every text has.
+    """The fields of a request beside those that every text has.
+
+    Styles have none: as in A1111, their texts are in the prompts.
 
     Args:
         request: Resolved. Its variation seed is that of the picture.
@@ -71,8 +88,20 @@ def request_fields(request: GenerationRequest) -> dict[str, Any]:
         "ENSD": request.noise_seed_delta or None,
         "RNG": NOISE_SOURCES[request.noise_source],
         "Emphasis": EMPHASIS[request.emphasis] if _emphasis_matters(request) else None,
+        TILING: request.tiling or None,
+        FACE_RESTORATION: request.face_restorer,
+        **nested_fields(request),
         **{key: getattr(request, name) for name, key in CHANGED.items() if _is_changed(request, name)},
+        PARTS: json.dumps({kind: _file_name(name) for kind, name in request.parts.items()})
+        if request.parts
+        else None,
+        REGIONS: ", ".join(path.name for path in request.regions) or None,
     }
+
+
+def _file_name(name: str) -> str:
+    """A file as named, without the folders of this machine."""
+    return PureWindowsPath(name).name  # which takes both kinds of slashes for separators
 
 
 def _resized_from(request: GenerationRequest) -> str | None:

@@ -83,9 +83,10 @@ def _in_order(fields: Mapping[str, Any]) -> list[str]:
 def quoted(value: str) -> str:
     """The value as it may stand in a field: as it is, or as a JSON string if it holds , : or LF.
 
-    Also if it begins with a quote, which would be read as one of these.
+    Also if it begins with a quote, which would be read as one of these, or has white space around it.
     """
-    return json.dumps(value, ensure_ascii=False) if re.search('^"|[,:\n]', value) else value
+    unsafe = re.search('^"|[,:\n]', value) or value != value.strip()
+    return json.dumps(value, ensure_ascii=False) if unsafe else value
 
 
 def unquoted(value: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +12,11 @@ from hypothesis import strategies as st
 
 from sfumato.models import ModelInfo
 from sfumato.replay import CannotReplay, NoStory
-from sfumato.request import GenerationRequest
+from sfumato.request import GenerationRequest, HiresPass, Img2Img, Inpaint, Refiner, SoftInpaint
 from sfumato.sampling import Option
 from sfumato_engine.provenance import Provenance
-from sfumato_engine.replay.infotext_import import import_request
-from sfumato_engine.replay.model_search import old_hash
+from sfumato_engine.replay.infotext_import import import_request, import_values, other_wanted_models
+from sfumato_engine.replay.model_search import WantedModel, old_hash
 from sfumato_engine.resolution import resolve
 from sfumato_pictures import infotext
 
@@ -98,7 +99,6 @@ TABLE: list[tuple[str, dict[str, Any], list[str]]] = [
         FOX,
         {"sampler": "DPM++ SDE", "step_noise": "brownian_tree", "cfg_scale": 6.0, "width": 768},
         [
-            "Lora hashes: inkWash: a1b2c3d4e5f6, paper-grain: 0f9e8d7c6b5a",
             "<lora:inkWash:0.8> in the prompt",
             "<lora:paper-grain:0.35:0.5> in the prompt",
         ],
@@ -111,26 +111,34 @@ TABLE: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     (
         CASTLE,
-        {"sampler": "Euler", "scheduler": "uniform", "steps": 20},
-        [
-            "Denoising strength: 0.55",
-            "Hires sampler: DPM++ 2M",
-            "Hires prompt: castle, sharp stone",
-            "Hires schedule type: Karras",
-            "Hires upscale: 2.0",
-            "Hires steps: 12",
-            "Hires upscaler: R-ESRGAN 4x+",
-        ],
+        {
+            "sampler": "Euler",
+            "scheduler": "uniform",
+            "steps": 20,
+            "img2img": None,
+            "hires": HiresPass(
+                scale=2.0,
+                upscaler="R-ESRGAN 4x+",
+                steps=12,
+                denoising_strength=0.55,
+                sampler="DPM++ 2M",
+                scheduler="Karras",
+                prompt="castle, sharp stone",
+            ),
+        },
+        [],
     ),
     (
         PLUMS,
-        {"sampler": "DDIM", "scheduler": None, "steps": 15},
-        ["Denoising strength: 0.4", "Hires resize: 1024x0", "Hires upscaler: Latent"],
+        {"sampler": "DDIM", "scheduler": None, "steps": 15}
+        | {"hires": HiresPass(width=1024, upscaler="Latent", denoising_strength=0.4)},
+        [],
     ),
     (
         DOOR,
-        {"prompt": "red door", "seed": 11},
+        {"prompt": "red door", "seed": 11, "img2img": None, "inpaint": None},
         [
+            "the picture to start from, which the text does not hold",
             "Denoising strength: 0.75",
             "Mask mode: Inpaint not masked",
             "Mask blur: 4",
@@ -145,11 +153,11 @@ TABLE: list[tuple[str, dict[str, Any], list[str]]] = [
         | {"seed_resize_width": 512, "seed_resize_height": 768, "width": 512, "height": 512},
         [],
     ),
-    (SHIP, {"steps": 40}, ["Refiner: xl_refiner [7440042bbd]", "Refiner switch at: 0.8"]),
+    (SHIP, {"steps": 40, "refiner": Refiner(model="xl_refiner", switch_at=0.8)}, []),
     (
         MOSS,
-        {"noise_seed_delta": 31337, "sampler_options": {"eta": 0.67}},
-        ["Tiling: True", "TI hashes: ti-forest: 99aa88bb77cc"],
+        {"noise_seed_delta": 31337, "sampler_options": {"eta": 0.67}, "tiling": True},
+        [],
     ),
     (
         ROBOT,
@@ -234,6 +242,103 @@ def test_rarer_fields_are_taken(bench: ReplayBench, fields: str, expected: dict[
     request, left = import_request(text, info_of(bench), bench.registries)
     assert {name: getattr(request, name) for name in expected} == expected
     assert left == []
+
+
+START, MASK = Path("start.png"), Path("mask.png")
+PICTURES = {"img2img.image": START, "inpaint.mask": MASK}
+
+
+@pytest.mark.parametrize(
+    ("text", "img2img", "inpaint"),
+    [
+        (
+            DOOR,
+            Img2Img(image=START, denoising_strength=0.75),
+            Inpaint(mask=MASK, invert=True, blur=4, area="only_masked", padding=32, content="fill"),
+        ),
+        (
+            f"a\n{NEEDED}, Denoising strength: 0.4, Conditional mask weight: 0.5, Mask blur: 9, "
+            "Soft inpainting enabled: True, Soft inpainting schedule bias: 2, "
+            "Soft inpainting preservation strength: 0.75, Noise multiplier: 0.9",
+            Img2Img(image=START, denoising_strength=0.4, noise_multiplier=0.9),
+            Inpaint(
+                mask=MASK,
+                blur=9,
+                conditioning_mask_weight=0.5,
+                soft=SoftInpaint(schedule_bias=2, preservation_strength=0.75),
+            ),
+        ),
+        (
+            f"a\n{NEEDED}, Denoising strength: 0.4, Masked content: latent noise",
+            Img2Img(image=START, denoising_strength=0.4),
+            Inpaint(mask=MASK, blur=0, content="latent_noise"),
+        ),
+        (
+            f"a\n{NEEDED}, Denoising strength: 0.4, Init image hash: 0123",
+            Img2Img(image=START, denoising_strength=0.4),
+            None,
+        ),
+        (f"a\n{NEEDED}, Conditional mask weight: 1.0", None, None),
+    ],
+)
+def test_a_picture_that_is_given_is_drawn_on_as_the_text_says(
+    bench: ReplayBench, text: str, img2img: Img2Img | None, inpaint: Inpaint | None
+) -> None:
+    request, left = import_request(text, info_of(bench), bench.registries, pictures=PICTURES)
+    assert (request.img2img, request.inpaint, left) == (img2img, inpaint, [])
+
+
+def test_a_form_is_filled_although_the_pictures_are_still_to_be_chosen(bench: ReplayBench) -> None:
+    values, left = import_values(DOOR, info_of(bench), bench.registries)
+    assert values["img2img"] == {"denoising_strength": 0.75}
+    assert values["inpaint"]["content"] == "fill"
+    assert left == []
+
+
+def test_a_mask_that_is_not_given_is_told(bench: ReplayBench) -> None:
+    text = f"a\n{NEEDED}, Denoising strength: 0.4, Mask blur: 9"
+    request, left = import_request(text, info_of(bench), bench.registries, pictures={"img2img.image": START})
+    assert request.img2img == Img2Img(image=START, denoising_strength=0.4)
+    assert left == ["the mask, which the text does not hold", "Mask blur: 9"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "hires"),
+    [
+        ("Hires upscale: 1.5, Hires sampler: Use same sampler, Hires steps: 0", HiresPass(scale=1.5)),
+        (
+            "Hires upscale: 2, Hires checkpoint: b [0123456789], Hires CFG Scale: 3",
+            HiresPass(model="b", cfg_scale=3),
+        ),
+        ("Hires resize: 0x900, Hires Module 1: Use same choices", HiresPass(height=900)),
+        ("Hires upscale: 2, Hires schedule type: Automatic", HiresPass(scheduler="uniform")),
+        ("Hires upscale: 2, Hires schedule type: Automatic, Hires sampler: DDIM", HiresPass(sampler="DDIM")),
+        ("First pass size: 64x96", HiresPass(width=128, height=192)),
+    ],
+)
+def test_hires_fix_is_taken(bench: ReplayBench, fields: str, hires: HiresPass) -> None:
+    needed = NEEDED.replace("64x64", "128x192")
+    text = f"a\n{needed}, {fields}, Denoising strength: 0.7"
+    request, left = import_request(text, info_of(bench), bench.registries)
+    assert (request.hires, request.img2img, left) == (hires, None, [])
+    assert request.width == (64 if "First" in fields else 128)
+
+
+def test_another_vae_is_taken_where_it_is_here(bench: ReplayBench) -> None:
+    library = bench.context.library
+    folder = library.roots[0] / "VAE"
+    folder.mkdir()
+    (folder / "sdxl_vae.safetensors").write_bytes(b"")
+    request, left = import_request(SAILOR, info_of(bench), bench.registries, library=library)
+    assert (request.parts, left) == ({"autoencoder": "sdxl_vae.safetensors"}, [])
+
+
+def test_models_of_further_passes_are_found_by_their_hash() -> None:
+    text = infotext.read(f"a\n{NEEDED}, Hires checkpoint: b [0123456789], Refiner: sub/c [7440042BBD]")
+    assert other_wanted_models(text) == {
+        "hires.model": WantedModel(("b",), "0123456789"),
+        "refiner.model": WantedModel(("sub/c",), "7440042bbd"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,18 @@ Brownian trees.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from sfumato.errors import BadInput, SfumatoError, UnknownName
+from sfumato.library import ModelLibrary
 from sfumato.models import ModelFamily, ModelInfo
 from sfumato.registries import Registries
 from sfumato.request import RANDOM_SEED, GenerationRequest
@@ -24,11 +27,22 @@ from sfumato.sampling import Option
 from sfumato_engine.infotext_fields import (
     CHANGED,
     EMPHASIS,
+    FACE_RESTORATION,
     NOISE_SOURCES,
     OWN_VERSION,
+    PARTS,
+    TILING,
     family_keys,
     options_by_key,
     stage_key,
+)
+from sfumato_engine.infotext_passes import (
+    DENOISING,
+    HIRES_RESIZE,
+    MASK_WEIGHT,
+    OF_A_MASK,
+    OF_A_PICTURE,
+    take_nested,
 )
 from sfumato_engine.prompts import extra_networks
 from sfumato_engine.replay.model_search import WantedModel
@@ -54,6 +68,7 @@ _PLAIN: Mapping[str, str] = {
     "ENSD": "noise_seed_delta",
     "Variation seed": "variation_seed",
     "Variation seed strength": "variation_strength",
+    TILING: "tiling",
     **{key: name for name, key in CHANGED.items()},
 }
 """Fields whose value is that of a request field."""
@@ -71,14 +86,20 @@ _SIZES: Mapping[str, tuple[str, str]] = {
     "Size": ("width", "height"),
     "Seed resize from": ("seed_resize_width", "seed_resize_height"),
 }
+AUTOENCODER = "autoencoder"
 _ETA_OF_ONE = ("DPM fast", "DPM adaptive")
 """Samplers that A1111 runs at eta 1 where a text does not tell, and we as published, at 0."""
 _OTHER_SPELLINGS = {"Eta DDIM": "Eta"}
-_SAYS_NOTHING = ("Version", "User", "Model", "Model hash")
+_SAYS_NOTHING = re.compile(
+    r"Version|User|Model|Model hash|Lora hashes|TI hashes|TI|Init image hash|Hires Module \d+"
+)
+"""Fields that change no pixel, or whose files are told by the prompt or looked for elsewhere."""
+_FIRST_SIZE = "First pass size"
 _OWN_PARTS = re.compile(r"VAE|VAE hash|Module \d+")
 """Fields that only tell what was at hand; for our own texts, the parts that were found beside a model too."""
 
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
+_NAMED_WITH_HASH = re.compile(r"(.+) \[([0-9a-fA-F]{8,64})\]")
 _SDE = re.compile(r"\bSDE\b")
 _SEEDS = ("seed", "variation_seed")
 _UNSET = ("0", "0.0")
@@ -91,12 +112,14 @@ class Import:
 
     Attributes:
         fields: Not taken yet.
+        before: Those that were not when the nested parts of the request were looked for.
         values: Of the request, so far.
         left: What was not carried over, in words.
     """
 
     text: Infotext
     fields: dict[str, str]
+    before: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     left: list[str] = field(default_factory=list)
 
@@ -128,27 +151,105 @@ def wanted_model(text: Infotext) -> WantedModel:
     return WantedModel((text.fields.get("Model", "").strip(),), sha256 if is_hash else "")
 
 
+def other_wanted_models(text: Infotext) -> dict[str, WantedModel]:
+    """What it says of the models of further passes, by request field."""
+    keys = {"hires.model": "Hires checkpoint", "refiner.model": "Refiner"}
+    named = {field: _NAMED_WITH_HASH.fullmatch(text.fields.get(key, "")) for field, key in keys.items()}
+    return {field: WantedModel((found[1],), found[2].lower()) for field, found in named.items() if found}
+
+
 def import_request(
-    parameters: str, info: ModelInfo | None, registries: Registries
+    parameters: str,
+    info: ModelInfo | None,
+    registries: Registries,
+    *,
+    pictures: Mapping[str, Any] = MappingProxyType({}),
+    library: ModelLibrary | None = None,
 ) -> tuple[GenerationRequest, list[str]]:
     """The request that an infotext describes, and what of it could not be carried over.
 
     Args:
         info: The model it will be drawn with, whose family may have options for some fields.
+        pictures: What no text holds, as far as it is given: the start picture and the mask, by the request
+            fields "img2img.image" and "inpaint.mask".
+        library: Where other VAEs are looked for.
     """
+    work = _taken(parameters, info, registries, library)
+    _complete(work, pictures)
+    _list_the_rest(work, registries)
+    return GenerationRequest.model_validate(work.values), list(dict.fromkeys(work.left))
+
+
+def import_values(
+    parameters: str, info: ModelInfo | None, registries: Registries, library: ModelLibrary | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """As `import_request`, but the values of a form: a start picture or mask may still have to be chosen."""
+    work = _taken(parameters, info, registries, library)
+    _list_the_rest(work, registries)
+    return work.values, list(dict.fromkeys(work.left))
+
+
+def _taken(
+    parameters: str, info: ModelInfo | None, registries: Registries, library: ModelLibrary | None
+) -> Import:
     text = infotext.read(parameters)
     fields = {_OTHER_SPELLINGS.get(key, key): value for key, value in text.fields.items()}
-    work = Import(text, {key: value for key, value in fields.items() if key not in _SAYS_NOTHING})
+    work = Import(text, {key: value for key, value in fields.items() if not _SAYS_NOTHING.fullmatch(key)})
     work.put("prompt", text.prompt, "the prompt")
     work.put("negative_prompt", text.negative_prompt, "the negative prompt")
+    _take_old_sizes(work)
     _take_plain(work)
     _take_noise(work)
     _take_sampler(work, info, registries)
     _take_sampler_options(work, registries)
     _take_model_options(work, info, registries)
+    _take_files(work, registries, library)
     _take_stages(work, registries)
-    _list_the_rest(work)
-    return GenerationRequest.model_validate(work.values), list(dict.fromkeys(work.left))
+    work.before = dict(work.fields)
+    work.values |= take_nested(work.fields)
+    _settle_hires_schedule(work, info, registries)
+    return work
+
+
+def _take_old_sizes(work: Import) -> None:
+    """A1111 before 2023: the first pass had a key of its own, and the size was that of the hires pass."""
+    first = _SIZE.fullmatch(work.fields.get(_FIRST_SIZE, ""))
+    if first and "0" not in first.groups() and HIRES_RESIZE not in work.fields and "Size" in work.fields:
+        work.fields[HIRES_RESIZE] = work.fields["Size"]
+        work.fields["Size"] = work.fields.pop(_FIRST_SIZE)
+
+
+def _take_files(work: Import, registries: Registries, library: ModelLibrary | None) -> None:
+    """Face restorers and VAEs, as far as they are here: without them the picture can still be drawn."""
+    if work.fields.get(FACE_RESTORATION, "") in registries.face_restorers:
+        work.values["face_restorer"] = work.fields.pop(FACE_RESTORATION)
+    with contextlib.suppress(KeyError, ValueError, RecursionError, ValidationError):
+        parts = GenerationRequest.model_validate({"parts": json.loads(work.fields[PARTS])}).parts
+        work.values["parts"] = parts
+        del work.fields[PARTS]
+    vae, files = work.fields.get("VAE"), library.files("vae") if library else []
+    if not work.is_own and any(vae in (path.name, path.stem) for path in files):
+        work.values["parts"] = {AUTOENCODER: vae}
+        work.fields = {key: value for key, value in work.fields.items() if key not in ("VAE", "VAE hash")}
+
+
+def _complete(work: Import, pictures: Mapping[str, Any]) -> None:
+    """Give the parts of the request their pictures; what lacks one goes back to the fields."""
+    back: set[str] = set()
+    if "img2img" in work.values and "img2img.image" not in pictures:
+        work.left.append("the picture to start from, which the text does not hold")
+        own = () if "denoising_strength" in work.values["img2img"] else (DENOISING,)
+        back = set(OF_A_PICTURE).difference(own)
+        for name in ("img2img", "inpaint", "outpaint"):
+            work.values.pop(name, None)
+    elif "inpaint" in work.values and "inpaint.mask" not in pictures:
+        work.left.append("the mask, which the text does not hold")
+        back = set(OF_A_MASK)
+        del work.values["inpaint"]
+    for name, key in (("img2img", "image"), ("inpaint", "mask")):
+        if name in work.values:
+            work.values[name][key] = pictures[f"{name}.{key}"]
+    work.fields = {key: value for key, value in work.before.items() if key in work.fields or key in back}
 
 
 def _take_plain(work: Import) -> None:
@@ -173,7 +274,8 @@ def _take_noise(work: Import) -> None:
     emphases = {label.lower(): name for name, label in EMPHASIS.items()}
     emphasis = work.fields.pop("Emphasis", "Original")
     work.put("emphasis", emphases.get(emphasis.lower(), emphasis), f"Emphasis: {emphasis}")
-    if not work.is_own and _SDE.search(work.fields.get("Sampler", "")):
+    samplers = work.fields.get("Sampler", ""), work.fields.get("Hires sampler", "")
+    if not work.is_own and any(map(_SDE.search, samplers)):
         work.values["step_noise"] = "brownian_tree"
 
 
@@ -187,6 +289,16 @@ def _take_sampler(work: Import, info: ModelInfo | None, registries: Registries) 
         work.values["scheduler"] = scheduler
     elif UNIFORM in registries.schedulers and _is_plain(sampler, info, registries):
         work.values["scheduler"] = UNIFORM
+
+
+def _settle_hires_schedule(work: Import, info: ModelInfo | None, registries: Registries) -> None:
+    """A1111's Automatic in the second pass, where the first may have another one."""
+    hires = work.values.get("hires", {})
+    if hires.get("scheduler") == AUTOMATIC:
+        del hires["scheduler"]
+        sampler = hires.get("sampler") or work.values.get("sampler", "")
+        if UNIFORM in registries.schedulers and _is_plain(sampler, info, registries):
+            hires["scheduler"] = UNIFORM
 
 
 def _is_plain(sampler: str, info: ModelInfo | None, registries: Registries) -> bool:
@@ -255,9 +367,11 @@ def _take_stages(work: Import, registries: Registries) -> None:
     work.values["stages"] = taken
 
 
-def _list_the_rest(work: Import) -> None:
+def _list_the_rest(work: Import, registries: Registries) -> None:
+    inpaints = "inpaint" in work.values
     for key, value in work.fields.items():
-        if not (work.is_own and _OWN_PARTS.fullmatch(key)):
+        ours = work.is_own and _OWN_PARTS.fullmatch(key)
+        if not ours and (key != MASK_WEIGHT or inpaints):
             work.left.append(f"{key}: {value}")
     work.left += work.text.unread
     work.left += [
@@ -265,6 +379,7 @@ def _list_the_rest(work: Import) -> None:
         for key, what in _NEEDED.items()
         if not work.text.fields.get(key)
     ]
+    answered = {tag for entry in registries.adapters for tag in entry.info.tags}
     for prompt in (work.text.prompt, work.text.negative_prompt):
-        networks = extra_networks(prompt)[1]
-        work.left += [f"{prompt[network.start : network.end]} in the prompt" for network in networks]
+        unanswered = (network for network in extra_networks(prompt)[1] if network.kind not in answered)
+        work.left += [f"{prompt[network.start : network.end]} in the prompt" for network in unanswered]
