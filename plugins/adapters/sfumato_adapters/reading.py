@@ -14,11 +14,11 @@ from sfumato.models import LoadedModel
 from sfumato_adapters.changes import LayerChange
 from sfumato_adapters.families import made_for
 from sfumato_adapters.file_checks import check_file, no_adapter
-from sfumato_adapters.kinds import PLAIN, kind_names, kinds_of
+from sfumato_adapters.kinds import PLAIN, kinds_of, names_of_kinds
 from sfumato_adapters.kinds.delta import Shape
 from sfumato_adapters.layer_reading import LayerReader
 from sfumato_adapters.layer_table import LayerTable
-from sfumato_adapters.layouts import NamedTensors, read_names
+from sfumato_adapters.layouts import NamedTensors, layer_shapes, layout_of, read_names
 from sfumato_adapters.peft_metadata import TrainedScales
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def read_adapter(
     report = MatchReport(
         name=path.stem,
         path=path,
-        kinds=found_kinds(shapes),
+        kinds=names_of_kinds(shapes),
         layout=layout_of(named),
         made_for=family,
         keys=len(tensors),
@@ -74,23 +74,6 @@ def read_adapter(
     if not reader.changes:
         raise _for_another_family(report, model)
     return ReadAdapter(report, tuple(reader.changes), reader.notes)
-
-
-def layer_shapes(named: NamedTensors, shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
-    """The shapes of the tensors by slot, by the stem of the layer's name."""
-    return {layer.stem: {slot: shapes[key] for slot, key in layer.keys} for layer in named.layers}
-
-
-def found_kinds(layers: Mapping[str, Mapping[str, Shape]]) -> tuple[str, ...]:
-    """The kinds of all layers, each once, in the order of the file."""
-    names = (name for shapes in layers.values() for name in kind_names(kinds_of(shapes), shapes))
-    return tuple(dict.fromkeys(names))
-
-
-def layout_of(named: NamedTensors) -> str:
-    """Whose way of naming most of the layers follow."""
-    counted = Counter(layer.name.layout for layer in named.layers).most_common(1)
-    return counted[0][0] if counted else ""
 
 
 def _check_kinds(path: Path, named: NamedTensors, layers: Mapping[str, Mapping[str, Shape]]) -> None:

@@ -61,12 +61,15 @@ def slots_of(kinds: tuple[Kind, ...]) -> frozenset[str]:
     return own | lengths | frozenset(scaling.SUFFIXES.values())
 
 
-def kind_names(kinds: tuple[Kind, ...], shapes: Mapping[str, Shape]) -> tuple[str, ...]:
-    """What to call them, "dora" among them where lengths are stored."""
-    names = dict.fromkeys(kind.name for kind in kinds)
-    if kinds and dora.SLOTS.intersection(shapes):
-        names["dora"] = None
+def names_of_kinds(layers: Mapping[str, Mapping[str, Shape]]) -> tuple[str, ...]:
+    """What the kinds of these layers are called, "dora" among them where lengths are stored; each once."""
+    names: dict[str, None] = {}
+    for shapes in layers.values():
+        kinds = kinds_of(shapes)
+        names.update(dict.fromkeys(kind.name for kind in kinds))
+        if kinds and dora.SLOTS.intersection(shapes):
+            names["dora"] = None
     return tuple(names)
 
 
-__all__ = ["KINDS", "PLAIN", "SLOTS", "Kind", "kind_names", "kinds_of", "slots_of"]
+__all__ = ["KINDS", "PLAIN", "SLOTS", "Kind", "kinds_of", "names_of_kinds", "slots_of"]

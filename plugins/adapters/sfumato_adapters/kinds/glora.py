@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from sfumato_adapters.kinds.delta import Delta, Kind, Misfit, Shape, check_size, has_any, need
-from sfumato_adapters.kinds.lora import LoraDelta
+from sfumato_adapters.kinds.lora import LoraDelta, product
 from sfumato_adapters.kinds.scaling import Scaling
 
 if TYPE_CHECKING:
@@ -49,11 +49,9 @@ def _build(tensors: Mapping[str, Tensor], shape: Shape, scaling: Scaling) -> Glo
         a1, a2, b1, b2 = a2, a1, b2, b1
     if not a1.shape[1] == a2.shape[0] == b2.shape[0] == b1.shape[1]:
         raise Misfit("the ranks of its matrices differ")
-    kernel = b2.shape[2:]
-    check_size((b1.shape[0], b2.shape[1], *kernel), shape)
     check_size((a1.shape[0], a2.shape[1]), (shape[1], shape[1]), "its mixing of inputs")
     factor = scaling.factor(a2.shape[0])
-    return GloraDelta(a1, a2, factor, LoraDelta(b2, b1, factor, tensors.get("bm")))
+    return GloraDelta(a1, a2, factor, product(b2, b1, tensors.get("bm"), shape, factor))
 
 
 def _is_transposed(a1: Tensor, a2: Tensor, b1: Tensor, b2: Tensor, inputs: int) -> bool:

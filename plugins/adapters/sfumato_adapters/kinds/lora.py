@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from sfumato_adapters.kinds.delta import Delta, Kind, Misfit, Shape, check_rank, check_size, has_any, need
@@ -42,20 +43,33 @@ class LoraDelta(Delta):
         return replace(self, up=self.up[start:stop])
 
 
-def _build(tensors: Mapping[str, Tensor], shape: Shape, scaling: Scaling) -> LoraDelta:
-    down = need(tensors, "lora_down", beside="lora_up")
-    up = need(tensors, "lora_up", beside="lora_down")
-    mid = tensors.get("lora_mid")
-    if down.ndim < 2 or up.ndim < 2:
+def product(down: Tensor, up: Tensor, mid: Tensor | None, shape: Shape, factor: float) -> LoraDelta:
+    """The change for a layer of a shape.
+
+    Raises:
+        Misfit: the ranks differ, or are 0.
+        MisfitOfLayer: inputs or outputs are not the layer's.
+    """
+    if min(tensor.ndim for tensor in (down, up, mid) if tensor is not None) < 2:
         raise Misfit("its matrices have fewer than two dimensions")
     rank = down.shape[0]
     check_rank(rank)
     inner, outer = (rank, rank) if mid is None else (mid.shape[1], mid.shape[0])
     if (rank, up.shape[1]) != (inner, outer):
-        raise Misfit(f"its rank is {rank} in 'lora_down' but {up.shape[1]} in 'lora_up'")
+        raise Misfit(f"its rank is {rank} where it reads but {up.shape[1]} where it writes")
     kernel = (down if mid is None else mid).shape[2:]
     check_size((up.shape[0], down.shape[1], *kernel), shape)
-    return LoraDelta(down, up, scaling.factor(rank), mid)
+    if prod(up.shape[2:]) != 1 or (mid is not None and prod(down.shape[2:]) != 1):
+        raise Misfit("its kernels are larger than 1 x 1 where they only mix channels")
+    return LoraDelta(down, up, factor, mid)
+
+
+def _build(tensors: Mapping[str, Tensor], shape: Shape, scaling: Scaling) -> LoraDelta:
+    down = need(tensors, "lora_down", beside="lora_up")
+    up = need(tensors, "lora_up", beside="lora_down")
+    rank = down.shape[0] if down.ndim else 1
+    check_rank(rank)
+    return product(down, up, tensors.get("lora_mid"), shape, scaling.factor(rank))
 
 
 def _build_bias(tensors: Mapping[str, Tensor], shape: Shape, scaling: Scaling) -> Delta:

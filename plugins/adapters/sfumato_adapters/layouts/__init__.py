@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from sfumato_adapters.kinds.delta import Shape
 from sfumato_adapters.layouts import attention_processors, dotted, kohya, xlabs
 from sfumato_adapters.layouts.spelling import LayerName, Section, Spelling
 
@@ -55,6 +57,17 @@ def read_names(keys: Iterable[str]) -> NamedTensors:
     return NamedTensors(layers, tuple(unknown))
 
 
+def layer_shapes(named: NamedTensors, shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
+    """The shapes of the tensors by slot, by the stem of the layer's name."""
+    return {layer.stem: {slot: shapes[key] for slot, key in layer.keys} for layer in named.layers}
+
+
+def layout_of(named: NamedTensors) -> str:
+    """Whose way of naming most of the layers follow."""
+    counted = Counter(layer.name.layout for layer in named.layers).most_common(1)
+    return counted[0][0] if counted else ""
+
+
 __all__ = [
     "LAYOUTS",
     "LayerName",
@@ -62,6 +75,8 @@ __all__ = [
     "NamedTensors",
     "Section",
     "Spelling",
+    "layer_shapes",
+    "layout_of",
     "read_key",
     "read_names",
 ]
