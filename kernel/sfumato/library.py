@@ -55,6 +55,9 @@ _ALSO: Mapping[str, tuple[str, ...]] = {
 }
 """Endings of files that those who read a folder know, beside those of weight formats."""
 
+_BROUGHT = ("loras", "embeddings")
+"""What a plugin may bring for its model, in a sub-folder beside it."""
+
 _GGUF = ".gguf"
 _PICKLE = (
     "Pickle checkpoints can run any program when they are opened.",
@@ -243,9 +246,18 @@ class ModelLibrary:
         return _suffix(path) in (*self._suffixes(), _GGUF)
 
     def folders(self, folder: str) -> list[Path]:
-        """The existing sub-folders of that kind; raises `KeyError` for a kind not in `FOLDERS`."""
+        """The existing sub-folders of that kind, those beside models of plugins last.
+
+        Raises `KeyError` for a kind not in `FOLDERS`.
+        """
         names = FOLDERS[folder]
-        return [root / name for root in self.roots for name in names if (root / name).is_dir()]
+        bases = [*self.roots, *(self._brought() if folder in _BROUGHT else ())]
+        return [base / name for base in bases for name in names if (base / name).is_dir()]
+
+    def _brought(self) -> Iterator[Path]:
+        """The folders of models that plugins bring, each once."""
+        targets = (Path(str(entry.target)) for entry in self._registries.models)
+        yield from dict.fromkeys(target if target.is_dir() else target.parent for target in targets)
 
     def sha256(self, path: Path) -> str:
         """The file's SHA-256 in hex; remembered by path, size and modification time."""

@@ -193,3 +193,17 @@ def test_a_registered_model_that_is_gone_is_passed_over(root: Path) -> None:
     models.add("bbb", str(root / "checkpoints" / "tiny.safetensors"), label="There")
     models.commit()
     assert library_of(root, registries=registries).find(None).name == "bbb"
+
+
+def test_what_a_plugin_brings_for_its_model_is_found_after_the_users_own(tmp_path: Path) -> None:
+    registries = Registries()
+    brought = tmp_path / "plugin"
+    for folder in (brought / "loras", tmp_path / "models" / "Lora"):
+        folder.mkdir(parents=True)
+        (folder / "blue.safetensors").touch()
+    registrar = registries.models.registrar("brings")
+    registrar.add("its_model", brought / "model.safetensors", label="Its model")
+    registrar.commit()
+    library = library_of(tmp_path / "models", registries=registries)
+    assert library.folders("loras") == [tmp_path / "models" / "Lora", brought / "loras"]
+    assert library.folders("vae") == []
