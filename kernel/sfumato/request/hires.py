@@ -22,8 +22,8 @@ class HiresPass(Schema):
         ge=0,
         le=16384,
         title="Resize width to",
-        description="Width to come to; 0 follows from the height, or from the factor. Given both, what sticks "
-        "out is cropped.",
+        description="Width to come to; 0 follows from the height, or from the factor. Given both, the rest "
+        "is cropped.",
     )
     height: int = Field(
         default=0,

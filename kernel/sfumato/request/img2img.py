@@ -67,7 +67,7 @@ class SoftInpaint(Schema):
         ge=0,
         le=8,
         title="Schedule bias",
-        description="When the picture beneath is kept: above 1 later, below 1 earlier in the course of steps.",
+        description="When the picture beneath is kept: above 1 later, below 1 earlier in the steps.",
     )
     preservation_strength: float = Field(
         default=0.5,
