@@ -169,9 +169,8 @@ def blocks_of(tiny: TinySD) -> tuple[tuple[Block, ...], Block, tuple[Block, ...]
         if level < last:
             inputs.append((LayerSizes("downsample", now, now),))
             skipped.append(now)
-    depth = (
-        tiny.depths[-1] or 1
-    )  # SDXL's refiner has transformers in the middle, though none at the last level
+    # SDXL's refiner has transformers in the middle, though none at the last level.
+    depth = tiny.depths[-1] or max(tiny.depths)
     middle = (*block(now, now, depth), LayerSizes("residual", now, now))
     outputs: list[Block] = []
     for level in range(last, -1, -1):

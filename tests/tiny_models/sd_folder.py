@@ -94,7 +94,7 @@ def unet_config(tiny: TinySD) -> dict[str, Any]:
         "out_channels": 4,
         "block_out_channels": list(tiny.channels),
         "layers_per_block": tiny.residual_blocks,
-        "transformer_layers_per_block": [depth or 1 for depth in tiny.depths],
+        "transformer_layers_per_block": [depth or max(tiny.depths) for depth in tiny.depths],
         "down_block_types": down,
         "mid_block_type": "UNetMidBlock2DCrossAttn",
         "up_block_types": up,
