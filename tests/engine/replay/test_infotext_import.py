@@ -11,14 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sfumato.models import ModelInfo
-from sfumato.replay import CannotReplay, NoStory
+from sfumato.replay import CannotReplay, NoStory, ReplayRequest
 from sfumato.request import GenerationRequest, HiresPass, Img2Img, Inpaint, Refiner, SoftInpaint
 from sfumato.sampling import Option
 from sfumato_engine.provenance import Provenance
 from sfumato_engine.replay.infotext_import import import_request, import_values, other_wanted_models
 from sfumato_engine.replay.model_search import WantedModel, old_hash
+from sfumato_engine.replay.replay import remember
 from sfumato_engine.resolution import resolve
 from sfumato_pictures import infotext
+from sfumato_pictures.reading import read_picture
 
 from ...infotexts import OLD, ROBOT, SAILOR, STREET
 from .conftest import ReplayBench, with_infotext
@@ -415,6 +417,21 @@ def test_a_model_is_found_by_the_old_short_hash(bench: ReplayBench) -> None:
     report = bench.replay(with_infotext(picture, text))
     assert report.record.request.model == "other"
     assert "model hash" not in [difference.what for difference in report.differences]
+
+
+def test_the_model_of_another_pass_is_found_by_its_hash_and_pictures_come_from_the_changes(
+    bench: ReplayBench,
+) -> None:
+    picture = bench.draw()
+    bench.add_model("renamed", b"its weights")
+    short = hashlib.sha256(b"its weights").hexdigest()[:10]
+    fields = f"Model: gauss, Refiner: xl [{short}], Refiner switch at: 0.5, Denoising strength: 0.25"
+    text = with_infotext(picture, f"a\n{NEEDED}, {fields}")
+    for changes in ({"img2img.image": "x.png"}, {"img2img": {"image": "x.png"}}):
+        remembered = remember(read_picture(text), ReplayRequest(path=text, changes=changes), bench.context)
+        assert remembered.request.refiner == Refiner(model="renamed", switch_at=0.5)
+        assert remembered.request.img2img == Img2Img(image=Path("x.png"), denoising_strength=0.25)
+        assert list(remembered.not_carried_over) == []
 
 
 def test_another_vae_than_the_texts_is_told(bench: ReplayBench) -> None:

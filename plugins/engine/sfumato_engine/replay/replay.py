@@ -15,9 +15,9 @@ from sfumato_engine.provenance import AUTOENCODER, SHORT_HASH
 from sfumato_engine.replay.comparison import compare_pixels, compare_stories, compare_values, shown
 from sfumato_engine.replay.contributors import check_contributors
 from sfumato_engine.replay.environment import installed_versions
-from sfumato_engine.replay.infotext_import import import_request, wanted_model
+from sfumato_engine.replay.infotext_import import import_request, other_wanted_models, wanted_model
 from sfumato_engine.replay.model_search import WantedModel, find_model, has_hash
-from sfumato_engine.replay.request_changes import changed_request, fitting_request, told
+from sfumato_engine.replay.request_changes import changed_request, fitting_request, given_pictures, told
 from sfumato_engine.replay.story import Story, parse_story, request_of
 from sfumato_pictures import infotext
 from sfumato_pictures.metadata import is_json_object
@@ -110,15 +110,24 @@ def _from_story(story: Story, request: ReplayRequest, context: TaskContext) -> R
 
 
 def _from_infotext(parameters: str, request: ReplayRequest, context: TaskContext) -> Remembered:
-    chosen = "model" in request.changes
-    found = (
-        request.changes["model"] if chosen else find_model(wanted_model(infotext.read(parameters)), context)
-    )
+    text, chosen = infotext.read(parameters), "model" in request.changes
+    found = request.changes["model"] if chosen else find_model(wanted_model(text), context)
     model = str(found) if found else None
-    imported, left = import_request(parameters, context.library.find(model), context.registries)
+    imported, left = import_request(
+        parameters,
+        context.library.find(model),
+        context.registries,
+        pictures=given_pictures(request.changes),
+        library=context.library,
+    )
+    others = {
+        field: find_model(wanted, context)
+        for field, wanted in other_wanted_models(text).items()
+        if field not in request.changes
+    }
     if not chosen and model is None:
         left.append("the model, which the text does not tell")
-    return Remembered(imported.model_copy(update={"model": model}), None, left)
+    return Remembered(changed_request(imported, {"model": model, **others}), None, left)
 
 
 def _differences(

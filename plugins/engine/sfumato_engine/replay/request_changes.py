@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sfumato.errors import BadInput, UnknownName
@@ -41,6 +42,18 @@ def _with(values: Any, inner: list[str], value: Any, name: str) -> dict[str, Any
     changed = _with(values.get(first, {}), deeper, value, name) if deeper else value
     others = {key: option for key, option in values.items() if key != first}
     return others if changed is None else {**others, first: changed}
+
+
+def given_pictures(changes: Mapping[str, Any]) -> dict[str, Path]:
+    """The start picture and the mask among the changes, by dotted name: infotexts hold neither."""
+    given: dict[str, Path] = {}
+    for field in ("img2img.image", "inpaint.mask"):
+        name, _, key = field.partition(SEPARATOR)
+        whole = changes.get(name)
+        value = changes.get(field, whole.get(key) if isinstance(whole, dict) else None)
+        if isinstance(value, str | Path):
+            given[field] = Path(value)
+    return given
 
 
 def told(
