@@ -12,6 +12,7 @@ QUICK = {
     "emoji_sampling": ["--quick"],
     "sampling_overhead": ["--repeats", "2"],
     "checkpoint_load": ["--quick"],
+    "lora": ["--rounds", "1"],
 }
 """Every benchmark, cheapest first, with what makes it short enough to try out."""
 

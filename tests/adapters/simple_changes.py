@@ -11,6 +11,8 @@ from torch import Tensor
 from sfumato.models import LayerTarget
 from sfumato_adapters.stacks import Piece
 
+LAYER = LayerTarget("layer")
+
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
@@ -22,7 +24,7 @@ class Product:
 
     down: Tensor
     up: Tensor
-    target: LayerTarget = LayerTarget("layer")
+    target: LayerTarget = LAYER
     part: str = "transformer"
     parameter: str = "weight"
     kind: str = "lora"
@@ -39,7 +41,7 @@ class Share:
     """A share of the original itself: no product."""
 
     share: float
-    target: LayerTarget = LayerTarget("layer")
+    target: LayerTarget = LAYER
     part: str = "transformer"
     parameter: str = "weight"
     kind: str = "ia3"

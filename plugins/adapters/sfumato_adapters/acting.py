@@ -1,4 +1,4 @@
-"""What acts on one loaded model: merged parameters and branches, changed to what the next picture asks for."""
+"""What acts on one loaded model: merged parameters and branches, as the next picture asks for them."""
 
 from __future__ import annotations
 

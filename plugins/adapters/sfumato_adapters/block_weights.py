@@ -1,8 +1,8 @@
 """A factor for each block of a network, as the extension LoRA Block Weight counts them.
 
 UNets have the blocks of Stable Diffusion's original code: IN00-IN11, M00, OUT00-OUT11 (to 08 in SDXL), and
-BASE, the text encoders. The short lists of 12 and 17 leave out the blocks without attention, which then get 0.
-Flux has CLIP, T5, IN, a block each for its double (D00 ...) and single (S00 ...) ones, and OUT. Other
+BASE, the text encoders. The lists of 12 and 17 leave out the blocks without attention, which then get 0. Flux
+has CLIP, T5, IN, a block each for its double (D00 ...) and single (S00 ...) ones, and OUT. Other
 transformers have BASE and their blocks in order. What lies outside of all blocks keeps 1.
 """
 

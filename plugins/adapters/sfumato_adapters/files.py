@@ -10,14 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfumato.errors import CheckpointError, SfumatoError, UnknownName
-from sfumato_adapters.pickles import open_pickle
-from sfumato_adapters.settings import settings_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from sfumato.library import ModelLibrary
-    from sfumato.tasks import TaskContext
 
 FOLDER = "loras"
 ALIAS = "ss_output_name"
@@ -109,17 +104,6 @@ class LoraFiles:
         if state not in self._hashes:
             self._hashes[state] = _hash_of_tensors(path)
         return self._hashes[state][:_SHOWN]
-
-
-def open_adapter(path: Path, context: TaskContext) -> tuple[Mapping[str, Tensor], Mapping[str, str]]:
-    """A file's tensors and metadata.
-
-    Raises:
-        CheckpointError: it is damaged, or a pickle that the settings do not allow.
-    """
-    if not context.library.is_weights(path):
-        return open_pickle(path, allowed=settings_of(context).read_pickles), {}
-    return context.library.open_tensors(path), context.library.header(path).metadata
 
 
 def _hash_of_tensors(path: Path) -> str:

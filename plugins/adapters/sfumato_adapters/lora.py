@@ -15,13 +15,24 @@ from sfumato.models import LoadedModel, TextEmbedding
 from sfumato.tasks import TaskContext
 from sfumato_adapters.acting import ActingAdapters, Place
 from sfumato_adapters.block_weights import BlockFactors
-from sfumato_adapters.files import LoraFiles, State, file_state, open_adapter
+from sfumato_adapters.embedding import occurs
+from sfumato_adapters.file_checks import damaged
+from sfumato_adapters.files import LoraFiles, State, file_state
+from sfumato_adapters.learned_words import (
+    BUNDLED,
+    bundled_words,
+    fitted,
+    read_vectors,
+    text_encoder_widths,
+)
 from sfumato_adapters.reading import read_adapter
 from sfumato_adapters.settings import settings_of
 from sfumato_adapters.stacks import Piece
 from sfumato_adapters.tags import LoraTag, read_tag
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sfumato_adapters.changes import LayerChange
 
 _DRAWING = ("unet", "transformer")
@@ -34,6 +45,7 @@ class OpenFile:
 
     Attributes:
         state: Of the file when it was read.
+        words: The learned words that it brings along, by kind of text encoder.
     """
 
     path: Path
@@ -42,6 +54,7 @@ class OpenFile:
     metadata: Mapping[str, str]
     changes: Sequence[LayerChange]
     notes: Sequence[str]
+    words: Mapping[str, Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -139,6 +152,7 @@ class LoraKind:
             active.append(ActiveLora(use, tag, state.open(found[use.name].path, model, context), blocks))
         state.close_all_but(settings_of(context).keep_files, {lora.file.path for lora in active})
         self._act(state.acting, active, model, context)
+        state.active = active
         reports = [lora.file.report.model_copy(update={"name": lora.use.name}) for lora in active]
         notes = [file.note(name) for name, file in found.items()]
         for lora in active:
@@ -167,7 +181,14 @@ class LoraKind:
         acting.act(model.networks, pieces, strengths(active, 0, 1), changing, settings_of(context))
 
     def embeddings(self, model: LoadedModel, text: str, context: TaskContext) -> Sequence[TextEmbedding]:
-        return ()
+        """The learned words in a text that the LoRAs in force bring along."""
+        state = self._models.get(model)
+        return [
+            TextEmbedding(word, context.library.sha256(lora.file.path), lora.file.path, vectors)
+            for lora in (state.active if state else ())
+            for word, vectors in lora.file.words.items()
+            if occurs(word, text)
+        ]
 
 
 def note_of(report: MatchReport) -> str:
@@ -176,7 +197,22 @@ def note_of(report: MatchReport) -> str:
     if not unused:
         return ""
     verb = "was" if len(unused) == 1 else "were"
-    return f"{report.path.name}: {len(unused)} of {report.keys} tensors {verb} not used, the first is {unused[0]}."
+    count = f"{len(unused)} of {report.keys} tensors {verb} not used"
+    return f"{report.path.name}: {count}, the first is {unused[0]}."
+
+
+def _read(path: Path, state: State, model: LoadedModel, context: TaskContext) -> OpenFile:
+    """Raises `CheckpointError` for a file that is damaged or made for another family."""
+    tensors, metadata = context.library.open_tensors(path), context.library.header(path).metadata
+    changes = {name: tensors[name] for name in tensors if not name.startswith(BUNDLED)}
+    read = read_adapter(path, changes, metadata, model)
+    widths = text_encoder_widths(model.networks)
+    try:
+        words = {word: fitted(read_vectors(found), widths) for word, found in bundled_words(tensors).items()}
+    except ValueError as error:
+        raise damaged(path, BUNDLED.rstrip("."), error) from error
+    report = read.report.model_copy(update={"keys": len(tensors)})
+    return OpenFile(path, state, report, metadata, read.changes, read.notes, words)
 
 
 class _ModelState:
@@ -184,6 +220,7 @@ class _ModelState:
 
     def __init__(self) -> None:
         self.acting = ActingAdapters()
+        self.active: Sequence[ActiveLora] = ()
         self._open: OrderedDict[Path, OpenFile] = OrderedDict()
 
     def open(self, path: Path, model: LoadedModel, context: TaskContext) -> OpenFile:
@@ -191,9 +228,7 @@ class _ModelState:
         state = file_state(path)
         known = self._open.get(path)
         if known is None or known.state != state:
-            tensors, metadata = open_adapter(path, context)
-            read = read_adapter(path, tensors, metadata, model)
-            known = OpenFile(path, state, read.report, metadata, read.changes, read.notes)
+            known = _read(path, state, model, context)
         self._open[path] = known
         self._open.move_to_end(path)
         return known

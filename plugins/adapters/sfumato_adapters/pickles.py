@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,36 +21,18 @@ def load_pickle(path: Path, *, allowed: bool) -> Any:
         raise CheckpointError(
             f"'{path.name}' is not read.",
             why="It is a pickle file, a kind that can run any program when it is opened.",
-            hint=f"Get it as .safetensors; or, if you trust it, 'sfumato settings set {SWITCH} true' has its "
-            "tensors read and anything else refused.",
+            hint=f"Get it as .safetensors. Or, where you trust it, switch on '{SWITCH}' "
+            f"(sfumato settings set {SWITCH} true): then its tensors are read, and nothing else.",
         )
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        OSError,
-        TypeError,
-    ) as error:
+        with torch.serialization.safe_globals([torch.nn.ParameterDict]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, OSError) as error:
+        told = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise CheckpointError(
             f"'{path.name}' cannot be read.",
-            why=f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}",
+            why=f"{told:.200}",
             hint="It may be damaged, or hold more than tensors: get it as .safetensors.",
         ) from error
-
-
-def open_pickle(path: Path, *, allowed: bool) -> Mapping[str, Any]:
-    """The tensors of a state dict; raises like `load_pickle`."""
-    import torch
-
-    content = load_pickle(path, allowed=allowed)
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping):
-        raise CheckpointError(f"'{path.name}' holds no tensors by name.", hint="Get it as .safetensors.")
-    return {str(name): value for name, value in content.items() if isinstance(value, torch.Tensor)}

@@ -20,8 +20,8 @@ class AdapterSettings(BaseModel):
     how: How = Field(
         default="auto",
         title="How LoRAs act",
-        description="'merge' adds them to copies of the weights, 'on_the_fly' computes them beside the layers; "
-        "'auto' chooses by cost and free memory.",
+        description="'merge' adds them to copies of the weights, 'on_the_fly' computes them beside the "
+        "layers; 'auto' chooses by cost and free memory.",
     )
     keep_megabytes: int = Field(
         default=2048,
@@ -40,8 +40,8 @@ class AdapterSettings(BaseModel):
     read_pickles: bool = Field(
         default=False,
         title="Read pickle files",
-        description="Read .pt, .bin and .ckpt files too; only tensors are taken from them. Off by default, for "
-        "they are made to run programs.",
+        description="Read embeddings that end with .pt and .bin too; only tensors are taken from them. "
+        "Off by default, for files of this kind can run programs.",
     )
 
 

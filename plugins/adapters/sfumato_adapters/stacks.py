@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,7 +27,7 @@ class Piece:
         identity: Equal only for the same change of the same file.
     """
 
-    change: LayerChange
+    change: LayerChange = field(compare=False)
     slot: int
     factor: float
     rank: int | None
@@ -85,7 +86,7 @@ class Changes:
     def is_one_pass(self) -> bool:
         """Whether every row is changed by one product at most."""
         ends = sorted(stack.rows for stack in self.stacks)
-        apart = all(left[1] <= right[0] for left, right in zip(ends, ends[1:], strict=False))
+        apart = all(left[1] <= right[0] for left, right in pairwise(ends))
         return apart and not self.others
 
 

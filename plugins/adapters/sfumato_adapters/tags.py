@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sfumato.adapters import AdapterUse
 from sfumato.errors import BadInput, nearest_names
@@ -33,7 +33,7 @@ class LoraTag:
     name: str
     text_strength: float
     strength: Strength
-    window: Window = Window()
+    window: Window = field(default_factory=Window)
     rank: int | None = None
     blocks: BlockWeights | None = None
 
