@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from sfumato_adapters.kinds.delta import Delta, Kind, Misfit, Shape, check_size, has_any, need
+from sfumato_adapters.kinds.delta import Delta, Kind, Misfit, MisfitOfLayer, Shape, has_any, need
 from sfumato_adapters.kinds.lora import LoraDelta, product
 from sfumato_adapters.kinds.scaling import Scaling
 
@@ -49,7 +50,9 @@ def _build(tensors: Mapping[str, Tensor], shape: Shape, scaling: Scaling) -> Glo
         a1, a2, b1, b2 = a2, a1, b2, b1
     if not a1.shape[1] == a2.shape[0] == b2.shape[0] == b1.shape[1]:
         raise Misfit("the ranks of its matrices differ")
-    check_size((a1.shape[0], a2.shape[1]), (shape[1], shape[1]), "its mixing of inputs")
+    if (a1.shape[0], a2.shape[1]) != (shape[1], shape[1]) or prod((*a1.shape[2:], *a2.shape[2:])) != 1:
+        sizes = [list(tensor.shape) for tensor in (a1, a2)]
+        raise MisfitOfLayer(f"its matrices have the shapes {sizes}, the layer reads {shape[1]} features")
     factor = scaling.factor(a2.shape[0])
     return GloraDelta(a1, a2, factor, product(b2, b1, tensors.get("bm"), shape, factor))
 
