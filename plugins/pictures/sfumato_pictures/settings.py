@@ -53,6 +53,11 @@ class SavingSettings(BaseModel):
         title="Largest grid",
         description="Millions of pixels that a sheet may have.",
     )
+    grid_font: str = Field(
+        default="",
+        title="Grid font",
+        description="Font file for the legends of sheets; empty for one that has their letters.",
+    )
     largest_megapixels: int = Field(
         default=LARGEST_MEGAPIXELS,
         ge=1,
