@@ -1,1 +1,1 @@
-"""Further model families for Sfumato: any text-to-image folder whose flow-matching transformer diffusers knows."""
+"""Further model families for Sfumato: text-to-image folders whose flow transformer diffusers knows."""
