@@ -196,6 +196,13 @@ def test_an_adapter_of_another_family_is_refused(sd15: LoadedModel) -> None:
     assert sd15.info.label in refused.value.what
 
 
+def test_a_text_encoder_that_families_share_does_not_make_it_fit(sd15: LoadedModel) -> None:
+    shared = {"lora_te1_text_model_encoder_layers_0_self_attn_q_proj": (WIDTH, WIDTH)}
+    assert read(sd15, lora_of(shared)).report.is_full
+    with pytest.raises(CheckpointError, match="none of the layers"):
+        read(sd15, lora_of({**shared, "lora_unet_double_blocks_0_img_attn_proj": (WIDTH, WIDTH)}))
+
+
 KEYS = st.sampled_from(
     [
         *(

@@ -338,6 +338,42 @@ def _target(layer: str) -> Any:
     return LayerTarget(layer)
 
 
+@pytest.mark.parametrize(
+    ("encoders", "expected"),
+    [
+        (["clip_text"], {"te": "clip_text", "te1": "clip_text"}),
+        (["open_clip_text"], {"te": "open_clip_text", "te1": "open_clip_text"}),
+        (["clip_g_text"], {"te": "clip_g_text", "te2": "clip_g_text"}),
+        (["clip_text", "clip_g_text"], {"te": "clip_text", "te1": "clip_text", "te2": "clip_g_text"}),
+        (
+            ["clip_g_text", "t5_encoder"],
+            {"te": "clip_g_text", "te1": "t5_encoder", "te2": "clip_g_text", "te3": "t5_encoder"},
+        ),
+        (
+            ["clip_text", "t5_encoder"],
+            {"te": "clip_text", "te1": "clip_text", "te2": "t5_encoder", "te3": "t5_encoder"},
+        ),
+        (["t5_encoder"], {"te": "t5_encoder", "te1": "t5_encoder", "te2": "t5_encoder", "te3": "t5_encoder"}),
+    ],
+    ids=str,
+)
+def test_text_encoders_are_numbered_whichever_are_loaded(
+    flux: LoadedModel, encoders: list[str], expected: dict[str, str]
+) -> None:
+    model: Any = UnfusedModel(flux)
+    model.networks = {
+        part: nn.ModuleDict({"layer": nn.Linear(6, 8)}) for part in ("unet", *encoders, "autoencoder")
+    }
+    model.layer_names = lambda part: {"layer": _target("layer")}
+    found = {}
+    for prefix in ("te", "te1", "te2", "te3"):
+        tensors = lora_of({"lora_unet_layer": (8, 6), f"lora_{prefix}_layer": (8, 6)})
+        parts = [change.part for change in read(model, tensors).changes]
+        assert parts[0] == "unet"
+        found |= {prefix: part for part in parts[1:]}
+    assert found == expected
+
+
 def test_rotations_of_a_fused_layer_are_told_where_it_is_kept_apart(flux: LoadedModel) -> None:
     model: Any = UnfusedModel(flux)
     tensors = {"attention.qkv.oft_blocks": random("blocks", 4, 4, 4)}

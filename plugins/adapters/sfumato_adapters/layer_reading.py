@@ -15,7 +15,7 @@ from sfumato_adapters.kinds.delta import Delta, Misfit, MisfitOfLayer, Shape
 from sfumato_adapters.kinds.scaling import Scaling, read_scaling
 from sfumato_adapters.layer_change import AdaptedLayer
 from sfumato_adapters.layer_table import FoundLayer, LayerTable
-from sfumato_adapters.layouts import NamedLayer
+from sfumato_adapters.layouts import NamedLayer, Section
 from sfumato_adapters.peft_metadata import TrainedScales
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class LayerReader:
     Attributes:
         unknown: Tensors whose meaning is not known.
         unmatched: Tensors for layers, or biases, that the model lacks.
+        matched_sections: The networks, as the file calls them, of which a layer was found.
+        missed_sections: Those of which one was not.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class LayerReader:
         self.changes: list[LayerChange] = []
         self.unknown: list[str] = []
         self.unmatched: list[str] = []
+        self.matched_sections: set[Section] = set()
+        self.missed_sections: set[Section] = set()
         self._path = path
         self._family = family
         self._table = table
@@ -69,6 +73,8 @@ class LayerReader:
         known = slots_of(kinds)
         self.unknown += [key for slot, key in layer.keys if slot not in known]
         found = self._table.find(layer.name)
+        if kinds:
+            (self.matched_sections if found else self.missed_sections).add(layer.name.section)
         used: set[str] = set()
         try:
             _check_numbers({slot: tensor for slot, tensor in by_slot.items() if slot in known})

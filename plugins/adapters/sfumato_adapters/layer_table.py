@@ -14,8 +14,9 @@ from sfumato_adapters.layouts import LayerName, Section
 if TYPE_CHECKING:
     from torch import Tensor
 
-_TEXT_ENCODERS = ("clip_text", "open_clip_text", "clip_g_text", "t5_encoder")
+_DRAWING = ("unet", "transformer")
 _NOT_FOR_ADAPTERS = ("autoencoder",)
+_NEVER_FIRST = ("clip_g_text",)
 _SECOND = ("clip_g_text", "t5_encoder")
 _THIRD = ("t5_encoder",)
 _FUSED = (
@@ -58,7 +59,7 @@ class LayerTable:
         for part in self._parts(name.section):
             names = self._flat[part] if name.flat else self._names[part]
             target = names.get(name.layer)
-            if target is None and part in _TEXT_ENCODERS:
+            if target is None and part not in _DRAWING:
                 target = names.get(f"text_model{'_' if name.flat else '.'}{name.layer}")
             if target is not None:
                 return (FoundLayer(part, target),)
@@ -93,13 +94,14 @@ class LayerTable:
 
     def _parts(self, section: Section) -> list[str]:
         """The networks that may be meant, the likeliest first."""
-        text = [part for part in self._names if part in _TEXT_ENCODERS]
-        diffusion = [part for part in self._names if part not in _TEXT_ENCODERS]
+        text = [part for part in self._names if part not in _DRAWING]
+        diffusion = [part for part in self._names if part in _DRAWING]
         match section:
             case Section.DIFFUSION:
                 return diffusion
             case Section.TEXT_1:
-                return text[:1]
+                # A model may be loaded without its first one: then what is for that fits none.
+                return [part for part in text if part not in _NEVER_FIRST][:1]
             case Section.TEXT_2:
                 return [part for part in text if part in _SECOND]
             case Section.TEXT_3:

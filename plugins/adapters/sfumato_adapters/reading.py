@@ -13,12 +13,12 @@ from sfumato.errors import CheckpointError
 from sfumato.models import LoadedModel
 from sfumato_adapters.changes import LayerChange
 from sfumato_adapters.families import made_for
-from sfumato_adapters.file_checks import check_file, no_adapter
+from sfumato_adapters.file_checks import check_file, listed, no_adapter
 from sfumato_adapters.kinds import PLAIN, kinds_of, names_of_kinds
 from sfumato_adapters.kinds.delta import Shape
 from sfumato_adapters.layer_reading import LayerReader
 from sfumato_adapters.layer_table import LayerTable
-from sfumato_adapters.layouts import NamedTensors, layer_shapes, layout_of, read_names
+from sfumato_adapters.layouts import NamedTensors, Section, layer_shapes, layout_of, read_names
 from sfumato_adapters.peft_metadata import TrainedScales
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ def read_adapter(
         unmatched=tuple(reader.unmatched),
         layers=_layers_touched(reader.changes),
     )
-    if not reader.changes:
+    # Families share text encoders: one that fits is no sign that the adapter was made for this model.
+    draws_elsewhere = Section.DIFFUSION in reader.missed_sections - reader.matched_sections
+    if draws_elsewhere or not reader.changes:
         raise _for_another_family(report, model)
     return ReadAdapter(report, tuple(reader.changes), reader.notes)
 
@@ -95,6 +97,6 @@ def _for_another_family(report: MatchReport, model: LoadedModel) -> CheckpointEr
     maker = report.made_for or "another family"
     return CheckpointError(
         f"'{report.name}' was made for {maker} and does not fit '{model.info.name}' ({family}).",
-        why=f"None of the layers that its {report.keys} tensors are for is one of the model's.",
+        why=f"The model has none of the layers that it is for, {listed(report.unmatched)}.",
         hint=f"Choose an adapter made for {family}, or another model.",
     )
