@@ -85,6 +85,15 @@ def test_a_network_for_pictures_with_alpha_gets_opaque_ones(tmp_path: Path) -> N
     torch.testing.assert_close(found, network(opaque)[:, :3].clamp(0, 1))
 
 
+@pytest.mark.parametrize("overlap", [12, 16])
+def test_tiles_show_no_seam_where_the_network_looks_no_farther_than_a_quarter_of_the_overlap(
+    doubling: Path, overlap: int
+) -> None:
+    given = picture(90, 70)
+    tiled = upscale(given, 180, 140, context(doubling, UpscalerSettings(tile=32, overlap=overlap)))
+    torch.testing.assert_close(tiled, compact()(given).clamp(0, 1), atol=1e-6, rtol=1e-5)
+
+
 def test_tiles_are_counted_over_all_rounds_and_pictures(doubling: Path) -> None:
     seen: list[tuple[int, int]] = []
     settings = UpscalerSettings(tile=32, overlap=8)

@@ -6,7 +6,8 @@ Sizes are read from the weights, so that one module serves Stable Diffusion, Flu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from sfumato_networks.attention import attention
 from sfumato_networks.shapes import count_blocks
+from sfumato_networks.strips import STRIP_COPIES, OnSweep, Strips, kept_values
 
 EPSILON = 1e-6
 """Of every group normalisation, as in the reference implementations."""
@@ -214,13 +216,52 @@ class Autoencoder(nn.Module):
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+        self._strips: Strips | None = None
         if config.quant_convolutions:
             self.quant_conv = nn.Conv2d(2 * config.latent_channels, 2 * config.latent_channels, 1)
             self.post_quant_conv = nn.Conv2d(config.latent_channels, config.latent_channels, 1)
 
+    @contextmanager
+    def in_strips(
+        self,
+        pixels: int,
+        *,
+        storage: str | None = None,
+        on_sweep: OnSweep = lambda done, total: None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Iterator[None]:
+        """Within this it runs in strips of rows, for the same result in less memory, see `strips`.
+
+        Args:
+            pixels: About how many of the picture are at work at once.
+            storage: The device that keeps the maps between layers; by default the one that computes.
+            on_sweep: Told layers done and layers in all.
+            check: Called before each strip; what it raises ends the work.
+        """
+        self._strips = Strips(pixels * self.config.base_channels, storage, on_sweep, check)
+        try:
+            yield
+        finally:
+            self._strips = None
+
+    def memory_in_strips(self, width: int, height: int, pixels: int) -> tuple[int, int]:
+        """Bytes that `in_strips` needs where the maps are kept, and where it computes; beyond the weights.
+
+        Args:
+            width: Of the picture that is decoded or encoded.
+            height: Of the same.
+            pixels: As for `in_strips`.
+        """
+        config, weight = self.config, self.decoder.conv_in.weight
+        widths = [config.base_channels * m for m in config.channel_multipliers]
+        maps = kept_values(widths, width * height) * weight.element_size()
+        strip = STRIP_COPIES * 4 * pixels * config.base_channels
+        return maps, strip
+
     def moments(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance, each ``[b, latent, h/f, w/f]``, of images ``[b, 3, h, w]`` in -1..1."""
-        stacked = self.encoder(images)
+        strips = self._strips
+        stacked = strips.encode(self.encoder, images) if strips else self.encoder(images)
         if self.config.quant_convolutions:
             stacked = self.quant_conv(stacked)
         mean, log_variance = stacked.chunk(2, dim=1)
@@ -234,4 +275,4 @@ class Autoencoder(nn.Module):
         """Images ``[b, 3, h*f, w*f]`` (about -1..1, not clamped) of unscaled latents."""
         if self.config.quant_convolutions:
             latents = self.post_quant_conv(latents)
-        return self.decoder(latents)
+        return self._strips.decode(self.decoder, latents) if self._strips else self.decoder(latents)

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from sfumato.errors import BadInput
 from sfumato.upscaling import UpscaleContext
+from sfumato_networks.tiles import Tile, blended, layout
 from sfumato_upscalers import network_files
 from sfumato_upscalers.computing import computing_type
 from sfumato_upscalers.resampling import resample
 from sfumato_upscalers.settings import UpscalerSettings
-from sfumato_upscalers.tiles import Tile, blended, layout
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
@@ -75,7 +75,7 @@ def _enlarged(
         return done
 
     for tiles in rounds:
-        picture = blended(picture, tiles, network.scale, overlap, run)
+        picture = blended(picture, tiles, overlap, run, units=(1, network.scale))
     return picture.float()
 
 

@@ -18,6 +18,13 @@ class Tile:
     height: int
     width: int
 
+    def slices(self, unit: int) -> tuple[slice, slice]:
+        """Its rows and columns where a step of the layout is so many pixels."""
+        return (
+            slice(self.top * unit, (self.top + self.height) * unit),
+            slice(self.left * unit, (self.left + self.width) * unit),
+        )
+
 
 def starts(length: int, tile: int, overlap: int) -> list[int]:
     """Where tiles begin along a side; neighbours share `overlap` or more, the last one ends with the side."""
@@ -39,7 +46,12 @@ def layout(height: int, width: int, tile: int, overlap: int) -> list[Tile]:
 
 
 def blended(
-    picture: Tensor, tiles: list[Tile], scale: int, overlap: int, work: Callable[[Tensor], Tensor]
+    picture: Tensor,
+    tiles: list[Tile],
+    overlap: int,
+    work: Callable[[Tensor], Tensor],
+    *,
+    units: tuple[int, int] = (1, 1),
 ) -> Tensor:
     """What `work` makes of each tile, put together; where tiles overlap, one fades into the other.
 
@@ -47,27 +59,28 @@ def blended(
     looks no farther than that gives the same as on the whole picture.
 
     Args:
-        picture: [b, c, h, w].
-        tiles: Covering it, from `layout`.
-        scale: How many times larger `work` makes a tile.
-        overlap: That of the layout, in pixels of `picture`.
-        work: [b, c, th, tw] to [b, d, th * scale, tw * scale].
+        picture: [b, c, h * units[0], w * units[0]].
+        tiles: Covering h x w, from `layout`.
+        overlap: That of the layout.
+        work: [b, c, th * units[0], tw * units[0]] to [b, d, th * units[1], tw * units[1]].
+        units: Pixels of the picture, and of the result, that one step of the layout stands for: (1, 4) where
+            a tile is made four times as large, (8, 1) where pixels become latents.
 
     Returns:
-        float32 [b, d, h * scale, w * scale] on the picture's device.
+        float32 [b, d, h * units[1], w * units[1]] on the picture's device.
     """
     if len(tiles) == 1:
         return work(picture).to(picture.device, torch.float32)
-    height, width = (side * scale for side in picture.shape[-2:])
+    given, scale = units
+    height, width = (side // given * scale for side in picture.shape[-2:])
     total: Tensor | None = None
     share = torch.zeros(height, width, device=picture.device)
     for tile in tiles:
-        part = picture[..., tile.top : tile.top + tile.height, tile.left : tile.left + tile.width]
-        done = work(part).to(picture.device, torch.float32)
+        rows, columns = tile.slices(given)
+        done = work(picture[..., rows, columns]).to(picture.device, torch.float32)
         if total is None:
             total = torch.zeros(*done.shape[:2], height, width, device=picture.device)
-        rows = slice(tile.top * scale, (tile.top + tile.height) * scale)
-        columns = slice(tile.left * scale, (tile.left + tile.width) * scale)
+        rows, columns = tile.slices(scale)
         weight = torch.outer(
             _fading(rows, height, overlap * scale), _fading(columns, width, overlap * scale)
         ).to(picture.device)
