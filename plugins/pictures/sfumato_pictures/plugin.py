@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sfumato.commands import CommandInfo
 from sfumato.hookspecs import hookimpl
 from sfumato.registry import Registrar
 from sfumato.settings import SettingsSectionInfo
@@ -12,3 +13,13 @@ SFUMATO_API = "1.0"
 @hookimpl
 def register_settings(sections: Registrar[SettingsSectionInfo]) -> None:
     sections.add("saving", "sfumato_pictures.settings:SavingSettings", label="Saving")
+
+
+@hookimpl
+def register_commands(commands: Registrar[CommandInfo]) -> None:
+    commands.add(
+        "styles",
+        "sfumato_pictures.commands:styles",
+        label="Styles",
+        summary="List, add and remove styles: named pieces of prompts.",
+    )
