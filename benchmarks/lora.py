@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from benchmarks.checkpoint_load import CHECKPOINT, our_loader, peer_loader, write_checkpoint
 from benchmarks.timing import Cell, Report, Timing, time_call
+from sfumato.models import LayerTarget
 from sfumato_models_flux.config import FluxConfig, expected_shapes
 
 MERGED, ON_THE_FLY = "sfumato, merged", "sfumato, on the fly"
@@ -72,6 +73,12 @@ def inputs() -> tuple[Tensor, Tensor, Tensor]:
 class TransformerAlone:
     """What adapters ask of a loaded model."""
 
+    def __init__(self, info: Any, network: nn.Module, layers: dict[str, LayerTarget]) -> None:
+        self.info, self.networks, self._layers = info, {"transformer": network}, layers
+
+    def layer_names(self, part: str) -> dict[str, LayerTarget]:
+        return self._layers
+
 
 class OurRunner:
     """A transformer of ours without the rest of its model."""
@@ -96,10 +103,8 @@ class OurRunner:
         settings = SimpleNamespace(adapters=AdapterSettings(how=how))  # type: ignore[arg-type]
         self.context = TaskContext(registries, library, settings, folder)
         network: Any = our_loader(folder)()
-        self.model: Any = TransformerAlone()
-        self.model.info = detect(SafetensorsFormat().read_header(folder / CHECKPOINT))
-        self.model.networks = {"transformer": network}
-        self.model.layer_names = lambda part: own_layers(network)
+        info = detect(SafetensorsFormat().read_header(folder / CHECKPOINT))
+        self.model: Any = TransformerAlone(info, network, own_layers(network))
         self.kind, self.network = LoraKind(), network
 
     def apply(self, weights: tuple[float, ...]) -> None:
