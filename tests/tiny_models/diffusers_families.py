@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
-import tokenizers
 import torch
 import transformers
 
 END, START, OF_MESSAGE = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 _CHAT = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
@@ -180,7 +180,11 @@ def text_sizes(tokenizer: Any, layers: int = 2, *, mrope: bool = False) -> dict[
         "eos_token_id": tokenizer.eos_token_id,
     }
     if mrope:
-        sizes["rope_parameters"] = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10_000.0}
+        sizes["rope_parameters"] = {
+            "rope_type": "default",
+            "mrope_section": [1, 1, 2],
+            "rope_theta": 10_000.0,
+        }
     return sizes
 
 
@@ -202,7 +206,9 @@ def autoencoder() -> Any:
 
 def byte_tokenizer() -> Any:
     """Qwen's kind of tokenizer without merges: a token for each byte."""
-    bytes_as_letters = sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    bytes_as_letters = sorted(ByteLevel.alphabet())
     tokenizer = transformers.Qwen2Tokenizer(
         vocab={letter: number for number, letter in enumerate(bytes_as_letters)},
         merges=[],

@@ -32,7 +32,7 @@ def register_schedulers(schedulers: Registrar[SchedulerInfo]) -> None:
             Option(
                 name="terminal",
                 default=0.02,
-                minimum=0,
+                minimum=0.001,
                 maximum=0.9,
                 description="The last noise level before 0.",
             ),
