@@ -84,6 +84,25 @@ NAMES = {
     "diffusion_model.single_blocks.7.processor.proj_lora.up.weight": (
         "xlabs", DIFFUSION, "single_blocks.7.linear2", "lora_up",
     ),
+    "transformer.double_blocks.3.img_attn.qkv.1.lora_down.weight": (
+        "omi", DIFFUSION, "transformer_blocks.3.attn.to_k", "lora_down",
+    ),
+    "transformer.single_blocks.3.linear1.3.alpha": (
+        "omi", DIFFUSION, "single_transformer_blocks.3.proj_mlp", "alpha",
+    ),
+    "transformer.joint_blocks.3.context_block.attn.qkv.2.lora_up.weight": (
+        "omi", DIFFUSION, "transformer_blocks.3.attn.add_v_proj", "lora_up",
+    ),
+    "transformer.double_blocks.3.img_mlp.0.lora_down.weight": (
+        "diffusers", DIFFUSION, "double_blocks.3.img_mlp.0", "lora_down",
+    ),
+    "transformer.img_in.proj.lora_down.weight": ("omi", DIFFUSION, "img_in", "lora_down"),
+    "clip_g.text_model.encoder.layers.0.mlp.fc1.dora_scale": (
+        "omi", Section.TEXT_2, "text_model.encoder.layers.0.mlp.fc1", "dora_scale",
+    ),
+    "t5.encoder.block.0.layer.0.SelfAttention.q.lora_up.weight": (
+        "omi", Section.TEXT_3, "encoder.block.0.layer.0.SelfAttention.q", "lora_up",
+    ),
     "single_blocks.7.processor.qkv_lora.up.weight": (
         "xlabs", DIFFUSION, "single_transformer_blocks.7.attn.qkv", "lora_up",
     ),

@@ -11,6 +11,7 @@ from sfumato_adapters.kinds.delta import Delta, Kind, Misfit, Shape, check_rank,
 from sfumato_adapters.kinds.scaling import Scaling
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -30,14 +31,18 @@ class LoraDelta(Delta):
     mid: Tensor | None = None
 
     def delta(self, original: Tensor) -> Tensor:
-        down, up = (tensor.to(original.device) for tensor in self.low_rank())
+        down, up = self._matrices(original.device)
         return (up @ down).reshape(original.shape)
 
     def low_rank(self) -> tuple[Tensor, Tensor]:
-        down = self.down.float().flatten(1)
+        return self._matrices(self.down.device)
+
+    def _matrices(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        # Moved as they are stored: that is less than in float32.
+        down, up = (tensor.to(device).float().flatten(1) for tensor in (self.down, self.up))
         if self.mid is not None:
-            down = (self.mid.float().movedim(1, -1) @ down).movedim(-1, 1).flatten(1)
-        return down, self.up.float().flatten(1) * self.factor
+            down = (self.mid.to(device).float().movedim(1, -1) @ down).movedim(-1, 1).flatten(1)
+        return down, up * self.factor
 
     def rows(self, start: int, stop: int, outputs: int) -> LoraDelta:
         return replace(self, up=self.up[start:stop])

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from sfumato_adapters.kinds.delta import Shape
-from sfumato_adapters.layouts import attention_processors, dotted, kohya, xlabs
+from sfumato_adapters.layouts import attention_processors, dotted, kohya, omi, xlabs
 from sfumato_adapters.layouts.spelling import LayerName, Section, Spelling
 
 LAYOUTS: tuple[Callable[[str], Spelling | None], ...] = (
     kohya.read,
     xlabs.read,
     attention_processors.read,
+    omi.read,
     dotted.read,
 )
 """Readers of one name each, asked in this order."""
