@@ -11,6 +11,8 @@ from sfumato_pictures.file_names import check_pattern
 
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 CfgBatching = Literal["auto", "batch", "two_passes"]
+VaeTiling = Literal["auto", "always", "never"]
+PreviewDecoder = Literal["auto", "colours", "taesd"]
 _DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
 
 
@@ -36,6 +38,12 @@ class EngineSettings(BaseModel):
         title="Preview every",
         description="Steps between live previews; 0 switches them off.",
     )
+    preview_decoder: PreviewDecoder = Field(
+        default="auto",
+        title="Preview decoder",
+        description="'taesd' draws previews by a small decoder in vae_approx, 'colours' by a projection that "
+        "needs none; 'auto' takes the small decoder where there is one.",
+    )
     cfg_batching: CfgBatching = Field(
         default="auto",
         title="CFG batching",
@@ -54,6 +62,26 @@ class EngineSettings(BaseModel):
         le=10000,
         title="Keep conditioning",
         description="Encoded prompts kept, so that a prompt used again is not encoded again.",
+    )
+    vae_tiling: VaeTiling = Field(
+        default="auto",
+        title="VAE tiling",
+        description="Decode and encode in parts: slower, in far less memory; 'auto' does so where the whole "
+        "does not fit.",
+    )
+    vae_tile: int = Field(
+        default=512,
+        ge=64,
+        le=4096,
+        title="VAE tile",
+        description="Pixels along each side of a part; an autoencoder that can go by strips shows no seam.",
+    )
+    vae_overlap: int = Field(
+        default=128,
+        ge=0,
+        le=1024,
+        title="VAE tile overlap",
+        description="Pixels that neighbouring tiles share, where tiles are needed.",
     )
     file_name: str = Field(
         default="",

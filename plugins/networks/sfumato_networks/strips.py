@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from sfumato_networks.attention import attention
 
 if TYPE_CHECKING:
-    from sfumato_networks.autoencoder import Decoder, Encoder, Level, Middle, ResidualBlock, SpatialAttention
+    from sfumato_networks.autoencoder import Decoder, Encoder, Middle, ResidualBlock, SpatialAttention
 
 Activation = Callable[[Tensor], Tensor]
 OnSweep = Callable[[int, int], None]
@@ -128,7 +128,7 @@ class _Run:
 
     def decoded(self, decoder: Decoder, latents: Tensor) -> Tensor:
         x = self._middle(decoder.mid, self._convolved(decoder.conv_in, FeatureMap(latents)))
-        for level in reversed(_levels(decoder.up)):
+        for level in reversed(_listed(decoder.up)):
             for block in level.block:
                 x = self._residual(block, x)
             if level.upsample is not None:
@@ -138,7 +138,7 @@ class _Run:
 
     def encoded(self, encoder: Encoder, images: Tensor) -> Tensor:
         x = self._convolved(encoder.conv_in, FeatureMap(images))
-        for level in _levels(encoder.down):
+        for level in _listed(encoder.down):
             for block in level.block:
                 x = self._residual(block, x)
             if level.downsample is not None:
@@ -224,8 +224,9 @@ class _Run:
         return onto
 
 
-def _levels(levels: nn.ModuleList) -> list[Level]:
-    return cast("list[Level]", list(levels))
+def _listed(modules: nn.ModuleList) -> list[Any]:
+    """As what they are; type checkers know of modules alone."""
+    return list(modules)
 
 
 def _ranges(length: int, size: int) -> Iterator[tuple[int, int]]:
