@@ -88,7 +88,7 @@ def _check_kinds(path: Path, named: NamedTensors, layers: Mapping[str, Mapping[s
 
 
 def _layers_touched(changes: list[LayerChange]) -> dict[str, int]:
-    touched = {(change.part, change.target) for change in changes}
+    touched = dict.fromkeys((change.part, change.target) for change in changes)
     return dict(Counter(part for part, _ in touched))
 
 
