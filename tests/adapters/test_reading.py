@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from sfumato.models import LoadedModel
 from sfumato_adapters.reading import ReadAdapter
 
-from ..tiny_models import sd
+from ..tiny_models import sd, sd3
 from .adapter_files import changed_weights, linear_layers, lora_of, random, read
-from .loaded_models import FLUX, load_flux, load_sd
+from .loaded_models import FLUX, load_flux, load_sd, load_sd3
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +153,27 @@ def test_unets_change_as_peft_merges_them(
     assert adapter.report.is_full
     assert adapter.report.layers == {"unet": len(linear_layers(model.networks["unet"]))}
     assert_parameters(model, "unet", adapter, merged(unet))
+
+
+@pytest.mark.parametrize("tiny", [sd3.SD3, sd3.SD35_MEDIUM], ids=["3", "3.5 medium"])
+def test_sd3_changes_as_peft_merges_it(tiny: sd3.TinySD3, tmp_path: Path) -> None:
+    pytest.importorskip("diffusers")
+    from peft import get_peft_model_state_dict
+
+    from ..tiny_models.sd3_oracle import transformer
+
+    theirs = transformer(tiny).requires_grad_(False)
+    config = with_lora(theirs, lora_alpha=3)
+    tensors, metadata = saved(
+        "StableDiffusion3Pipeline",
+        tmp_path,
+        transformer_lora_layers=get_peft_model_state_dict(theirs),
+        transformer_lora_adapter_metadata=config.to_dict(),
+    )
+    model = load_sd3(tmp_path, tiny)
+    adapter = read(model, tensors, metadata)
+    assert adapter.report.is_full
+    assert_parameters(model, "transformer", adapter, merged(theirs))
 
 
 def kohya_layers(network: nn.Module, kinds: tuple[str, ...], prefix: str) -> dict[str, nn.Module]:
