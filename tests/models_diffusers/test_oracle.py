@@ -17,16 +17,28 @@ pytest.importorskip("diffusers")
 
 SEED, WIDTH, HEIGHT, STEPS = 11, 96, 64, 4
 PROMPT, NEGATIVE = "a red apple on a table", "blue"
-LENGTHS = {"z_image": 80, "flux2_klein": 80, "lumina2": 256}
+LENGTHS = {"z_image": 80, "flux2_klein": 80, "lumina2": 256, "sana": 60}
 """Of prompts: the tiny tokenizers make a token of each byte. Qwen-Image's pipeline pads to none."""
-CASES: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
-    # channels of the latents; what the pipeline gets; what the studio gets
-    "qwen_image": (4, {"true_cfg_scale": 1.0}, {"cfg_scale": 1.0}),
-    "z_image": (4, {"guidance_scale": 2.5, "negative_prompt": NEGATIVE}, {"cfg_scale": 3.5}),
-    "flux2_klein": (16, {"guidance_scale": 1.0}, {"cfg_scale": 1.0}),
+CASES: dict[str, tuple[int, int, dict[str, Any], dict[str, Any]]] = {
+    # channels of the latents; pixels behind one; what the pipeline gets; what the studio gets
+    "qwen_image": (4, 8, {"true_cfg_scale": 1.0}, {"cfg_scale": 1.0}),
+    "z_image": (4, 8, {"guidance_scale": 2.5, "negative_prompt": NEGATIVE}, {"cfg_scale": 3.5}),
+    "flux2_klein": (16, 16, {"guidance_scale": 1.0}, {"cfg_scale": 1.0}),
     "lumina2": (
         4,
+        8,
         {"guidance_scale": 3.0, "negative_prompt": NEGATIVE, "cfg_normalization": False},
+        {"cfg_scale": 3.0},
+    ),
+    "sana": (
+        4,
+        2,
+        {
+            "guidance_scale": 3.0,
+            "negative_prompt": NEGATIVE,
+            "use_resolution_binning": False,
+            "sigmas": [1 - step / STEPS for step in range(STEPS)],
+        },
         {"cfg_scale": 3.0},
     ),
 }
@@ -37,20 +49,19 @@ def test_a_folder_draws_as_diffusers_does(family: str, tmp_path: Path) -> None:
     from ..tiny_models import diffusers_families
 
     pipeline = getattr(diffusers_families, family)()
-    channels, wanted, fields = CASES[family]
+    channels, side, wanted, fields = CASES[family]
     if family in LENGTHS:
         wanted = {**wanted, "max_sequence_length": LENGTHS[family]}
         fields = {**fields, "model_options": {"text_length": LENGTHS[family]}}
     folder = diffusers_families.write(pipeline, tmp_path / "models" / "checkpoints" / family)
-    expected = picture_by_diffusers(pipeline, channels, wanted)
+    shape = (1, channels, HEIGHT // side, WIDTH // side)
+    expected = picture_by_diffusers(pipeline, shape, wanted)
     found = picture_by_the_studio(folder, tmp_path, fields)
     assert expected.std() > 5
     assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
 
 
-def picture_by_diffusers(pipeline: Any, channels: int, wanted: dict[str, Any]) -> np.ndarray:
-    side = 16 if channels == 16 else 8
-    shape = (1, channels, HEIGHT // side, WIDTH // side)
+def picture_by_diffusers(pipeline: Any, shape: tuple[int, ...], wanted: dict[str, Any]) -> np.ndarray:
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(SEED))
     if type(pipeline).__name__.startswith("Qwen"):
         noise = pipeline._pack_latents(noise, *shape)

@@ -148,6 +148,48 @@ def lumina2() -> Any:
     )
 
 
+def sana() -> Any:
+    """`SanaPipeline`."""
+    tokenizer = byte_tokenizer()
+    sizes = text_sizes(tokenizer)
+    return prepared(
+        diffusers.SanaPipeline,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=diffusers.AutoencoderDC(
+            latent_channels=4,
+            attention_head_dim=2,
+            encoder_block_types=("ResBlock", "EfficientViTBlock"),
+            decoder_block_types=("ResBlock", "EfficientViTBlock"),
+            encoder_block_out_channels=(8, 8),
+            decoder_block_out_channels=(8, 8),
+            encoder_qkv_multiscales=((), (5,)),
+            decoder_qkv_multiscales=((), (5,)),
+            encoder_layers_per_block=(1, 1),
+            decoder_layers_per_block=(1, 1),
+            downsample_block_type="conv",
+            upsample_block_type="interpolate",
+            decoder_norm_types="rms_norm",
+            decoder_act_fns="silu",
+            scaling_factor=0.41407,
+        ),
+        text_encoder=transformers.Gemma2Model(transformers.Gemma2Config(**sizes, query_pre_attn_scalar=8)),
+        tokenizer=tokenizer,
+        transformer=diffusers.SanaTransformer2DModel(
+            patch_size=1,
+            in_channels=4,
+            out_channels=4,
+            num_layers=1,
+            num_attention_heads=2,
+            attention_head_dim=4,
+            num_cross_attention_heads=2,
+            cross_attention_head_dim=4,
+            cross_attention_dim=8,
+            caption_channels=16,
+            sample_size=32,
+        ),
+    )
+
+
 def prepared(pipeline_class: type, **parts: Any) -> Any:
     """The pipeline of parts whose weights are drawn anew, so that none is 0 or 1 where a slip could hide."""
     generator = torch.Generator().manual_seed(0)

@@ -9,11 +9,12 @@ from sfumato_models_diffusers.recipes.flux2_klein import Flux2Klein
 from sfumato_models_diffusers.recipes.lumina2 import Lumina2
 from sfumato_models_diffusers.recipes.qwen_image import QwenImage
 from sfumato_models_diffusers.recipes.recipe import Recipe
+from sfumato_models_diffusers.recipes.sana import Sana
 from sfumato_models_diffusers.recipes.z_image import ZImage
 
 __all__ = ["RECIPES", "Recipe", "recipe_for"]
 
-RECIPES: tuple[type[Recipe], ...] = (QwenImage, ZImage, Flux2Klein, Lumina2)
+RECIPES: tuple[type[Recipe], ...] = (QwenImage, ZImage, Flux2Klein, Lumina2, Sana)
 
 
 def recipe_for(configs: Mapping[str, Mapping[str, Any]]) -> Recipe | None:
