@@ -7,14 +7,17 @@ import hashlib
 import weakref
 from itertools import product as combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from sfumato.errors import BadInput, CheckpointError, UnknownName
+from sfumato_adapters import choice
 from sfumato_adapters.settings import AdapterSettings
 
+from .adapter_files import random
 from .conftest import Workbench, load_flux, use_of
 
 
@@ -333,3 +336,62 @@ def test_applying_in_inference_mode_and_out_of_it_can_take_turns(workbench: Work
     applied.at_step(2, 3)
     workbench.apply("style")
     assert workbench.velocity().isfinite().all()
+
+
+def test_what_is_no_product_is_merged_whatever_is_asked_and_follows_the_steps(workbench: Workbench) -> None:
+    stem, layer = "lora_unet_img_in", workbench.model.networks["transformer"].img_in
+    tensors = {f"{stem}.hada_{name}": random(name, 3, 64) for name in ("w1_b", "w2_b")}
+    tensors |= {f"{stem}.hada_{name}": random(name, 64, 3) for name in ("w1_a", "w2_a")}
+    workbench.save("loha", tensors)
+    original, clean = layer.weight, layer.weight.clone()
+    first, second = (tensors[f"{stem}.hada_w{n}_a"] @ tensors[f"{stem}.hada_w{n}_b"] for n in (1, 2))
+    workbench.settings = AdapterSettings(how="on_the_fly")
+    applied = workbench.apply("loha:0@0,1@1")
+    for step, strength in enumerate((0.0, 0.5, 1.0)):
+        applied.at_step(step, 3)
+        torch.testing.assert_close(layer.weight, clean + strength * first * second)
+    workbench.apply()
+    assert layer.weight is original
+    assert original.equal(clean)
+
+
+def test_where_copies_do_not_fit_into_memory_nothing_is_merged(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workbench.write("style", parts=["transformer"])
+    workbench.apply("style:0.5")
+    expected = workbench.velocity()
+    workbench.apply()
+    before = states(workbench)
+    monkeypatch.setattr(choice, "SHARE_OF_FREE_MEMORY", 0.0)
+    workbench.settings = AdapterSettings(keep_megabytes=0)
+    workbench.apply("style:0.5")
+    assert all(before[name] is tensor for name, tensor in states(workbench).items())
+    torch.testing.assert_close(workbench.velocity(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_no_machine_has_room_for_everything() -> None:
+    assert choice.copies_fit(1, torch.device("cpu"))
+    assert not choice.copies_fit(10**18, torch.device("cpu"))
+
+
+def test_an_error_midway_leaves_the_model_as_loaded(
+    workbench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workbench.write("style", parts=["transformer"])
+    before = states(workbench)
+    count = iter(range(3))
+
+    def addmm(*args: Any, **options: Any) -> torch.Tensor:
+        if next(count, None) is None:
+            raise MemoryError("no room")
+        return plain(*args, **options)
+
+    plain = torch.addmm
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "addmm", addmm)
+        with pytest.raises(MemoryError):
+            workbench.apply("style")
+    assert_as_loaded(workbench, before)
+    workbench.apply("style")
+    assert states(workbench)["transformer.img_in.weight"] is not before["transformer.img_in.weight"]

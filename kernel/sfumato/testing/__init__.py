@@ -10,7 +10,7 @@ class TestMidpoint(SamplerContract):
 
 Every contract finds what it tests as a studio does, through the entry point of the installed plugin, and
 tests what users rely on. Some need something tiny to work on, which the class then supplies
-(`ModelFamilyContract` a checkpoint, `WeightFormatContract` a file). Needs the extra
+(`ModelFamilyContract` a checkpoint, `WeightFormatContract` a file, `AdapterContract` both). Needs the extra
 ``sfumato-kernel[testing]``; `docs/plugins.md` tells more.
 """
 
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from sfumato.testing.adapters import AdapterContract
     from sfumato.testing.families import ModelFamilyContract
     from sfumato.testing.formats import WeightFormatContract
     from sfumato.testing.pages import PageContract
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from sfumato.testing.trainers import TrainerContract
 
 __all__ = [
+    "AdapterContract",
     "ModelFamilyContract",
     "PageContract",
     "PluginContract",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AdapterContract": "sfumato.testing.adapters",
     "ModelFamilyContract": "sfumato.testing.families",
     "PageContract": "sfumato.testing.pages",
     "PluginContract": "sfumato.testing.plugin",

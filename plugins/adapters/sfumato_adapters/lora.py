@@ -123,7 +123,7 @@ class AppliedLoras:
 
     def at_step(self, step: int, steps: int) -> None:
         """Put the strengths in force that this step asks for."""
-        if self.changes_over_steps or step == 0:
+        if self.changes_over_steps:
             self.acting.set_strengths(strengths(self.active, step, steps))
 
 
@@ -151,6 +151,7 @@ class LoraKind:
             blocks = BlockFactors(tag.blocks, model.networks, use.text or use.name)
             active.append(ActiveLora(use, tag, state.open(found[use.name].path, model, context), blocks))
         state.close_all_but(settings_of(context).keep_files, {lora.file.path for lora in active})
+        state.active = ()  # should this fail, nothing acts
         self._act(state.acting, active, model, context)
         state.active = active
         reports = [lora.file.report.model_copy(update={"name": lora.use.name}) for lora in active]
