@@ -63,6 +63,10 @@ DAMAGED: dict[str, tuple[dict[str, Tensor | None], str]] = {
     "whole numbers": ({DOWN: torch.ones(2, WIDTH, dtype=torch.int8)}, "int8"),
     "complex": ({DOWN: torch.ones(2, WIDTH, dtype=torch.complex64)}, "complex"),
     "twice in one name": ({f"{LAYER}.lora_down.weight": good()[DOWN]}, "two tensors"),
+    "lengths of two changes": (
+        {f"{LAYER}.dora_scale": torch.ones(WIDTH, 1), f"{LAYER}.diff": torch.ones(WIDTH, WIDTH)},
+        "lengths",
+    ),
     "two adapters": ({f"{LAYER}.lora_A.other.weight": good()[DOWN]}, "two tensors"),
 }
 
@@ -78,10 +82,16 @@ def test_damage_is_refused_with_the_layer_named(flux: LoadedModel, case: str) ->
     assert refused.value.hint
 
 
-def test_one_layer_under_two_names_is_refused(flux: LoadedModel) -> None:
-    other = "lora_transformer_transformer_blocks_0_attn_to_q"
+@pytest.mark.parametrize(
+    ("other", "outputs"),
+    [
+        ("lora_transformer_transformer_blocks_0_attn_to_q", WIDTH),
+        ("lora_unet_double_blocks_0_img_attn_qkv", 3 * WIDTH),
+    ],
+)
+def test_one_layer_under_two_names_is_refused(flux: LoadedModel, other: str, outputs: int) -> None:
     with pytest.raises(CheckpointError, match="same layer") as refused:
-        read(flux, good() | lora_of({other: (WIDTH, WIDTH)}))
+        read(flux, good() | lora_of({other: (outputs, WIDTH)}))
     assert LAYER in str(refused.value)
     assert other in str(refused.value)
 
@@ -106,7 +116,7 @@ def test_an_alpha_of_0_has_no_effect_and_is_told(flux: LoadedModel) -> None:
     product = adapter.changes[0].low_rank()
     assert product is not None
     assert not product[1].any()
-    assert adapter.notes == ("'style' has no effect on 1 layers: their alpha is 0.",)
+    assert adapter.notes == ("style.safetensors: layers without effect, for their alpha is 0: 1.",)
     assert not read(flux, good()).notes
 
 

@@ -353,6 +353,23 @@ def test_a_fused_layer_is_shared_out_where_the_network_keeps_it_apart(flux: Load
     torch.testing.assert_close(found, whole)
 
 
+def test_z_image_by_the_names_of_its_own_checkpoint(flux: LoadedModel) -> None:
+    layers = {f"layers.0.attention.to_{name}": nn.Linear(8, 8) for name in ("q", "k", "v", "out.0")}
+    model: Any = UnfusedModel(flux)
+    model.layer_names = lambda part: {name: _target(name) for name in layers}
+    network = nn.Module()
+    network.get_submodule = layers.__getitem__  # type: ignore[method-assign, assignment]
+    model.networks = {"transformer": network}
+    stems = {"attention.qkv": (24, 8), "attention.out": (8, 8)}
+    for prefix, dot in (("diffusion_model.layers.0.", "."), ("lora_unet_layers_0_", "_")):
+        report = read(
+            model, lora_of({prefix + stem.replace(".", dot): size for stem, size in stems.items()})
+        ).report
+        assert report.is_full
+        assert report.layers == {"transformer": 4}
+        assert report.made_for == "Z-Image"
+
+
 def _target(layer: str) -> Any:
     from sfumato.models import LayerTarget
 

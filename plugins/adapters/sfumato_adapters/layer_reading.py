@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfumato.errors import CheckpointError
-from sfumato.models import LayerTarget, LoadedModel
+from sfumato.models import LoadedModel
 from sfumato_adapters.changes import LayerChange
 from sfumato_adapters.file_checks import damaged
 from sfumato_adapters.kinds import Kind, dora, kinds_of, slots_of
@@ -20,6 +20,9 @@ from sfumato_adapters.peft_metadata import TrainedScales
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Rows = tuple[int, int] | None
+"""First and one past the last output feature; None for all."""
 
 _SMALLEST_TYPE = 1
 """Bytes of the types that torch can only store."""
@@ -48,7 +51,7 @@ class LayerReader:
         self._table = table
         self._model = model
         self._trained = trained
-        self._names: dict[tuple[str, LayerTarget, str], str] = {}
+        self._claims: dict[tuple[str, str, str], list[tuple[Rows, str]]] = {}
         self._without_effect = 0
 
     @property
@@ -56,7 +59,7 @@ class LayerReader:
         """What the user should know."""
         if not self._without_effect:
             return ()
-        return (f"'{self._path.stem}' has no effect on {self._without_effect} layers: their alpha is 0.",)
+        return (f"{self._path.name}: layers without effect, for their alpha is 0: {self._without_effect}.",)
 
     def read(self, layer: NamedLayer, tensors: Mapping[str, Tensor]) -> None:
         """Add the changes that the tensors of a layer ask for, or put these aside.
@@ -75,11 +78,11 @@ class LayerReader:
         found = self._table.find(layer.name)
         if kinds:
             (self.matched_sections if found else self.missed_sections).add(layer.name.section)
-        used: set[str] = set()
         try:
             _check_numbers({slot: tensor for slot, tensor in by_slot.items() if slot in known})
-            for kind in kinds if found else ():
-                used |= self._add(kind, layer, by_slot, found)
+            if dora.SLOTS & by_slot.keys() and sum(kind.parameter == "weight" for kind in kinds) > 1:
+                raise Misfit("it has several changes, and lengths that belong to one")
+            used = {slot for kind in kinds if found for slot in self._add(kind, layer, by_slot, found)}
         except MisfitOfLayer as misfit:
             raise self._does_not_fit(layer, misfit) from misfit
         except Misfit as misfit:
@@ -111,9 +114,11 @@ class LayerReader:
         return slots_of((kind,))
 
     def _claim(self, place: FoundLayer, parameter: str, stem: str) -> None:
-        first = self._names.setdefault((place.part, place.target, parameter), stem)
-        if first != stem:
-            raise damaged(self._path, stem, f"it is the same layer as '{first}', under another name")
+        claims = self._claims.setdefault((place.part, place.target.layer, parameter), [])
+        for rows, first in claims:
+            if first != stem and _overlap(rows, place.target.rows):
+                raise damaged(self._path, stem, f"it is the same layer as '{first}', under another name")
+        claims.append((place.target.rows, stem))
 
     def _does_not_fit(self, layer: NamedLayer, misfit: Misfit) -> CheckpointError:
         family = self._model.info.label or self._model.info.family
@@ -123,6 +128,10 @@ class LayerReader:
             why=f"At the layer '{layer.stem}', {misfit}.",
             hint=f"Choose an adapter made for {family}, or another model.",
         )
+
+
+def _overlap(one: Rows, other: Rows) -> bool:
+    return one is None or other is None or (one[0] < other[1] and other[0] < one[1])
 
 
 def _piece(change: Delta, place: FoundLayer, shape: Shape) -> Delta | None:

@@ -28,8 +28,9 @@ _FUSED = (
     ("to_kv", ("to_k", "to_v")),
     ("to_added_qkv", ("add_q_proj", "add_k_proj", "add_v_proj")),
     ("in_proj", ("q_proj", "k_proj", "v_proj")),
+    ("out", ("to_out.0",)),
 )
-"""Fused layers by the end of their names, and what they are made of where a network keeps these apart."""
+"""Layers by the end of their names, and what takes their place in networks that keep apart what was fused."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class LayerTable:
         for target in targets:
             weight = self.parameter(FoundLayer(part, target), "weight")
             stop = start + (0 if weight is None else weight.shape[0])
-            found.append(FoundLayer(part, target, (start, stop)))
+            found.append(FoundLayer(part, target, (start, stop) if len(targets) > 1 else None))
             start = stop
         return tuple(found)
 
@@ -126,7 +127,7 @@ def _pieces(names: Mapping[str, LayerTarget], layer: str, dot: str) -> list[Laye
     for fused, parts in _FUSED:
         before = layer.removesuffix(fused)
         if before != layer and (not before or before.endswith(dot)):
-            found = [names.get(f"{before}{part}") for part in parts]
+            found = [names.get(before + part.replace(".", dot)) for part in parts]
             if all(target is not None for target in found):
                 return [target for target in found if target is not None]
     return []
