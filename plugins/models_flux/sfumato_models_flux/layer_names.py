@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torch import Tensor, nn
+from torch import nn
 
 from sfumato.models import LayerTarget
 from sfumato_models_flux.config import FluxConfig
 from sfumato_models_flux.diffusers_keys import HALVES_SWAPPED, layers
-
-_CLIP = "text_model."
+from sfumato_networks.clip_text import layers_with_weights
 
 
 def own_layers(network: nn.Module) -> dict[str, LayerTarget]:
     """Every layer with a weight, by the path it lies at."""
-    return {
-        path: LayerTarget(path)
-        for path, module in network.named_modules()
-        if path and isinstance(getattr(module, "weight", None), Tensor)
-    }
-
-
-def clip_layers(network: nn.Module) -> dict[str, LayerTarget]:
-    """By transformers' names: newer versions leave out the ``text_model.`` before them."""
-    own = own_layers(network)
-    return own | {name.removeprefix(_CLIP): target for name, target in own.items()}
+    return {path: LayerTarget(path) for path in layers_with_weights(network)}
 
 
 def transformer_layers(

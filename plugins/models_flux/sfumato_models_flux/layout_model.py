@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from sfumato.errors import BadInput
 from sfumato.models import LatentFormat, LayerTarget, ModelInfo
 from sfumato.noise_schedule import NoiseSchedule, dynamic_shift, flow_schedule
-from sfumato_models_flux.config import FluxConfig
 from sfumato_models_flux.latent_space import PATCH, LatentScaling
-from sfumato_models_flux.layer_names import clip_layers, own_layers, transformer_layers
+from sfumato_models_flux.layer_names import own_layers, transformer_layers
 from sfumato_models_flux.options import LayoutOptions
 from sfumato_models_flux.stored_transformer import TRANSFORMER
 from sfumato_models_flux.transformer import image_positions, pack, unpack
@@ -100,11 +99,11 @@ class LayoutModel(ABC, Generic[Prompt, Options]):
         """By the names of the original layout, of diffusers' transformer, of transformers' text encoders."""
         if part not in self.networks:
             return {}
-        network = self.networks[part]
+        network: Any = self.networks[part]
         if part == TRANSFORMER:
-            config: FluxConfig = self.transformer.config
-            return transformer_layers(network, config)
-        return clip_layers(network) if part == CLIP_TEXT else own_layers(network)
+            return transformer_layers(network, network.config)
+        names: Mapping[str, LayerTarget] = network.layer_names() if part == CLIP_TEXT else own_layers(network)
+        return names
 
     def noise_schedule(self, width: int, height: int, options: Mapping[str, Any] | Options) -> NoiseSchedule:
         """Flow levels under the shift that the options ask for, or that suits the size."""
