@@ -100,7 +100,7 @@ _OWN_PARTS = re.compile(r"VAE|VAE hash|Module \d+")
 
 _SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
 _NAMED_WITH_HASH = re.compile(r"(.+) \[([0-9a-fA-F]{8,64})\]")
-_SDE = re.compile(r"\bSDE\b")
+_SDE = re.compile(r"(?<![^\W_])SDE(?![^\W_])", re.IGNORECASE)
 _SEEDS = ("seed", "variation_seed")
 _UNSET = ("0", "0.0")
 """A1111's schedule options at 0 leave the value to the model."""
@@ -159,7 +159,7 @@ def other_wanted_models(text: Infotext) -> dict[str, WantedModel]:
 
 
 def import_request(
-    parameters: str,
+    parameters: str | Infotext,
     info: ModelInfo | None,
     registries: Registries,
     *,
@@ -169,6 +169,7 @@ def import_request(
     """The request that an infotext describes, and what of it could not be carried over.
 
     Args:
+        parameters: The text, or one that was taken apart already.
         info: The model it will be drawn with, whose family may have options for some fields.
         pictures: What no text holds, as far as it is given: the start picture and the mask, by the request
             fields "img2img.image" and "inpaint.mask".
@@ -181,7 +182,10 @@ def import_request(
 
 
 def import_values(
-    parameters: str, info: ModelInfo | None, registries: Registries, library: ModelLibrary | None = None
+    parameters: str | Infotext,
+    info: ModelInfo | None,
+    registries: Registries,
+    library: ModelLibrary | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
     """As `import_request`, but the values of a form: a start picture or mask may still have to be chosen."""
     work = _taken(parameters, info, registries, library)
@@ -190,9 +194,9 @@ def import_values(
 
 
 def _taken(
-    parameters: str, info: ModelInfo | None, registries: Registries, library: ModelLibrary | None
+    parameters: str | Infotext, info: ModelInfo | None, registries: Registries, library: ModelLibrary | None
 ) -> Import:
-    text = infotext.read(parameters)
+    text = infotext.read(parameters) if isinstance(parameters, str) else parameters
     fields = {_OTHER_SPELLINGS.get(key, key): value for key, value in text.fields.items()}
     work = Import(text, {key: value for key, value in fields.items() if not _SAYS_NOTHING.fullmatch(key)})
     work.put("prompt", text.prompt, "the prompt")

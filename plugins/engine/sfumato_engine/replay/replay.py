@@ -12,6 +12,7 @@ from sfumato.request import GenerationRequest
 from sfumato.tasks import TaskContext
 from sfumato_engine.generate import generate
 from sfumato_engine.provenance import AUTOENCODER, SHORT_HASH
+from sfumato_engine.replay.comfyui_import import read_graph
 from sfumato_engine.replay.comparison import compare_pixels, compare_stories, compare_values, shown
 from sfumato_engine.replay.contributors import check_contributors
 from sfumato_engine.replay.environment import installed_versions
@@ -20,6 +21,7 @@ from sfumato_engine.replay.model_search import WantedModel, find_model, has_hash
 from sfumato_engine.replay.request_changes import changed_request, fitting_request, given_pictures, told
 from sfumato_engine.replay.story import Story, parse_story, request_of
 from sfumato_pictures import infotext
+from sfumato_pictures.infotext import Infotext
 from sfumato_pictures.metadata import is_json_object
 from sfumato_pictures.reading import LOSSY, Picture, read_picture
 
@@ -90,13 +92,26 @@ def remember(picture: Picture, request: ReplayRequest, context: TaskContext) -> 
     """
     if picture.metadata.story:
         return _from_story(parse_story(picture.metadata.story), request, context)
-    if picture.metadata.parameters and not is_json_object(picture.metadata.parameters):
-        return _from_infotext(picture.metadata.parameters, request, context)
+    text = infotext_of(picture)
+    if text is not None:
+        return _from_infotext(text, request, context)
     raise NoStory(
         f"'{picture.name}' does not tell how it was made.",
-        why="It has neither Sfumato's story nor an A1111 infotext.",
+        why="It has neither Sfumato's story nor an A1111 infotext nor a graph of ComfyUI.",
         hint="Programs that edit or send pictures often drop both: use the original file.",
     )
+
+
+def infotext_of(picture: Picture) -> Infotext | None:
+    """The A1111 text of a picture, or ComfyUI's graph told as one; None where it has neither.
+
+    Raises:
+        BadInput: the graph cannot be followed.
+    """
+    metadata = picture.metadata
+    if metadata.parameters and not is_json_object(metadata.parameters):
+        return infotext.read(metadata.parameters)
+    return read_graph(metadata.graph) if metadata.graph else None
 
 
 def _from_story(story: Story, request: ReplayRequest, context: TaskContext) -> Remembered:
@@ -109,12 +124,12 @@ def _from_story(story: Story, request: ReplayRequest, context: TaskContext) -> R
     return Remembered(stored, story, unknown)
 
 
-def _from_infotext(parameters: str, request: ReplayRequest, context: TaskContext) -> Remembered:
-    text, chosen = infotext.read(parameters), "model" in request.changes
+def _from_infotext(text: Infotext, request: ReplayRequest, context: TaskContext) -> Remembered:
+    chosen = "model" in request.changes
     found = request.changes["model"] if chosen else find_model(wanted_model(text), context)
     model = str(found) if found else None
     imported, left = import_request(
-        parameters,
+        text,
         context.library.find(model),
         context.registries,
         pictures=given_pictures(request.changes),
@@ -145,7 +160,7 @@ def _differences(
 
 
 def _compare_infotexts(picture: Picture, now: Story, context: TaskContext) -> list[Difference]:
-    text = infotext.read(picture.metadata.parameters)
+    text = infotext_of(picture) or Infotext()
     version = text.fields.get("Version", "")
     current = f"sfumato {now.environment.get('sfumato', '')}"
     found = [] if version == current else [Difference(what="program", then=shown(version), now=current)]
