@@ -15,6 +15,7 @@ from command_tree import Command, Parameter, command_tree
 from pydantic.fields import FieldInfo
 
 from sfumato import hookspecs
+from sfumato.cli.request_options import section_of
 from sfumato.plugins import hook_names
 from sfumato.registries import Registries
 from sfumato.request import GenerationRequest, RequestDefaults
@@ -46,6 +47,8 @@ def codes(values: Iterable[object]) -> str:
 
 def default_of(field: FieldInfo) -> str:
     """A field's default as one would type it; folders of this machine's user are named instead of spelt."""
+    if field.is_required():
+        return "must be given"
     value = field.get_default(call_default_factory=True)
     if value in (None, (), [], {}, ""):
         return ""
@@ -147,6 +150,18 @@ def samplers_page(studio: Studio) -> str:
     return text + "".join(sampling_entry(entry.info) for entry in studio.registries.schedulers)
 
 
+def field_rows(name: str, field: FieldInfo) -> list[list[str]]:
+    """A row for a field; one for each of those within, where it holds a schema of its own."""
+    section = section_of(field)
+    if section is None:
+        return [[code(name), allowed(field), default_of(field), field.description or ""]]
+    own = [code(name), "the fields below, or nothing", "", field.description or ""]
+    return [
+        own,
+        *(row for inner, f in section.model_fields.items() for row in field_rows(f"{name}.{inner}", f)),
+    ]
+
+
 def request_page(studio: Studio) -> str:
     groups: dict[str, list[str]] = {}
     for name, field in GenerationRequest.model_fields.items():
@@ -160,8 +175,7 @@ def request_page(studio: Studio) -> str:
     for group, names in groups.items():
         rows = []
         for name in names:
-            field = GenerationRequest.model_fields[name]
-            rows.append([code(name), allowed(field), default_of(field), field.description or ""])
+            rows += field_rows(name, GenerationRequest.model_fields[name])
         text += f"\n## {group}\n\n" + table(["Field", "Value", "Default", "What it does"], rows)
     text += "\n## What the bundled models recommend\n\n"
     fields = list(RequestDefaults.model_fields)

@@ -109,7 +109,7 @@ class SoftInpaint(Schema):
 class Inpaint(Schema):
     """Which part of the start picture is painted anew."""
 
-    mask: Path = Field(title="Mask", description="A picture of any size: white is painted anew, black kept.")
+    mask: Path = Field(title="Mask", description="A picture of the same proportions: white is painted anew.")
     invert: bool = Field(default=False, title="Invert mask", description="Paint anew what is black instead.")
     blur: float = Field(
         default=4.0, ge=0, le=256, title="Mask blur", description="Softens the mask's edge, in pixels."
