@@ -235,6 +235,22 @@ def test_texts_are_read_from_all_kinds_of_chunks(kind: str) -> None:
     assert (metadata.parameters, metadata.story) == (TEXT, "")
 
 
+def test_texts_behind_the_pixels_are_read() -> None:
+    text = chunk(b"tEXt", b"parameters\0" + TEXT.encode("latin-1"))
+    whole = png()
+    content = whole[:-12] + text + whole[-12:]
+    for metadata in (read_metadata(content), read_picture(content).metadata):
+        assert (metadata.parameters, metadata.texts) == (TEXT, {PARAMETERS: TEXT})
+
+
+def test_the_texts_of_a_png_are_read_without_its_pixels() -> None:
+    """A gallery reads thousands: here the pixels are missing."""
+    cut = png(chunk(b"tEXt", b"parameters\0" + TEXT.encode("latin-1")), width=9, height=9)[:-12]
+    assert read_metadata(cut).parameters == TEXT
+    with pytest.raises(BadInput):
+        read_picture(cut)
+
+
 def test_the_comment_of_a_gif_is_its_infotext() -> None:
     assert read_metadata(file_of(Image.new("P", (1, 1)), "GIF", comment=TEXT.encode())).parameters == TEXT
 

@@ -82,13 +82,12 @@ def is_json_object(text: str) -> bool:
 
 
 def metadata_of(image: Image) -> Metadata:
-    """The texts of a picture that is open and whole: a PNG may hold some behind its pixels.
+    """The texts of a picture that is open: of a PNG that is not loaded, those before its pixels.
 
     Broken EXIF blocks and texts longer than `LONGEST_TEXT` are none.
     """
-    texts = {key: str(text) for key, text in getattr(image, "text", {}).items() if len(text) <= LONGEST_TEXT}
-    exif = _exif_texts(image)
-    found = {**exif, **texts} if image.format == "PNG" else exif
+    texts = png_texts(image)
+    found = texts if tells(texts) else {**_exif_texts(image), **texts}
     comment = image.info.get("comment", b"") if image.format == "GIF" else b""
     return Metadata(
         parameters=_short(found.get(PARAMETERS) or _decoded(comment)),
@@ -97,6 +96,19 @@ def metadata_of(image: Image) -> Metadata:
         workflow=found.get(WORKFLOW, ""),
         texts=texts,
     )
+
+
+def png_texts(image: Image) -> dict[str, str]:
+    """The text chunks of a PNG as far as it has been read, by keyword."""
+    if image.format != "PNG":
+        return {}
+    texts = {str(key): str(text) for key, text in image.info.items() if isinstance(text, str)}
+    return {key: text for key, text in texts.items() if len(text) <= LONGEST_TEXT}
+
+
+def tells(texts: Mapping[str, str]) -> bool:
+    """Whether texts tell how the picture was made."""
+    return any(texts.get(key) for key in (PARAMETERS, STORY, GRAPH))
 
 
 def _exif_texts(image: Image) -> dict[str, str]:

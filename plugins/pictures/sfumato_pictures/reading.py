@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import BadInput
-from sfumato_pictures.metadata import Metadata, metadata_of
+from sfumato_pictures.metadata import Metadata, metadata_of, png_texts, tells
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,13 +139,14 @@ def read_size(source: Source, *, largest_megapixels: float = LARGEST_MEGAPIXELS)
 
 
 def read_metadata(source: Source) -> Metadata:
-    """The texts in a picture.
+    """The texts in a picture; its pixels are read only where a PNG may keep texts behind them.
 
     Raises:
-        BadInput: as `read_picture`.
+        BadInput: as `read_picture`, as far as was read.
     """
     with _opened(source, LARGEST_MEGAPIXELS) as image:
-        image.load()
+        if image.format == "PNG" and not tells(png_texts(image)):
+            image.load()
         return metadata_of(image)
 
 
