@@ -2,7 +2,7 @@
 
 from sfumato.request.defaults import RequestDefaults
 from sfumato.request.generation import RANDOM_SEED, SEED_LIMIT, GenerationRequest, NoiseSource, StepNoise
-from sfumato.request.grid import Axis, GridRequest
+from sfumato.request.grid import Axis, GridRequest, PictureFolder, PromptList, PromptMatrix
 from sfumato.request.hires import HiresPass, Refiner
 from sfumato.request.img2img import Img2Img, Inpaint, Outpaint, SoftInpaint
 from sfumato.request.upscale import UpscaleRequest
@@ -18,6 +18,9 @@ __all__ = [
     "Inpaint",
     "NoiseSource",
     "Outpaint",
+    "PictureFolder",
+    "PromptList",
+    "PromptMatrix",
     "Refiner",
     "RequestDefaults",
     "SoftInpaint",

@@ -1,1 +1,1 @@
-"""Many pictures from one request for Sfumato: X/Y/Z grids, prompt matrices, prompts from files, folders of pictures."""
+"""Many pictures from one request: grids, prompt matrices, prompts from files, folders of pictures."""
