@@ -23,6 +23,9 @@ LONGEST_SIDE: Mapping[PictureFormat, int] = {"jpeg": 65_500, "webp": 16_383, "av
 """In pixels. libjpeg stops a little before the format (65535), readers of AVIF well before it."""
 _AVIF_LARGEST = 16_384**2
 
+_AVIF_SPEED = 8
+"""Of 0-10: a quarter of the time of Pillow's default of 6, for files of the same size."""
+
 _JPEG_LONGEST_EXIF = 65_533
 """A JPEG segment has a length of 16 bits, which counts itself."""
 
@@ -71,6 +74,8 @@ def encode_picture(
     options: dict[str, Any] = {"quality": quality, "exif": exif}
     if format == "webp":
         options |= {"lossless": lossless, "exact": lossless}
+    if format == "avif":
+        options |= {"speed": _AVIF_SPEED}
     file = io.BytesIO()
     image = Image.fromarray(array)
     (_opaque(image) if format == "jpeg" else image).save(file, LABELS[format].upper(), **options)

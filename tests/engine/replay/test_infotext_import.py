@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from sfumato.models import ModelInfo
 from sfumato.replay import CannotReplay, NoStory, ReplayRequest
-from sfumato.request import GenerationRequest, HiresPass, Img2Img, Inpaint, Refiner, SoftInpaint
+from sfumato.request import GenerationRequest, HiresPass, Img2Img, Inpaint, Outpaint, Refiner, SoftInpaint
 from sfumato.sampling import Option
+from sfumato_engine.infotext_fields import OWN_VERSION, option_fields, request_fields, stage_fields
 from sfumato_engine.provenance import Provenance
 from sfumato_engine.replay.infotext_import import import_request, import_values, other_wanted_models
 from sfumato_engine.replay.model_search import WantedModel, old_hash
@@ -520,6 +521,91 @@ def test_what_is_written_is_read_back(bench: ReplayBench, fields: dict[str, Any]
     same = resolved.request.model_copy(update={"model": "gauss"})
     assert again == same
     assert left == []
+
+
+WRITTEN: dict[str, Any] = {
+    "prompt": "a hill",
+    "negative_prompt": "fog",
+    "emphasis": "ignore",
+    "clip_skip": 2,
+    "seed": 9,
+    "steps": 7,
+    "sampler": "ddim",
+    "scheduler": "karras",
+    "cfg_scale": 3.5,
+    "cfg_rescale": 0.5,
+    "guidance_start": 0.1,
+    "guidance_end": 0.9,
+    "negative_minimum_sigma": 1.5,
+    "negative_minimum_sigma_all": True,
+    "variation_seed": 4,
+    "variation_strength": 0.5,
+    "seed_resize_width": 96,
+    "seed_resize_height": 48,
+    "noise_seed_delta": 31337,
+    "noise_source": "nv",
+    "step_noise": "brownian_tree",
+    "width": 96,
+    "height": 48,
+    "sampler_options": {"eta": 0.5},
+    "model_options": {"guidance": 2.0},
+    "stages": {"glow": {"strength": 0.5}},
+    "parts": {"autoencoder": "sdxl_vae"},
+    "img2img": Img2Img(image=START, denoising_strength=0.5),
+    "inpaint": Inpaint(mask=MASK, blur=2),
+    "outpaint": Outpaint(left=64),
+    "hires": HiresPass(scale=1.5),
+    "refiner": Refiner(model="b"),
+    "tiling": True,
+    "face_restorer": "mend",
+}
+"""A value for every field of a request that has an infotext form."""
+NOT_WRITTEN = {
+    "model": "found by name and hash",
+    "styles": "merged into the prompts",
+    "regions": "told, but no picture is in a text",
+    "batch_size": "a picture is one",
+    "count": "a picture is one",
+    "backend": "draws the same",
+}
+
+
+def test_every_field_of_a_request_has_an_infotext_form_or_needs_none() -> None:
+    assert WRITTEN.keys() | NOT_WRITTEN.keys() == GenerationRequest.model_fields.keys()
+    assert not WRITTEN.keys() & NOT_WRITTEN.keys()
+
+
+@pytest.mark.parametrize("without", ["inpaint", "outpaint"])
+def test_all_fields_together_are_read_as_they_were_written(bench: ReplayBench, without: str) -> None:
+    registries = bench.registries
+    stages = registries.stages.registrar("lights")
+    stages.add("glow", lambda pixels, context: pixels, label="Glow", at="picture", options=(STRENGTH,))
+    stages.commit()
+    faces = registries.face_restorers.registrar("lights")
+    faces.add("mend", lambda: None, label="Mend")
+    faces.commit()
+    values = {name: value for name, value in WRITTEN.items() if name != without}
+    request = GenerationRequest(**{**values, "prompt": "a (hill:1.2)"})
+    fields = {
+        "Steps": request.steps,
+        "Sampler": request.sampler,
+        "Schedule type": request.scheduler,
+        "CFG scale": request.cfg_scale,
+        "Seed": request.seed,
+        "Size": f"{request.width}x{request.height}",
+        "Distilled CFG Scale": request.model_options["guidance"],
+        **request_fields(request),
+        **option_fields(request.sampler_options),
+        **stage_fields({"glow": "Glow"}, request.stages),
+        "Version": f"{OWN_VERSION}1",
+    }
+    text = infotext.write(request.prompt, request.negative_prompt, fields)
+    imported, left = import_request(text, info_of(bench), registries, pictures=PICTURES)
+    assert imported == request
+    assert left == []
+
+
+STRENGTH = Option(name="strength", default=1.0, description="How much.")
 
 
 @pytest.mark.parametrize("label", ["Glow", "Seed", "x", "a: b, c"])
