@@ -65,7 +65,8 @@ def test_the_examples_written_by_hand_pass_their_own_tests(site: Path) -> None:
     command = [sys.executable, "-m", "pytest", *options, "--rootdir", str(ROOT / "examples"), *folders]
     report = run(command, PYTHONPATH=str(site))
     passed = re.findall(r"^PASSED .*?(sfumato-[a-z-]+)", report, re.MULTILINE)
-    assert {example.name for example in BY_HAND} == set(passed) == {"sfumato-midpoint", "sfumato-plain-euler"}
+    by_hand = {"sfumato-clear-faces", "sfumato-midpoint", "sfumato-plain-euler"}
+    assert {example.name for example in BY_HAND} == set(passed) == by_hand
 
 
 @pytest.mark.slow
@@ -88,6 +89,22 @@ def test_a_picture_is_drawn_with_a_sampler_and_a_stage_of_the_examples(site: Pat
     with Image.open(plain) as clean, Image.open(grainy) as noisy:  # the files differ in their text anyway
         assert clean.size == noisy.size
         assert clean.tobytes() != noisy.tobytes()
+
+
+@pytest.mark.slow
+def test_faces_are_mended_by_the_face_restorer_of_the_examples(site: Path, tmp_path: Path) -> None:
+    skin = Image.new("RGB", (32, 32), (224, 172, 140))
+    skin.paste((200, 150, 120), (0, 0, 16, 32))
+    skin.save(tmp_path / "skin.png")
+    words = ["upscale", str(tmp_path / "skin.png"), "--upscaler", "nearest", "--scale", "1"]
+    plain, mended = (
+        Path(sfumato(site, *words, *more, "--out", str(tmp_path / folder)).strip())
+        for folder, more in (("plain", []), ("mended", ["--face-restorer", "clear_faces"]))
+    )
+    with Image.open(plain) as before, Image.open(mended) as after:
+        assert before.tobytes() == skin.tobytes()
+        assert after.tobytes() != skin.tobytes()
+        assert "Clear Faces" in after.text["postprocessing"]
 
 
 def test_the_sampler_of_the_tutorial_has_less_than_25_lines() -> None:

@@ -26,6 +26,7 @@ from sfumato.stages import StageInfo
 from sfumato.studio import Studio
 from sfumato.tasks import TaskContext
 from sfumato.testing import (
+    FaceRestorerContract,
     ModelFamilyContract,
     PageContract,
     PluginContract,
@@ -33,6 +34,7 @@ from sfumato.testing import (
     SchedulerContract,
     StageContract,
     TrainerContract,
+    UpscalerContract,
     WeightFormatContract,
 )
 from sfumato.testing.analytic import noise_schedules
@@ -40,6 +42,7 @@ from sfumato.testing.entries import Installation
 from sfumato.testing.families import library_of
 from sfumato.testing.stages import SEEDS
 from sfumato.training import TrainerInfo, TrainingResult
+from sfumato.upscaling import FaceRestorerInfo, UpscaleContext, UpscalerInfo
 
 
 def fails(check: Callable[..., Any], *arguments: Any) -> bool:
@@ -296,6 +299,53 @@ def test_a_stage_that_mixes_the_pictures_of_a_batch_is_caught() -> None:
     )
     assert len(SEEDS) == 2
     assert fails(StageContract().test_a_batch_equals_its_single_pictures, entry, "latents", {})
+
+
+# Upscalers and face restorers
+
+
+def doubled(picture: torch.Tensor) -> torch.Tensor:
+    return picture.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
+@pytest.mark.parametrize(
+    "upscaler",
+    [
+        lambda picture, width, height, context: doubled(picture),
+        lambda picture, width, height, context: doubled(picture)[..., :height, :width] * 2,
+        lambda picture, width, height, context: doubled(picture)[..., :height, :width].double(),
+    ],
+    ids=["size", "range", "type"],
+)
+def test_each_fault_of_an_upscaler_is_caught(upscaler: Callable[..., Any]) -> None:
+    entry = Entry(UpscalerInfo(name="faulty", label="Faulty"), upscaler, "here")
+    check = UpscalerContract().test_it_comes_to_the_size_asked_for
+    given = torch.rand(2, 3, 12, 16)
+    assert any(fails(check, entry, UpscaleContext(), given, size) for size in ((20, 15), (32, 24)))
+
+
+def test_an_upscaler_that_changes_what_it_is_given_is_caught() -> None:
+    def upscaler(picture, width, height, context):
+        return torch.nn.functional.interpolate(picture.mul_(0.5), (height, width))
+
+    entry = Entry(UpscalerInfo(name="faulty", label="Faulty"), upscaler, "here")
+    check = UpscalerContract().test_what_was_given_is_left_unchanged
+    assert fails(check, entry, UpscaleContext(), torch.rand(2, 3, 12, 16))
+
+
+@pytest.mark.parametrize(
+    "restorer",
+    [
+        lambda pixels, options, context: pixels.float(),
+        lambda pixels, options, context: pixels[:, ::2],
+        lambda pixels, options, context: pixels.add_(1),
+    ],
+    ids=["type", "shape", "in place"],
+)
+def test_each_fault_of_a_face_restorer_is_caught(restorer: Callable[..., Any]) -> None:
+    entry = Entry(FaceRestorerInfo(name="faulty", label="Faulty"), restorer, "here")
+    check = FaceRestorerContract().test_a_picture_keeps_its_shape_and_is_left_unchanged_itself
+    assert fails(check, entry)
 
 
 # Pages

@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from sfumato.testing.schedulers import SchedulerContract
     from sfumato.testing.stages import StageContract
     from sfumato.testing.trainers import TrainerContract
+    from sfumato.testing.upscalers import FaceRestorerContract, UpscalerContract
 
 __all__ = [
+    "FaceRestorerContract",
     "AdapterContract",
     "ModelFamilyContract",
     "PageContract",
@@ -40,10 +42,12 @@ __all__ = [
     "SchedulerContract",
     "StageContract",
     "TrainerContract",
+    "UpscalerContract",
     "WeightFormatContract",
 ]
 
 _HOMES = {
+    "FaceRestorerContract": "sfumato.testing.upscalers",
     "AdapterContract": "sfumato.testing.adapters",
     "ModelFamilyContract": "sfumato.testing.families",
     "PageContract": "sfumato.testing.pages",
@@ -52,6 +56,7 @@ _HOMES = {
     "SchedulerContract": "sfumato.testing.schedulers",
     "StageContract": "sfumato.testing.stages",
     "TrainerContract": "sfumato.testing.trainers",
+    "UpscalerContract": "sfumato.testing.upscalers",
     "WeightFormatContract": "sfumato.testing.formats",
 }
 
