@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
@@ -20,6 +21,7 @@ from sfumato.studio import Studio
 from sfumato.testing import ModelFamilyContract, PluginContract
 from sfumato_models_diffusers.family import DiffusersFamily
 from sfumato_models_diffusers.model import DiffusersModel
+from sfumato_models_diffusers.recipes.recipe import known_latents
 
 pytest.importorskip("diffusers")
 
@@ -68,20 +70,18 @@ def test_latents_are_planes_whatever_the_pipeline_packs_them_into(
     assert model.decode(encoded).shape == picture.shape
 
 
-def test_flux_own_autoencoder_makes_latents_of_that_name() -> None:
-    from types import SimpleNamespace
-
-    from sfumato_models_diffusers.recipes.recipe import is_flux_autoencoder
-
-    config = SimpleNamespace(
-        scaling_factor=0.3611,
-        shift_factor=0.1159,
-        latent_channels=16,
-        block_out_channels=[128, 256, 512, 512],
-    )
-    assert is_flux_autoencoder(config)
-    config.scaling_factor = 1.5305
-    assert not is_flux_autoencoder(config)
+@pytest.mark.parametrize(
+    ("sizes", "name"),
+    [
+        ({"scaling_factor": 0.3611, "shift_factor": 0.1159, "latent_channels": 16}, "flux"),
+        ({"scaling_factor": 0.13025, "shift_factor": None, "latent_channels": 4}, "sdxl"),
+        ({"scaling_factor": 1.5305, "shift_factor": 0.0609, "latent_channels": 16}, ""),
+        ({"scaling_factor": 0.3611, "shift_factor": 0.1159, "latent_channels": 16, "widths": (8, 8)}, ""),
+    ],
+)
+def test_an_autoencoder_of_another_family_makes_latents_of_its_name(sizes: dict[str, Any], name: str) -> None:
+    widths = sizes.pop("widths", (128, 256, 512, 512))
+    assert known_latents(SimpleNamespace(block_out_channels=list(widths), **sizes)) == name
 
 
 def test_the_shift_is_the_folders_or_the_users(folders: Path) -> None:

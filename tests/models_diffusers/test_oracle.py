@@ -17,8 +17,9 @@ pytest.importorskip("diffusers")
 
 SEED, WIDTH, HEIGHT, STEPS = 11, 96, 64, 4
 PROMPT, NEGATIVE = "a red apple on a table", "blue"
-LENGTHS = {"z_image": 80, "flux2_klein": 80, "lumina2": 256, "sana": 60}
+LENGTHS = {"z_image": 80, "flux2_klein": 80, "lumina2": 256, "sana": 60, "aura_flow": 40}
 """Of prompts: the tiny tokenizers make a token of each byte. Qwen-Image's pipeline pads to none."""
+EVENLY = [1 - step / STEPS for step in range(STEPS)]
 CASES: dict[str, tuple[int, int, dict[str, Any], dict[str, Any]]] = {
     # channels of the latents; pixels behind one; what the pipeline gets; what the studio gets
     "qwen_image": (4, 8, {"true_cfg_scale": 1.0}, {"cfg_scale": 1.0}),
@@ -30,6 +31,12 @@ CASES: dict[str, tuple[int, int, dict[str, Any], dict[str, Any]]] = {
         {"guidance_scale": 3.0, "negative_prompt": NEGATIVE, "cfg_normalization": False},
         {"cfg_scale": 3.0},
     ),
+    "aura_flow": (
+        4,
+        8,
+        {"guidance_scale": 3.0, "negative_prompt": NEGATIVE, "sigmas": EVENLY},
+        {"cfg_scale": 3.0},
+    ),
     "sana": (
         4,
         2,
@@ -37,7 +44,7 @@ CASES: dict[str, tuple[int, int, dict[str, Any], dict[str, Any]]] = {
             "guidance_scale": 3.0,
             "negative_prompt": NEGATIVE,
             "use_resolution_binning": False,
-            "sigmas": [1 - step / STEPS for step in range(STEPS)],
+            "sigmas": EVENLY,
         },
         {"cfg_scale": 3.0},
     ),

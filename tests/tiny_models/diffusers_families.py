@@ -190,6 +190,35 @@ def sana() -> Any:
     )
 
 
+def aura_flow() -> Any:
+    """`AuraFlowPipeline`."""
+    tokenizer = byte_tokenizer()
+    return prepared(
+        diffusers.AuraFlowPipeline,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=1.73),
+        vae=autoencoder(scaling_factor=0.13025, shift_factor=None),
+        text_encoder=transformers.UMT5EncoderModel(
+            transformers.UMT5Config(
+                vocab_size=len(tokenizer), d_model=16, d_kv=8, d_ff=16, num_layers=2, num_heads=2
+            )
+        ),
+        tokenizer=tokenizer,
+        transformer=diffusers.AuraFlowTransformer2DModel(
+            sample_size=32,
+            patch_size=2,
+            in_channels=4,
+            num_mmdit_layers=1,
+            num_single_dit_layers=1,
+            attention_head_dim=8,
+            num_attention_heads=4,
+            joint_attention_dim=16,
+            caption_projection_dim=32,
+            out_channels=4,
+            pos_embed_max_size=256,
+        ),
+    )
+
+
 def prepared(pipeline_class: type, **parts: Any) -> Any:
     """The pipeline of parts whose weights are drawn anew, so that none is 0 or 1 where a slip could hide."""
     generator = torch.Generator().manual_seed(0)
@@ -230,7 +259,8 @@ def text_sizes(tokenizer: Any, layers: int = 2, *, mrope: bool = False) -> dict[
     return sizes
 
 
-def autoencoder() -> Any:
+def autoencoder(**scaling: float | None) -> Any:
+    scaling = scaling or {"scaling_factor": 0.3611, "shift_factor": 0.1159}
     levels = 4
     return diffusers.AutoencoderKL(
         down_block_types=["DownEncoderBlock2D"] * levels,
@@ -241,8 +271,7 @@ def autoencoder() -> Any:
         norm_num_groups=4,
         use_quant_conv=False,
         use_post_quant_conv=False,
-        scaling_factor=0.3611,
-        shift_factor=0.1159,
+        **scaling,
     )
 
 

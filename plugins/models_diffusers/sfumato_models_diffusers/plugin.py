@@ -16,7 +16,7 @@ def register_model_families(families: Registrar[ModelFamilyInfo]) -> None:
         "diffusers",
         "sfumato_models_diffusers.family:DiffusersFamily",
         label="Diffusers folder",
-        summary="Newer flow models that diffusers runs: Qwen-Image, Z-Image, Flux.2 Klein, Lumina 2, Sana.",
+        summary="Newer flow models that diffusers runs: Qwen-Image, Z-Image, Flux.2 Klein, Sana ...",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sfumato_models_diffusers.recipes.aura_flow import AuraFlow
 from sfumato_models_diffusers.recipes.flux2_klein import Flux2Klein
 from sfumato_models_diffusers.recipes.lumina2 import Lumina2
 from sfumato_models_diffusers.recipes.qwen_image import QwenImage
@@ -14,7 +15,7 @@ from sfumato_models_diffusers.recipes.z_image import ZImage
 
 __all__ = ["RECIPES", "Recipe", "recipe_for"]
 
-RECIPES: tuple[type[Recipe], ...] = (QwenImage, ZImage, Flux2Klein, Lumina2, Sana)
+RECIPES: tuple[type[Recipe], ...] = (QwenImage, ZImage, Flux2Klein, Lumina2, Sana, AuraFlow)
 
 
 def recipe_for(configs: Mapping[str, Mapping[str, Any]]) -> Recipe | None:

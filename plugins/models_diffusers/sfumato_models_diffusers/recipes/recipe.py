@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PATCH = 2
 """Latents along each side that make up one token, for all families so far."""
 
+_KNOWN_LATENTS = {(16, 0.3611, 0.1159): "flux", (4, 0.13025, 0.0): "sdxl"}
+"""By their channels, scale and shift."""
+
 Prompt = tuple["Tensor", ...]
 """An encoded prompt: tensors [1, ...]; those of a batch are stacked along the first axis."""
 
@@ -33,7 +36,7 @@ class Recipe(ABC):
         pipeline_class: As model_index.json names it.
         transformer_class: As transformer/config.json names it.
         text_length: Tokens of a prompt that are read at most.
-        latents: `LatentFormat.name`.
+        latents: `LatentFormat.name`, unless the autoencoder is known to be another family's.
     """
 
     name: ClassVar[str]
@@ -80,7 +83,7 @@ class Recipe(ABC):
             channels=config.latent_channels,
             pixels_per_latent=side,
             size_multiple=side * PATCH,
-            name="flux" if is_flux_autoencoder(config) else self.latents,
+            name=known_latents(config) or self.latents,
         )
 
     def decode(self, pipeline: Any, latents: Tensor) -> Tensor:
@@ -97,11 +100,15 @@ class Recipe(ABC):
         return (raw - (config.shift_factor or 0.0)) * config.scaling_factor
 
 
-def is_flux_autoencoder(config: Any) -> bool:
-    """Whether an `AutoencoderKL` has Flux.1's sizes and scaling: then it is Flux.1's, as others have it."""
-    scaling = (config.scaling_factor, config.shift_factor)
-    sizes = (config.latent_channels, *config.block_out_channels)
-    return scaling == (0.3611, 0.1159) and sizes == (16, 128, 256, 512, 512)
+def known_latents(config: Any) -> str:
+    """The name of the latents of an `AutoencoderKL` taken over from another family; empty if it was not.
+
+    Its sizes and scaling tell.
+    """
+    if tuple(config.block_out_channels) != (128, 256, 512, 512):
+        return ""
+    scaling = (config.latent_channels, config.scaling_factor, config.shift_factor or 0.0)
+    return _KNOWN_LATENTS.get(scaling, "")
 
 
 def times(x: Tensor, sigma: float) -> Tensor:
