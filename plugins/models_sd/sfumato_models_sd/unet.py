@@ -41,13 +41,13 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.in_layers = nn.Sequential(
             nn.GroupNorm(NORM_GROUPS, in_channels),
-            nn.SiLU(),
+            nn.SiLU(inplace=True),
             nn.Conv2d(in_channels, out_channels, 3, padding=1),
         )
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(time_size, out_channels))
         self.out_layers = nn.Sequential(
             nn.GroupNorm(NORM_GROUPS, out_channels),
-            nn.SiLU(),
+            nn.SiLU(inplace=True),
             nn.Identity(),  # dropout in training; keeps the numbering
             nn.Conv2d(out_channels, out_channels, 3, padding=1),
         )
@@ -56,8 +56,8 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        h = self.in_layers(x) + self.emb_layers(time)[:, :, None, None]
-        return self.skip_connection(x) + self.out_layers(h)
+        h = self.in_layers(x).add_(self.emb_layers(time)[:, :, None, None])
+        return self.out_layers(h).add_(self.skip_connection(x))
 
 
 class CrossAttention(nn.Module):
