@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -54,7 +54,7 @@ class Side:
 
 
 def read_axis(axis: Axis | None, base: Mapping[str, Any], seeds: SeedSource) -> tuple[Side, list[str]]:
-    """An axis, and what is wrong with it, in sentences without a full stop.
+    """An axis with the values that can be, and what is wrong with the others, in clauses.
 
     Args:
         base: The values of the base request.
@@ -65,7 +65,9 @@ def read_axis(axis: Axis | None, base: Mapping[str, Any], seeds: SeedSource) -> 
     name, _, detail = axis.field.strip().partition(".")
     special = _SPECIAL.get(_plain(name)) or _SPECIAL.get(_by_label(axis.field))
     try:
-        side = special(axis, detail) if special else _field_side(axis, _field(axis.field, base), seeds)
+        if special is None:
+            return _field_side(axis, _field(axis.field, base), seeds)
+        side = special(axis, detail)
     except _Problems as found:
         return NOTHING_CHANGES, found.problems
     except UnknownName as error:
@@ -90,34 +92,25 @@ def _field(name: str, base: Mapping[str, Any]) -> RequestField:
     return find_field(name, tuple(_SPECIAL))
 
 
-def _field_side(axis: Axis, field: RequestField, seeds: SeedSource) -> Side:
+def _field_side(axis: Axis, field: RequestField, seeds: SeedSource) -> tuple[Side, list[str]]:
     texts = expanded(axis.values, whole=field.is_whole) if field.is_number else list(axis.values)
-    values, problems = [], []
+    label, is_seed = label_of(field.path) or field.label, field.path in SEEDS
+    steps, shown = [], []
+    problems = [] if texts else [f"{axis.field}: there are no values"]
     for number, text in enumerate(texts):
         try:
             value = field.value(text)
         except ValueError as error:
             problems.append(f"{axis.field} '{text}': {error}")
             continue
-        if field.path in SEEDS and value == RANDOM_SEED:
+        if is_seed and value == RANDOM_SEED:
             value = seeds.draw(f"{field.path} {number}")
-        values.append(value)
-    if problems:
-        raise _Problems(problems)
-    label = label_of(field.path) or field.label
-    is_seed = field.path in SEEDS
-    shown = [str(value) for value in values] if is_seed else texts
-    return Side(
-        name=field.path,
-        label=label,
-        text=joined_values(axis.values),
-        steps=tuple(
-            Step(_step_label(field.path, label, text), _setting(field.path, value))
-            for text, value in zip(shown, values, strict=True)
-        ),
-        fixed=", ".join(shown) if is_seed and shown != texts else None,
-        vary_seed=axis.vary_seed,
-    )
+        shown.append(str(value) if is_seed else text)
+        steps.append(Step(_step_label(field.path, label, shown[-1]), _setting(field.path, value)))
+    if not steps:
+        return NOTHING_CHANGES, problems
+    side = _side(axis, field.path, label, steps)
+    return replace(side, fixed=", ".join(shown) if is_seed and shown != texts else None), problems
 
 
 def _step_label(path: str, label: str, text: str) -> str:

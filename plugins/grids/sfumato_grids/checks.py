@@ -13,11 +13,11 @@ from sfumato.request import GenerationRequest
 from sfumato.sampler_names import resolve_sampler
 from sfumato.tasks import TaskContext
 from sfumato.upscaling import find_upscaler
-from sfumato_grids.plan import Cell, refuse
+from sfumato_grids.plan import Cell
 
 
-def check_names(cells: Sequence[Cell], context: TaskContext) -> None:
-    """Raises `BadInput` with all names and options that there are not, and the nearest that there are."""
+def problems_with_names(cells: Sequence[Cell], context: TaskContext) -> list[str]:
+    """All names and options that there are not, with the nearest that there are."""
     requests = [cell.request for cell in cells if not cell.problem]
     problems: list[str] = []
     for look_up in (_models, _samplers, _upscalers, _face_restorers, _sampler_options, _stages):
@@ -27,9 +27,7 @@ def check_names(cells: Sequence[Cell], context: TaskContext) -> None:
                 if key not in seen:
                     seen.add(key)
                     problems += _problem_of(find)
-    if not problems:
-        problems = _model_option_problems(requests, context)
-    refuse(problems)
+    return problems + _model_option_problems(requests, context)
 
 
 Lookup = tuple[Any, Callable[[], Any]]

@@ -33,10 +33,12 @@ def plan_matrix(grid: GridRequest, matrix: PromptMatrix, seeds: SeedSource) -> P
         text = _joined(first, chosen, matrix)
         place = (number % 2**across, number // 2**across, 0)
         drafts.append(Draft({**base, matrix.of: text}, place, labels=(text,)))
+    cells, problems = checked_cells(drafts, grid, seeds)
     return Plan(
         script=SCRIPT,
         file_name="prompt_matrix",
-        cells=checked_cells(drafts, grid, seeds),
+        cells=cells,
+        problems=tuple(problems),
         columns=_labels(parts[:across]),
         rows=_labels(parts[across:]),
         has_sheets=grid.sheets is not False,

@@ -65,6 +65,7 @@ class Plan:
         fields: Of the infotext of every sheet.
         whole_fields: Of the one of all sheets, beside these.
         has_sheets: Whether sheets are drawn.
+        problems: Why nothing of it can be drawn; `cells` are those without.
     """
 
     script: str
@@ -76,6 +77,7 @@ class Plan:
     fields: Mapping[str, str] = field(default_factory=dict)
     whole_fields: Mapping[str, str] = field(default_factory=dict)
     has_sheets: bool = True
+    problems: tuple[str, ...] = ()
 
 
 def given_values(request: GenerationRequest) -> dict[str, Any]:
@@ -95,12 +97,10 @@ def check_count(count: int) -> None:
         )
 
 
-def checked_cells(drafts: Sequence[Draft], grid: GridRequest, seeds: SeedSource) -> tuple[Cell, ...]:
-    """The drafts as requests with their seeds settled.
-
-    Raises:
-        BadInput: some of them cannot be; all problems are told, each once.
-    """
+def checked_cells(
+    drafts: Sequence[Draft], grid: GridRequest, seeds: SeedSource
+) -> tuple[tuple[Cell, ...], list[str]]:
+    """The drafts as requests with their seeds settled, and what is wrong with those that cannot be."""
     cells: list[Cell] = []
     problems: list[str] = []
     for number, draft in enumerate(drafts):
@@ -111,8 +111,7 @@ def checked_cells(drafts: Sequence[Draft], grid: GridRequest, seeds: SeedSource)
             continue
         request = seeded(request, grid, seeds, number, own=draft.own_seed, offset=draft.seed_offset)
         cells.append(Cell(request, draft.place, draft.labels, draft.file_name, draft.problem))
-    refuse(problems)
-    return tuple(cells)
+    return tuple(cells), problems
 
 
 def refuse(problems: Sequence[str]) -> None:

@@ -6,14 +6,16 @@ import json
 import shlex
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sfumato.errors import BadInput, UnknownName
 from sfumato.request import GridRequest, PromptList
 from sfumato_grids.fields import find_field, put
-from sfumato_grids.plan import Draft, Plan, check_count, checked_cells, given_values, refuse
+from sfumato_grids.plan import Draft, Plan, check_count, checked_cells, given_values
 from sfumato_grids.seeds import SeedSource
+from sfumato_pictures.sheet import rows_for
 
 SCRIPT = "Prompts from file or textbox"
 LARGEST_FILE = 20_000_000
@@ -37,7 +39,7 @@ def plan_prompts(grid: GridRequest, prompts: PromptList, seeds: SeedSource) -> P
     """The plan of a list of prompts.
 
     Raises:
-        BadInput: the file cannot be read, or lines of it; all of them are told.
+        BadInput: the file cannot be read, or has no line.
     """
     base = given_values(grid.base)
     drafts: list[Draft] = []
@@ -50,25 +52,25 @@ def plan_prompts(grid: GridRequest, prompts: PromptList, seeds: SeedSource) -> P
             continue
         own_seed = "seed" in values
         drafts.append(Draft(_merged(base, values, prompts.position), where=where, own_seed=own_seed))
-    refuse(problems)
-    check_count(len(drafts))
-    return listed_plan(SCRIPT, "prompts", drafts, grid, seeds)
+    check_count(len(drafts) + len(problems))
+    plan = listed_plan(SCRIPT, "prompts", drafts, grid, seeds)
+    return replace(plan, problems=(*problems, *plan.problems))
 
 
 def listed_plan(script: str, name: str, drafts: list[Draft], grid: GridRequest, seeds: SeedSource) -> Plan:
     """The plan of cells that follow one another, on a sheet only where it is asked for."""
-    from sfumato_pictures.sheet import rows_for
-
     rows = rows_for(len(drafts))
     columns = -(-len(drafts) // rows)
     placed = [
-        Draft(**{**vars(draft), "place": (number % columns, number // columns, 0), "labels": (draft.where,)})
+        replace(draft, place=(number % columns, number // columns, 0), labels=(draft.where,))
         for number, draft in enumerate(drafts)
     ]
+    cells, problems = checked_cells(placed, grid, seeds)
     return Plan(
         script=script,
         file_name=name,
-        cells=checked_cells(placed, grid, seeds),
+        cells=cells,
+        problems=tuple(problems),
         columns=("",) * columns,
         rows=("",) * rows,
         has_sheets=grid.sheets is True,

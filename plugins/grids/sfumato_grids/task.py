@@ -12,14 +12,14 @@ from sfumato.records import GenerationResult, ImageRecord
 from sfumato.request import GridRequest
 from sfumato.tasks import Task, TaskContext
 from sfumato.watchdog import in_one_line
-from sfumato_grids.checks import check_names
+from sfumato_grids.checks import problems_with_names
 from sfumato_grids.journal import Journal, cell_key
 from sfumato_grids.matrix import plan_matrix
 from sfumato_grids.naming import named
 from sfumato_grids.order import in_order_of_cost
 from sfumato_grids.orphans import saved_unnoticed
 from sfumato_grids.picture_folder import plan_pictures
-from sfumato_grids.plan import Cell, Plan
+from sfumato_grids.plan import Cell, Plan, refuse
 from sfumato_grids.prompt_list import plan_prompts
 from sfumato_grids.records import GridCell, GridProgress, GridResult
 from sfumato_grids.seeds import SeedSource
@@ -42,7 +42,7 @@ def draw_grid(request: GridRequest, context: TaskContext) -> GridResult:
     started = time.monotonic()
     journal = Journal.of(request, context.output_folder)
     plan = make_plan(request, context, journal.seeds)
-    check_names(plan.cells, context)
+    refuse([*plan.problems, *problems_with_names(plan.cells, context)])
     drawing = GridDrawing(plan, journal, context)
     cells = drawing.run()
     sheets: tuple[ImageRecord, ...] = ()
@@ -61,6 +61,25 @@ def make_plan(request: GridRequest, context: TaskContext, seeds: SeedSource) -> 
     if request.pictures:
         return plan_pictures(request, request.pictures, context.output_folder, seeds)
     return plan_axes(request, seeds)
+
+
+class Pace:
+    """How long the rest takes, by the cells after the first one, which loads the model.
+
+    Args:
+        total: Cells to be drawn.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._since = 0.0
+
+    def seconds_left(self, done: int) -> float | None:
+        """None until two cells are drawn; to be asked after each."""
+        if done < 2:
+            self._since = time.monotonic()
+            return None
+        return (time.monotonic() - self._since) / (done - 1) * (self._total - done)
 
 
 class GridDrawing:
@@ -111,12 +130,11 @@ class GridDrawing:
         """Draw what is not there yet; cells that are alike once."""
         order = [place for place in in_order_of_cost(self._cells) if self._keys[place] not in before]
         due = list({self._keys[place]: place for place in reversed(order)}.values())[::-1]
-        started = time.monotonic()
+        pace = Pace(len(due))
         for number, place in enumerate(due):
             self._context.cancel.check()
             cell, key = self._cells[place], self._keys[place]
-            seconds_left = (time.monotonic() - started) / number * (len(due) - number) if number else None
-            self._tell_progress(cell, number + 1, len(due), seconds_left)
+            self._tell_progress(cell, number + 1, len(due), pace.seconds_left(number))
             error = cell.problem or self._draw_cell(cell, key)
             if error:
                 errors[key] = error

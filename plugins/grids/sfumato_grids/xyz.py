@@ -8,7 +8,7 @@ from typing import Any
 
 from sfumato.request import GridRequest
 from sfumato_grids.axes import SEEDS, Side, Step, Values, read_axis
-from sfumato_grids.plan import Draft, Plan, check_count, checked_cells, given_values, refuse
+from sfumato_grids.plan import Draft, Plan, check_count, checked_cells, given_values
 from sfumato_grids.seeds import SeedSource
 
 SCRIPT = "X/Y/Z plot"
@@ -18,7 +18,7 @@ def plan_axes(grid: GridRequest, seeds: SeedSource) -> Plan:
     """The plan of a grid over axes.
 
     Raises:
-        BadInput: a field or value cannot be; all that is wrong with all axes is told at once.
+        BadInput: there are too many cells.
     """
     base = given_values(grid.base)
     sides, problems = [], []
@@ -26,7 +26,6 @@ def plan_axes(grid: GridRequest, seeds: SeedSource) -> Plan:
         side, wrong = read_axis(axis, base, seeds)
         sides.append(side)
         problems += wrong
-    refuse(problems)
     x, y, z = sides
     check_count(len(x.steps) * len(y.steps) * len(z.steps))
     drafts = []
@@ -46,11 +45,12 @@ def plan_axes(grid: GridRequest, seeds: SeedSource) -> Plan:
                 seed_offset=_seed_offset(sides, places),
             )
         )
-    refuse(problems)
+    cells, wrong = checked_cells(drafts, grid, seeds)
     return Plan(
         script=SCRIPT,
         file_name="xyz_grid",
-        cells=checked_cells(drafts, grid, seeds),
+        cells=cells,
+        problems=(*problems, *wrong),
         columns=tuple(step.label for step in x.steps),
         rows=tuple(step.label for step in y.steps),
         sheets=tuple(step.label for step in z.steps),
