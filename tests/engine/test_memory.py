@@ -24,6 +24,7 @@ from sfumato_engine.sizes import check_size
 
 from .conftest import Workbench
 from .gaussian_model import BYTES_A_PIXEL, DECODING_BYTES_A_PIXEL, GaussianFamily
+from .test_generate import pixels
 from .test_resolution import resolved
 
 
@@ -66,7 +67,19 @@ def test_the_estimate_counts_what_is_done_side_by_side(
 ) -> None:
     workbench.generate(seed=1)
     request = resolved(workbench)
-    assert working_memory(workbench.model, request, "batch", prompts, size) == expected
+    settings = EngineSettings(cfg_batching="batch", vae_tiling="never")
+    assert working_memory(workbench.model, request, settings, prompts, size) == expected
+    in_parts = EngineSettings(cfg_batching="batch", vae_tile=64)
+    assert working_memory(workbench.model, request, in_parts, prompts, size) <= expected
+
+
+def test_a_picture_too_large_to_be_decoded_whole_is_decoded_in_parts(workbench: Workbench) -> None:
+    whole = workbench.generate(seed=1, width=96, height=64).images[0]
+    workbench.model.decoded.clear()
+    workbench.settings = EngineSettings(vae_tiling="always", vae_tile=64, vae_overlap=32)
+    parts = workbench.generate(seed=1, width=96, height=64).images[0]
+    assert len(workbench.model.decoded) > 1
+    assert (pixels(whole.path) == pixels(parts.path)).all()
 
 
 def test_a_smaller_batch_is_offered_first() -> None:

@@ -11,6 +11,9 @@ from sfumato.errors import SfumatoError
 from sfumato.models import LoadedModel
 from sfumato.tasks import TaskContext
 from sfumato_engine.batching import decoded_side_by_side
+from sfumato_engine.memory import device_memory
+from sfumato_engine.settings import EngineSettings
+from sfumato_engine.tiled_autoencoder import decode_tiled, encode_tiled, storage_for, tiles_wanted
 
 LATENTS_HINT = "Lower weights and scales, or try: sfumato settings set engine.dtype float32"
 DECODER_HINT = (
@@ -20,12 +23,30 @@ DECODER_HINT = (
 
 
 def decoded_pixels(model: LoadedModel, latents: Tensor, context: TaskContext) -> Iterator[Tensor]:
-    """The pictures of latents [b, c, h, w], each [3, H, W] in 0..1, float32."""
+    """The pictures of latents [b, c, h, w], each [3, H, W] in 0..1, float32; in parts where it must be."""
     b, _, h, w = latents.shape
     for part in latents.split(decoded_side_by_side(b, b * h * w)):
-        pixels = model.decode(part)
+        pixels = _decode(model, part, context)
         check_finite(pixels, DECODER_HINT)
         yield from pixels
+
+
+def _decode(model: LoadedModel, latents: Tensor, context: TaskContext) -> Tensor:
+    settings: EngineSettings = context.settings.engine
+    side = model.latent_format.pixels_per_latent
+    width, height = latents.shape[-1] * side, latents.shape[-2] * side
+    available = device_memory(model.device).available
+    needed = model.decoding_memory(width, height, len(latents))
+    if not tiles_wanted(settings.vae_tiling, needed, available):
+        return model.decode(latents)
+    storage = storage_for(model, width, height, settings.vae_tile, available)
+    tile, overlap = settings.vae_tile, settings.vae_overlap
+    return torch.cat(
+        [
+            decode_tiled(model, one, tile, overlap, cancel=context.cancel, storage=storage)
+            for one in latents.split(1)
+        ]
+    )
 
 
 def decoded(model: LoadedModel, latents: Tensor, context: TaskContext) -> Iterator[Tensor]:
@@ -36,8 +57,19 @@ def decoded(model: LoadedModel, latents: Tensor, context: TaskContext) -> Iterat
 
 
 def encoded(model: LoadedModel, pixels: Tensor, context: TaskContext) -> Tensor:
-    """Pixels [b, 3, H, W] in 0..1 to latents [b, c, h, w], float32."""
-    return model.encode(pixels).float()
+    """Pixels [b, 3, H, W] in 0..1 to latents [b, c, h, w], float32; in parts where memory is short.
+
+    An encoder needs about what its decoder does.
+    """
+    settings: EngineSettings = context.settings.engine
+    height, width = pixels.shape[-2:]
+    available = device_memory(model.device).available
+    needed = model.decoding_memory(width, height, len(pixels))
+    if not tiles_wanted(settings.vae_tiling, needed, available):
+        return model.encode(pixels).float()
+    storage = storage_for(model, width, height, settings.vae_tile, available)
+    tile, overlap = settings.vae_tile, settings.vae_overlap
+    return encode_tiled(model, pixels, tile, overlap, cancel=context.cancel, storage=storage).float()
 
 
 def check_finite(numbers: Tensor, hint: str) -> None:

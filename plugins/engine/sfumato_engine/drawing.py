@@ -24,7 +24,7 @@ from sfumato_engine.no_effect import without_effect
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.noise.settings import NoiseSettings
 from sfumato_engine.preparation import Prepared, PreparedPass, prepare
-from sfumato_engine.preview import previews
+from sfumato_engine.preview import preview_by
 from sfumato_engine.progress import Progress
 from sfumato_engine.provenance import Provenance, trace
 from sfumato_engine.recording import Recorder
@@ -114,12 +114,12 @@ class Drawing:
             wait([story], STORY_PATIENCE)
 
     def _progress_of(self, prepared: Prepared) -> Progress:
-        latent_format = prepared.first.model.latent_format
+        model = prepared.first.model
         return Progress(
             self._context.events,
             sum(one.sampling.steps for one in prepared.passes),
             self._resolved.request.count,
-            preview=lambda denoised: previews(denoised, latent_format),
+            preview=preview_by(model.latent_format, model.device, self._context),
             preview_every=self._context.settings.engine.preview_every,
         )
 

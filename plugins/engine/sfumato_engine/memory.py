@@ -14,8 +14,9 @@ from sfumato.errors import BadInput, OutOfMemory
 from sfumato.models import LoadedModel
 from sfumato_engine.batching import decoded_side_by_side, passes_side_by_side
 from sfumato_engine.resolution import ResolvedRequest
-from sfumato_engine.settings import CfgBatching
+from sfumato_engine.settings import EngineSettings
 from sfumato_engine.shortage import is_shortage
+from sfumato_engine.tiled_autoencoder import tiled_memory
 
 CGROUP = Path("/sys/fs/cgroup")
 """Where Linux states the limits of a container, which `psutil` does not know."""
@@ -64,31 +65,31 @@ def container_memory(folder: Path = CGROUP) -> DeviceMemory | None:
 def working_memory(
     model: LoadedModel,
     resolved: ResolvedRequest,
-    choice: CfgBatching,
+    settings: EngineSettings,
     prompts: int,
     size: tuple[int, int, int],
 ) -> int:
     """Bytes needed beyond the weights at the peak of sampling or decoding, whichever is more.
 
     Args:
-        choice: How the passes of CFG are batched.
+        settings: How the passes of CFG are batched, and whether pictures may be decoded in parts.
         prompts: Model evaluations a picture and step.
         size: Width and height in pixels, batch size.
     """
     width, height, batch_size = size
     positions = batch_size * width * height // model.latent_format.pixels_per_latent**2
-    passes = passes_side_by_side(choice, prompts, positions)
-    decoded = decoded_side_by_side(batch_size, positions)
-    return max(
-        model.sampling_memory(width, height, batch_size * passes, resolved.model_options),
-        model.decoding_memory(width, height, decoded),
-    )
+    passes = passes_side_by_side(settings.cfg_batching, prompts, positions)
+    decoding = model.decoding_memory(width, height, decoded_side_by_side(batch_size, positions))
+    if settings.vae_tiling != "never":
+        decoding = min(decoding, tiled_memory(model, width, height, settings.vae_tile))
+    sampling = model.sampling_memory(width, height, batch_size * passes, resolved.model_options)
+    return max(sampling, decoding)
 
 
 def check_memory(
     model: LoadedModel,
     resolved: ResolvedRequest,
-    choice: CfgBatching,
+    settings: EngineSettings,
     prompts: int,
     drop_idle: Callable[[], int],
 ) -> None:
@@ -96,7 +97,7 @@ def check_memory(
 
     Args:
         model: Loaded; its weights are no longer among the free memory.
-        choice: How the passes of CFG are batched.
+        settings: See `working_memory`.
         prompts: Model evaluations a picture and step.
         drop_idle: Lets go of models kept for later, and tells how many there were.
 
@@ -106,7 +107,7 @@ def check_memory(
     """
 
     def need(width: int, height: int, batch_size: int) -> int:
-        return working_memory(model, resolved, choice, prompts, (width, height, batch_size))
+        return working_memory(model, resolved, settings, prompts, (width, height, batch_size))
 
     width, height = resolved.size
     batch_size = resolved.request.batch_size

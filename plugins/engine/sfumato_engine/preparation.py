@@ -204,6 +204,9 @@ class Preparation:
         self._models.append(kept.model)
         return kept
 
+    def _drop_others(self) -> int:
+        return self._manager.drop_others(self._models)
+
     def _guide(
         self,
         resolved: ResolvedRequest,
@@ -216,8 +219,7 @@ class Preparation:
         context, request = self._context, resolved.request
         positions = request.batch_size * shape[1] * shape[2]
         passes = passes_side_by_side(self._settings.cfg_batching, prompts.count, positions)
-        drop = lambda: self._manager.drop_others(self._models)  # noqa: E731
-        check_memory(kept.model, resolved, self._settings.cfg_batching, prompts.count, drop)
+        check_memory(kept.model, resolved, self._settings, prompts.count, self._drop_others)
         adapters = PassAdapters(context, kept.model, prompts.uses)
         adapters.apply()
         embeddings = adapters.embeddings(prompts.texts)

@@ -11,8 +11,8 @@ from sfumato.records import ImageRecord
 from sfumato.tasks import TaskContext
 from sfumato_engine.provenance import AUTOENCODER, Provenance
 from sfumato_engine.resolution import ResolvedRequest
+from sfumato_engine.saving import saving_settings
 from sfumato_pictures.metadata import PARAMETERS, STORY
-from sfumato_pictures.settings import SavingSettings
 from sfumato_pictures.writer import PictureWriter
 
 
@@ -93,10 +93,3 @@ def denoising_strength(resolved: ResolvedRequest) -> float | None:
         if one and one.denoising:
             return one.denoising.strength
     return None
-
-
-def saving_settings(context: TaskContext) -> SavingSettings:
-    """The section "saving"; a name pattern of the engine's own, where it was kept before, goes first."""
-    settings: SavingSettings = getattr(context.settings, "saving", None) or SavingSettings()
-    pattern = context.settings.engine.file_name
-    return settings.model_copy(update={"file_name": pattern}) if pattern else settings

@@ -23,8 +23,10 @@ from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
 from sfumato.tasks import TaskContext
 from sfumato_engine.noise.seeds import picture_seed, picture_variation_seed
 from sfumato_engine.passes import Denoising, hires_request, refiner_request
+from sfumato_engine.saving import saving_settings
 from sfumato_engine.stages import NamedStage
 from sfumato_engine.start.picture_size import picture_size
+from sfumato_pictures.styles import with_styles
 
 SIZE_STEP = 16
 """Pixels that the size of a start picture is brought down to a multiple of: what all families can draw."""
@@ -109,8 +111,9 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
         BadInput: a value out of range, a sampler that is not right for the model, or passes that do not go
             together.
     """
+    asked, request = request, with_styles(request, saving_settings(context))
     start = request.img2img
-    first = _resolve_pass(with_size_of_picture(request), context)
+    first = replace(_resolve_pass(with_size_of_picture(request), context), asked=asked)
     if start is not None:
         first = replace(first, denoising=Denoising(start.denoising_strength, start.all_steps))
     if request.hires is None:
