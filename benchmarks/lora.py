@@ -35,7 +35,7 @@ MERGED, ON_THE_FLY = "sfumato, merged", "sfumato, on the fly"
 FUSED, BESIDE = "diffusers, fused", "diffusers, PEFT beside"
 RANKS = (16, 32, 64)
 WEIGHTS, CHANGED = (0.7, 0.5, 0.3), (0.7, 0.2, 0.3)
-IMAGE_TOKENS, TEXT_TOKENS = 1024, 256
+IMAGE_TOKENS, TEXT_TOKENS = 256, 64
 FORWARDS = 5
 
 
@@ -133,6 +133,9 @@ class PeerRunner:
     """Diffusers' transformer in a pipeline without the rest of its parts."""
 
     def __init__(self, folder: Path, fused: bool) -> None:
+        from sfumato_networks.torchvision_operators import declare_where_missing
+
+        declare_where_missing()
         from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
 
         network: nn.Module = peer_loader(folder)()

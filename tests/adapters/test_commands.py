@@ -26,6 +26,7 @@ def sfumato(
     """Runs `sfumato` on the workbench's folder; gives the exit code, stdout and stderr."""
     folders = json.dumps([str(workbench.folder), str(flux_folder)])
     monkeypatch.setenv("SFUMATO_GENERAL__MODEL_FOLDERS", folders)
+    monkeypatch.setenv("SFUMATO_PLUGINS__DISABLED", '["model_emoji"]')  # it brings a LoRA of its own
 
     def run(*words: str) -> tuple[int, str, str]:
         capsys.readouterr()

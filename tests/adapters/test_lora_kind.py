@@ -361,10 +361,10 @@ def test_where_copies_do_not_fit_into_memory_nothing_is_merged(
     workbench.write("style", parts=["transformer"])
     workbench.apply("style:0.5")
     expected = workbench.velocity()
+    workbench.settings = AdapterSettings(keep_megabytes=0)
     workbench.apply()
     before = states(workbench)
     monkeypatch.setattr(choice, "SHARE_OF_FREE_MEMORY", 0.0)
-    workbench.settings = AdapterSettings(keep_megabytes=0)
     workbench.apply("style:0.5")
     assert all(before[name] is tensor for name, tensor in states(workbench).items())
     torch.testing.assert_close(workbench.velocity(), expected, rtol=1e-4, atol=1e-4)
@@ -395,3 +395,27 @@ def test_an_error_midway_leaves_the_model_as_loaded(
     assert_as_loaded(workbench, before)
     workbench.apply("style")
     assert states(workbench)["transformer.img_in.weight"] is not before["transformer.img_in.weight"]
+
+
+def test_what_is_no_product_is_refused_where_weights_are_quantised(workbench: Workbench) -> None:
+    stem, layer = "lora_unet_img_in", workbench.model.networks["transformer"].img_in
+    workbench.save("full", {f"{stem}.diff": random(stem, 64, 64), f"{stem}.diff_b": random(stem, 64)})
+    layer.weight = nn.Parameter(layer.weight.to(torch.float8_e4m3fn), requires_grad=False)
+    quantised = layer.weight
+    with pytest.raises(BadInput, match=r"'img_in'.*quantised"):
+        workbench.apply("full")
+    assert layer.weight is quantised
+
+
+def test_a_tag_without_a_name_is_refused_though_files_have_no_alias(workbench: Workbench) -> None:
+    workbench.write("style")
+    with pytest.raises(BadInput, match="names no file"):
+        workbench.apply("")
+
+
+def test_a_file_deleted_while_the_picture_is_drawn_costs_only_its_hash(workbench: Workbench) -> None:
+    path = workbench.write("style")
+    applied = workbench.apply("style")
+    path.unlink()
+    assert workbench.velocity().isfinite().all()
+    assert applied.infotext == {}

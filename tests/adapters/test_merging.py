@@ -85,14 +85,14 @@ def test_a_strength_of_0_leaves_the_original_in_force() -> None:
     assert layer.weight is original
 
 
-def test_a_bias_that_is_missing_counts_as_zeros_and_is_missing_again_afterwards() -> None:
-    layer = nn.Linear(12, 20, bias=False)
-    change = Product(normal(1, 1), normal(20, 1, seed=5), parameter="bias")
-    parameter = MergedParameter(layer, "bias", (20,))
+def test_a_bias_takes_changes_as_a_weight_does() -> None:
+    layer = nn.Linear(12, 20)
+    original, change = layer.bias, Share(0.5, parameter="bias")
+    parameter = MergedParameter(layer, "bias")
     parameter.merge(pieces_of(change), [2.0])
-    torch.testing.assert_close(layer.bias, (2 * change.up @ change.down).view(20))
+    torch.testing.assert_close(layer.bias, 2 * original)
     parameter.undo()
-    assert layer.bias is None
+    assert layer.bias is original
 
 
 def test_a_merge_made_in_inference_mode_can_be_changed_outside_of_it() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from sfumato.errors import BadInput
 from sfumato_adapters.choice import branches, copies_fit, is_mergeable
 from sfumato_adapters.merging import MergedParameter
 from sfumato_adapters.on_the_fly import Branch, BranchStrengths, can_branch
@@ -85,7 +86,10 @@ class ActingAdapters:
             parameter.drop()
         for branch in self._branches.values():
             branch.detach()
-        self.__init__()  # type: ignore[misc]
+        for kept in (self._parameters, self._merged, self._branches, self._branched):
+            kept.clear()
+        self._strengths = []
+        self._in_force = ()
 
     def _arrange(
         self,
@@ -96,7 +100,7 @@ class ActingAdapters:
     ) -> None:
         modules = {place: networks[place.part].get_submodule(place.layer) for place in pieces}
         self._undo_all_but(pieces)
-        self._trim(settings.keep_megabytes * MEGABYTE)
+        self._trim(settings.keep_megabytes * MEGABYTE, pieces)
         fits = settings.how == "on_the_fly" or self._copies_fit(modules)
         self._merged, branched = {}, {}
         for place, wanted in pieces.items():
@@ -109,23 +113,23 @@ class ActingAdapters:
                     beside.append(piece)
             merged = [piece for piece in wanted if piece not in beside]
             if merged:
+                _check_mergeable(weight, merged[0], place)
                 self._merged[place] = merged
-                self._parameter(place, module)
+                self._parameters.setdefault(place, MergedParameter(module, place.parameter))
             elif place in self._parameters:
                 self._parameters[place].undo()
             if beside:
                 branched[place] = beside
         self._branch(branched, modules, networks)
 
-    def _undo_all_but(self, wanted: Iterable[Place]) -> None:
-        kept = set(wanted)
+    def _undo_all_but(self, wanted: Collection[Place]) -> None:
         for place, parameter in self._parameters.items():
-            if place not in kept:
+            if place not in wanted:
                 parameter.undo()
 
-    def _trim(self, limit: int) -> None:
-        """Let go of the copies used longest ago until those not in force stay within the limit, in bytes."""
-        idle = {place: p.kept_bytes for place, p in self._parameters.items() if not p.is_in_force}
+    def _trim(self, limit: int, wanted: Collection[Place]) -> None:
+        """Let go of the copies used longest ago until those not wanted stay within the limit, in bytes."""
+        idle = {place: p.kept_bytes for place, p in self._parameters.items() if place not in wanted}
         total = sum(idle.values())
         for place, size in idle.items():
             if total <= limit:
@@ -136,19 +140,13 @@ class ActingAdapters:
     def _copies_fit(self, modules: Mapping[Place, nn.Module]) -> bool:
         needed: dict[torch.device, int] = {}
         for place, module in modules.items():
-            weight = getattr(module, place.parameter, None)
-            if weight is None or (place in self._parameters and not self._parameters[place].needed_bytes):
-                continue
-            needed[weight.device] = needed.get(weight.device, 0) + weight.nbytes
+            weight: Tensor = getattr(module, place.parameter)
+            if place not in self._parameters:
+                needed[weight.device] = needed.get(weight.device, 0) + weight.nbytes
         if all(copies_fit(size, device) for device, size in needed.items()):
             return True
-        self._trim(0)
+        self._trim(0, modules)
         return all(copies_fit(size, device) for device, size in needed.items())
-
-    def _parameter(self, place: Place, module: nn.Module) -> MergedParameter:
-        if place not in self._parameters:
-            self._parameters[place] = MergedParameter(module, place.parameter)
-        return self._parameters[place]
 
     def _branch(
         self,
@@ -170,6 +168,15 @@ class ActingAdapters:
             self._branches[place] = branch
             by_device.setdefault(branch.factors.device, []).append(branch)
         self._strengths = [BranchStrengths(found) for found in by_device.values()]
+
+
+def _check_mergeable(weight: Tensor, piece: Piece, place: Place) -> None:
+    if not is_mergeable(weight):
+        raise BadInput(
+            f"An adapter of the kind '{piece.change.kind}' cannot act on the layer '{place.layer}'.",
+            why="It has to be added to the weights, and these are quantised.",
+            hint="Load the model with plain weights (bf16, fp16), or leave this adapter out.",
+        )
 
 
 def _compute_type(module: nn.Module, network: nn.Module) -> torch.dtype:

@@ -23,15 +23,13 @@ from sfumato_adapters.settings import How
 SHARE_OF_FREE_MEMORY = 0.5
 
 
-def is_mergeable(weight: Tensor | None) -> bool:
+def is_mergeable(weight: Tensor) -> bool:
     """Whether sums of it are worth anything: whether it is plain numbers of two bytes or more."""
-    if weight is None:
-        return True
     plain = type(weight) in (torch.Tensor, torch.nn.Parameter) and weight.is_floating_point()
     return plain and weight.dtype.itemsize >= 2
 
 
-def branches(how: How, weight: Tensor | None, *, changes_over_steps: bool, fits: bool) -> bool:
+def branches(how: How, weight: Tensor, *, changes_over_steps: bool, fits: bool) -> bool:
     """Whether a low-rank change to this weight is computed on the fly.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from sfumato.errors import CheckpointError, SfumatoError, UnknownName
 
 if TYPE_CHECKING:
     from sfumato.library import ModelLibrary
+
+log = logging.getLogger(__name__)
 
 FOLDER = "loras"
 ALIAS = "ss_output_name"
@@ -95,14 +98,23 @@ class LoraFiles:
         except (SfumatoError, OSError):
             return ""  # damaged ones answer to their file's name alone
 
-    def short_hash(self, path: Path, metadata: Mapping[str, str]) -> str:
-        """A1111's: 12 digits of the hash that the file brings, else of its tensors' SHA-256."""
+    def short_hash(self, path: Path, state: State, metadata: Mapping[str, str]) -> str:
+        """A1111's: 12 digits of the hash that the file brings, else of its tensors' SHA-256.
+
+        Empty where that has to be read and the file is gone by now: no picture is lost for it.
+
+        Args:
+            state: Of the file when it was opened.
+        """
         stored = metadata.get(_STORED_HASH, "")
         if re.fullmatch(r"[0-9a-fA-F]{12,}", stored):
             return stored[:_SHOWN].lower()
-        state = file_state(path)
         if state not in self._hashes:
-            self._hashes[state] = _hash_of_tensors(path)
+            try:
+                self._hashes[state] = _hash_of_tensors(path)
+            except OSError:
+                log.warning("'%s' is gone, so that its hash is left out", path)
+                return ""
         return self._hashes[state][:_SHOWN]
 
 

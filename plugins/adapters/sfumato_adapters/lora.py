@@ -113,13 +113,12 @@ class AppliedLoras:
         """A1111's field of hashes; worked out when asked for, as files may have to be read whole."""
         hashes = {
             lora.use.name.replace(":", "").replace(",", ""): self.known.short_hash(
-                lora.file.path, lora.file.metadata
+                lora.file.path, lora.file.state, lora.file.metadata
             )
             for lora in self.active
         }
-        if not hashes:
-            return {}
-        return {"Lora hashes": ", ".join(f"{name}: {digest}" for name, digest in hashes.items())}
+        told = ", ".join(f"{name}: {digest}" for name, digest in hashes.items() if digest)
+        return {"Lora hashes": told} if told else {}
 
     def at_step(self, step: int, steps: int) -> None:
         """Put the strengths in force that this step asks for."""
@@ -144,10 +143,10 @@ class LoraKind:
         state = self._models.get(model)
         if state is None:
             state = self._models[model] = _ModelState()
+        tags = [read_tag(use) for use in uses]
         found = {use.name: self._files.find(use.name, context.library) for use in uses}
         active = []
-        for use in uses:
-            tag = read_tag(use)
+        for use, tag in zip(uses, tags, strict=True):
             blocks = BlockFactors(tag.blocks, model.networks, use.text or use.name)
             active.append(ActiveLora(use, tag, state.open(found[use.name].path, model, context), blocks))
         state.close_all_but(settings_of(context).keep_files, {lora.file.path for lora in active})

@@ -20,14 +20,12 @@ class MergedParameter:
 
     Args:
         module: The layer.
-        name: Of its parameter; one that is None counts as zeros.
-        shape: Of a parameter that is None.
+        name: Of its parameter.
     """
 
-    def __init__(self, module: nn.Module, name: str, shape: tuple[int, ...] = ()) -> None:
+    def __init__(self, module: nn.Module, name: str) -> None:
         self._module, self._name = module, name
-        self._original: nn.Parameter | None = getattr(module, name)
-        self._shape = tuple(self._original.shape) if self._original is not None else shape
+        self._original: nn.Parameter = getattr(module, name)
         self._merged: nn.Parameter | None = None
         self._holds: Hashable = None
         self._stacked: tuple[Hashable, Changes] | None = None
@@ -40,11 +38,6 @@ class MergedParameter:
     def kept_bytes(self) -> int:
         """Of the copy."""
         return self._merged.nbytes if self._merged is not None else 0
-
-    @property
-    def needed_bytes(self) -> int:
-        """Of a copy that is still to be made."""
-        return 0 if self._merged is not None else self._clean().nbytes
 
     def merge(self, pieces: Sequence[Piece], of_slots: Sequence[float]) -> None:
         """Put a copy in force to which exactly these are added, unless the copy at hand is that already.
@@ -77,7 +70,7 @@ class MergedParameter:
 
     def _compute(self, pieces: Sequence[Piece], strengths: Sequence[float]) -> None:
         self._holds = None  # should this fail midway, the copy is of no use
-        original = self._clean()
+        original = self._original.data
         if self._merged is None:
             self._merged = nn.Parameter(torch.empty_like(original), requires_grad=False)
         changes = self._changes(pieces, original)
@@ -86,12 +79,6 @@ class MergedParameter:
             _add_products(clean, changes, strengths, out=merged)
         else:
             merged.copy_(_summed(original, changes, strengths).view(clean.shape))
-
-    def _clean(self) -> Tensor:
-        if self._original is not None:
-            return self._original.data
-        like = next(self._module.parameters())
-        return torch.zeros(self._shape, dtype=like.dtype, device=like.device)
 
     def _changes(self, pieces: Sequence[Piece], original: Tensor) -> Changes:
         identity = tuple(piece.identity for piece in pieces)
