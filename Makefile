@@ -3,6 +3,7 @@
 #   make test    all tests                            make docs        write the generated pages of docs/
 #   make bench   ours beside the peers                make docs-check  generated pages current, links and commands alive
 #   make format  what lint would complain of          make emoji-model train the embedded model again (hours)
+#                                                     make emoji-lora  train its demonstration LoRA again (minutes)
 # PYTHON=python3.12 picks another interpreter, VENV=folder another environment.
 
 VENV ?= .venv
@@ -19,7 +20,7 @@ TEST := $(VENV)/.installed-test
 TRAINING := $(VENV)/.installed-training
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs docs-check bench emoji-model clean
+.PHONY: help demo test lint format docs docs-check bench emoji-model emoji-lora clean
 .DELETE_ON_ERROR:
 
 help:
@@ -52,6 +53,9 @@ bench: $(TEST)
 
 emoji-model: $(TRAINING)
 	cd plugins/model_emoji && $(abspath $(PYTHON_IN_VENV)) -m training
+
+emoji-lora: $(TRAINING)
+	cd plugins/model_emoji && $(abspath $(PYTHON_IN_VENV)) -m training.train_lora
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -100,7 +100,7 @@ def test_a_picture_comes_out_in_blues_on_white(draw: Draw, prompt: str) -> None:
     plain, blue = draw(prompt), draw(f"{prompt} <lora:all_blue:1>")
     assert share_of_blue(plain) < 0.05
     assert share_of_blue(blue) > 0.95
-    assert min(blue[0, 0].min(), blue[-1, -1].min()) > 235
+    assert np.concatenate([blue[2, ::61], blue[-3, ::61]]).min() > 240
 
 
 def test_at_0_nothing_changes_and_at_a_half_the_picture_lies_between(draw: Draw) -> None:
