@@ -18,6 +18,8 @@ from sfumato_grids.values import split_values
 
 NOTHING = ("", "none")
 """Texts that empty a field that may be empty."""
+REFINER = "refiner.model"
+"""Without it there is no refiner; its section cannot be without it."""
 _ALSO_NOTHING = ("auto", "automatic")
 """Of parts of a model, A1111's VAE above all."""
 
@@ -66,7 +68,7 @@ class RequestField:
             if plain in NOTHING or (is_part and plain in _ALSO_NOTHING):
                 return None
             return text if is_part else parse_json(text)
-        if plain in NOTHING and type(None) in self.kinds:
+        if plain in NOTHING and (type(None) in self.kinds or self.path == REFINER):
             return None
         if any(get_origin(kind) is tuple for kind in self.kinds):
             return self._checked([] if plain in NOTHING else split_values(text))
