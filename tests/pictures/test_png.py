@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from sfumato_pictures.png import PARAMETERS, encode_png
+from sfumato_pictures.metadata import PARAMETERS
+from sfumato_pictures.png import encode_png
 
 PIXELS = torch.arange(2 * 3 * 3, dtype=torch.uint8).reshape(2, 3, 3)
 

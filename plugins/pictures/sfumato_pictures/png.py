@@ -6,12 +6,9 @@ import io
 from typing import TYPE_CHECKING
 
 from sfumato.text import writable
-from sfumato_pictures.metadata import PARAMETERS, STORY
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-__all__ = ["PARAMETERS", "STORY", "encode_png"]
 
 COMPRESSION = 4
 """Of 1-9: half the time of the library's default of 6 for files about 2 % larger."""

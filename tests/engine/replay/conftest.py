@@ -19,7 +19,7 @@ from sfumato.replay import ReplayReport, ReplayRequest
 from sfumato.request import RequestDefaults
 from sfumato.tasks import TaskContext
 from sfumato_engine.replay.replay import replay
-from sfumato_pictures.png import PARAMETERS, STORY
+from sfumato_pictures.metadata import PARAMETERS, STORY
 
 from ..conftest import Workbench
 from ..gaussian_model import GaussianFamily
