@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato_networks.tiles import blended, layout
+from sfumato_networks.tiles import blended, layout, spans
 
 sides = st.integers(1, 70)
 
 
-@given(height=sides, width=sides, tile=st.integers(0, 40), overlap=st.integers(0, 20))
+@given(
+    height=sides,
+    width=sides,
+    tile=st.integers(0, 40),
+    overlap=st.integers(0, 20),
+    multiple=st.sampled_from([1, 4, 8]),
+)
 def test_what_leaves_tiles_as_they_are_leaves_the_picture_as_it_is(
-    height: int, width: int, tile: int, overlap: int
+    height: int, width: int, tile: int, overlap: int, multiple: int
 ) -> None:
     overlap = min(overlap, tile // 2)
     pixels = torch.rand(1, 2, height, width)
-    tiles = layout(height, width, tile, overlap)
+    tiles = layout(height, width, tile, overlap, multiple)
     torch.testing.assert_close(blended(pixels, tiles, overlap, lambda part: part), pixels)
-    assert len({(part.height, part.width) for part in tiles}) == 1, "one size: a network is tuned once"
+    if tile - overlap >= multiple:
+        assert all(part.top % multiple == 0 and part.left % multiple == 0 for part in tiles)
+        assert all(max(part.height, part.width) < tile + multiple for part in tiles)
+
+
+@given(length=sides, tile=st.integers(2, 40), multiple=st.sampled_from([1, 3, 8]), overlap=st.integers(0, 20))
+def test_neighbours_share_the_overlap(length: int, tile: int, multiple: int, overlap: int) -> None:
+    overlap = min(overlap, tile // 2)
+    found = spans(length, tile, overlap, multiple)
+    assert all(end - start >= overlap for (_, end), (start, _) in pairwise(found))
+    assert (found[0][0], found[-1][1]) == (0, length)
 
 
 def looking_around(channels: int, made: int, stride: int) -> torch.nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from sfumato.errors import BadInput, Cancelled, CheckpointError, UnknownName
 from sfumato.settings import Settings
 from sfumato.studio import Studio
 from sfumato.upscaling import UpscaleContext, all_upscalers, find_upscaler
+from sfumato_upscalers import network_files
 from sfumato_upscalers.network_upscaler import upscale
 from sfumato_upscalers.resampling import lanczos
 from sfumato_upscalers.settings import UpscalerSettings
@@ -94,12 +96,30 @@ def test_tiles_show_no_seam_where_the_network_looks_no_farther_than_a_quarter_of
     torch.testing.assert_close(tiled, compact()(given).clamp(0, 1), atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+def test_windows_of_attention_lie_in_tiles_as_in_the_whole_picture(tmp_path: Path) -> None:
+    from spandrel.architectures.SwinIR.__arch.SwinIR import SwinIR
+
+    torch.manual_seed(0)
+    sizes = {"img_size": 16, "embed_dim": 12, "depths": [2], "num_heads": [2], "window_size": 8}
+    path = write(SwinIR(upscale=2, upsampler="pixelshuffle", **sizes), tmp_path / "SwinIR.pth")
+    given = picture(112, 80)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a network's own making are none of the user's
+        network_files.load(path)
+    whole, tiled = (
+        upscale(given, 224, 160, context(path, UpscalerSettings(tile=tile, overlap=tile // 2)))
+        for tile in (0, 64)
+    )
+    torch.testing.assert_close(tiled, whole, atol=1e-5, rtol=0)
+
+
 def test_tiles_are_counted_over_all_rounds_and_pictures(doubling: Path) -> None:
     seen: list[tuple[int, int]] = []
     settings = UpscalerSettings(tile=32, overlap=8)
     work = context(doubling, settings, on_tile=lambda done, total: seen.append((done, total)))
     upscale(torch.cat([picture(), picture()]), 160, 120, work)
-    total = 2 * (2 * 1 + 3 * 3)  # 40 x 30 pixels, then 80 x 60
+    total = 2 * (1 * 1 + 4 * 2)  # 40 x 30 pixels, then 80 x 60
     assert seen == [(i + 1, total) for i in range(total)]
 
 

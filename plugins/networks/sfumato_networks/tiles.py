@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of a picture; all of one layout have the same size."""
+    """A part of a picture."""
 
     top: int
     left: int
@@ -26,22 +26,27 @@ class Tile:
         )
 
 
-def starts(length: int, tile: int, overlap: int) -> list[int]:
-    """Where tiles begin along a side; neighbours share `overlap` or more, the last one ends with the side."""
+def spans(length: int, tile: int, overlap: int, multiple: int = 1) -> list[tuple[int, int]]:
+    """Where tiles begin and end along a side; neighbours share `overlap` or more.
+
+    All begin at a multiple of `multiple`, where tiles are large enough for it; the last one, which ends with
+    the side, may be that much longer.
+    """
     if not 0 < tile < length:
-        return [0]
-    step = max(tile - overlap, 1)
-    count = -(-(length - tile) // step) + 1
-    return [round(i * (length - tile) / (count - 1)) for i in range(count)]
+        return [(0, length)]
+    if tile - overlap < multiple:
+        multiple = 1
+    step = max((tile - overlap) // multiple * multiple, 1)
+    last = (length - tile) // multiple * multiple
+    return [*((start, start + tile) for start in range(0, last, step)), (last, length)]
 
 
-def layout(height: int, width: int, tile: int, overlap: int) -> list[Tile]:
-    """The tiles of a picture, row by row; a tile of 0 is the whole side."""
-    tile_height, tile_width = (min(tile, side) if tile else side for side in (height, width))
+def layout(height: int, width: int, tile: int, overlap: int, multiple: int = 1) -> list[Tile]:
+    """The tiles of a picture, row by row; a tile of 0 is the whole side. See `spans`."""
     return [
-        Tile(top, left, tile_height, tile_width)
-        for top in starts(height, tile, overlap)
-        for left in starts(width, tile, overlap)
+        Tile(top, left, bottom - top, right - left)
+        for top, bottom in spans(height, tile, overlap, multiple)
+        for left, right in spans(width, tile, overlap, multiple)
     ]
 
 

@@ -5,6 +5,7 @@ Files are opened by our own readers, pickled ones for tensors alone: spandrel wo
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,11 @@ def load(path: Path) -> ImageModelDescriptor[Any]:
 
     stored = spandrel.canonicalize_state_dict(_tensors(path))
     try:
-        found = spandrel.MAIN_REGISTRY.load(stored)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # what networks of old do in a way of old is not the user's concern
+            found = spandrel.MAIN_REGISTRY.load(stored)
     except spandrel.UnsupportedModelError as error:
         raise _no_upscaler(path, f"Its {len(stored)} tensors are not those of any known upscaler.") from error
     except (

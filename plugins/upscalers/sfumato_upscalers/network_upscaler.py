@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_ROUNDS = 3
 """As in A1111: what is still too small then is enlarged by Lanczos."""
+WINDOW = 16
+"""Tiles begin at multiples of it: the windows of attention, of 8 or 16 pixels, lie as in the whole then."""
 _KEPT = "upscalers.networks"
 
 
@@ -37,7 +39,9 @@ def upscale(picture: Tensor, width: int, height: int, context: UpscaleContext) -
     network = _loaded(settings, context)
     tile = 0 if network.tiling.name == "INTERNAL" else settings.tile
     overlap = min(settings.overlap, tile // 2)
-    rounds = [layout(h, w, tile, overlap) for h, w in sizes_before(picture, width, height, network.scale)]
+    rounds = [
+        layout(h, w, tile, overlap, WINDOW) for h, w in sizes_before(picture, width, height, network.scale)
+    ]
     progress = _Progress(sum(map(len, rounds)) * len(picture), context)
     with torch.inference_mode():
         pictures = [_enlarged(one, rounds, overlap, network, progress) for one in picture.split(1)]
