@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sfumato.errors import SfumatoError
+from sfumato_networks.torchvision_operators import declare_where_missing
 
 
 def import_diffusers() -> Any:
@@ -15,6 +16,7 @@ def import_diffusers() -> Any:
     Raises:
         SfumatoError: one of them is not installed, or does not load.
     """
+    declare_where_missing()
     try:
         import diffusers
         import transformers  # noqa: F401  # missing, it would be told only when a pipeline is made
