@@ -178,7 +178,7 @@ def request_page(studio: Studio) -> str:
             rows += field_rows(name, GenerationRequest.model_fields[name])
         text += f"\n## {group}\n\n" + table(["Field", "Value", "Default", "What it does"], rows)
     text += "\n## What the bundled models recommend\n\n"
-    fields = list(RequestDefaults.model_fields)
+    fields = [name for name in RequestDefaults.model_fields if name != "sampler_options"]
     rows = []
     for entry in studio.registries.models:
         if entry.info.defaults:

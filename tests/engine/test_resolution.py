@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sfumato.request import RANDOM_SEED, SEED_LIMIT, GenerationRequest
 from sfumato_engine.resolution import ResolvedRequest, checked_options, resolve
 
 from .conftest import Workbench
+from .gaussian_model import OneModelLibrary
 
 
 def resolved(workbench: Workbench, **fields: Any) -> ResolvedRequest:
@@ -166,3 +168,22 @@ def test_a_variation_seed_left_open_is_drawn_once_and_kept(workbench: Workbench)
     first = request.variation_seed(0)
     assert [request.variation_seed(number) for number in range(2)] == [first, (first + 1) % SEED_LIMIT]
     assert resolved(workbench, seed=7).request.variation_seed == RANDOM_SEED
+
+
+def test_options_that_a_family_prefers_hold_where_the_sampler_has_them_and_nothing_else_is_asked_for(
+    workbench: Workbench,
+) -> None:
+    defaults = workbench.context.library.find(None).defaults
+    preferred = defaults.model_copy(update={"sampler_options": {"eta": 0.25, "table": "sdxl"}})
+    library = OneModelLibrary(workbench.model_file)
+    library.info = library.info.model_copy(update={"defaults": preferred})
+    context = replace(workbench.context, library=library)  # type: ignore[arg-type]
+
+    def options(**asked: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        found = resolve(GenerationRequest(**asked), context)
+        return found.sampler_options, dict(found.request.sampler_options)
+
+    assert options(sampler="euler_ancestral")[0]["eta"] == 0.25
+    assert options(sampler="euler_ancestral")[1] == {}
+    assert options(sampler="euler_ancestral", sampler_options={"eta": 1.0})[1] == {"eta": 1.0}
+    assert "eta" not in options(sampler="euler")[0]

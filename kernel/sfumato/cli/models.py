@@ -122,7 +122,9 @@ def _header_facts(header: CheckpointHeader) -> list[tuple[str, str]]:
 
 
 def _facts(info: ModelInfo) -> list[tuple[str, str]]:
-    defaults = ", ".join(f"{name}={value}" for name, value in info.defaults.model_dump().items())
+    defaults = ", ".join(
+        f"{name}={value}" for name, value in info.defaults.model_dump().items() if value != {}
+    )
     parts = [
         f"{part.kind}: {part.parameters / 1e6:.1f} M parameters, {part.dtype}, {human_size(part.size_bytes)}"
         for part in info.parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class RequestDefaults(BaseModel):
@@ -17,3 +17,7 @@ class RequestDefaults(BaseModel):
     width: int = 1024
     height: int = 1024
     clip_skip: int = 1
+    sampler_options: dict[str, float | int | bool | str] = Field(
+        default_factory=dict,
+        description="Of samplers and schedulers; taken where the one that is used has them.",
+    )

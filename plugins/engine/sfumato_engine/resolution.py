@@ -182,8 +182,9 @@ def _resolve_pass(request: GenerationRequest, context: TaskContext) -> ResolvedR
     _check_predictions(sampler, info, registries.samplers)
     _check_predictions(scheduler, info, registries.schedulers)
     _check_option_names(filled.sampler_options, sampler.info, scheduler.info)
-    sampler_options = checked_options(sampler.info.options, filled.sampler_options)
-    scheduler_options = checked_options(scheduler.info.options, filled.sampler_options)
+    options = {**info.defaults.sampler_options, **filled.sampler_options}
+    sampler_options = checked_options(sampler.info.options, options)
+    scheduler_options = checked_options(scheduler.info.options, options)
     model_options = family_options(family.options, {**info.options, **filled.model_options})
     stages = _stages(filled, registries)
     definite = {
@@ -192,8 +193,10 @@ def _resolve_pass(request: GenerationRequest, context: TaskContext) -> ResolvedR
         "sampler": sampler.info.name,
         "scheduler": scheduler.info.name,
         "sampler_options": {
-            **changed_options(scheduler.info.options, scheduler_options),
-            **changed_options(sampler.info.options, sampler_options),
+            **_changed(
+                scheduler_options, checked_options(scheduler.info.options, info.defaults.sampler_options)
+            ),
+            **_changed(sampler_options, checked_options(sampler.info.options, info.defaults.sampler_options)),
         },
         "model_options": _changed(model_options, family_options(family.options, info.options)),
         "stages": {
