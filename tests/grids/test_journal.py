@@ -30,7 +30,8 @@ def test_what_was_written_is_known_to_the_next_run(tmp_path: Path) -> None:
     journal.begin("b")
     again = Journal.of(GRID, tmp_path)
     assert again.finished("a") == (image,)
-    assert again.begun and again.begun.key == "b"
+    assert again.begun
+    assert again.begun.key == "b"
     assert again.seeds == journal.seeds
     assert again.path.name.startswith(".")
 

@@ -10,7 +10,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from sfumato.errors import BadInput
-from sfumato.request import SEED_LIMIT, GenerationRequest, GridRequest, PictureFolder, PromptList, PromptMatrix
+from sfumato.request import (
+    SEED_LIMIT,
+    GenerationRequest,
+    GridRequest,
+    PictureFolder,
+    PromptList,
+    PromptMatrix,
+)
 from sfumato_grids.matrix import plan_matrix
 from sfumato_grids.picture_folder import plan_pictures
 from sfumato_grids.plan import Plan
@@ -70,9 +77,11 @@ def test_axes_of_lora_and_weight_act_on_the_same_tag() -> None:
 def test_a_section_comes_to_be_where_an_axis_needs_it() -> None:
     plan = axes(x=axis("Hires steps", "1-2"), y=axis("Refiner checkpoint", "None", "emoji"))
     first, *_, last = requests(plan)
-    assert first.hires and first.hires.steps == 1
+    assert first.hires
+    assert first.hires.steps == 1
     assert first.refiner is None
-    assert last.refiner and last.refiner.model == "emoji"
+    assert last.refiner
+    assert last.refiner.model == "emoji"
 
 
 def test_denoising_is_that_of_the_hires_pass_where_there_is_one(tmp_path: Path) -> None:
@@ -216,7 +225,8 @@ def test_json_has_a_list_of_requests(tmp_path: Path) -> None:
     found = [{"prompt": "a pear", "hires": {"scale": 1.5}}, "a fig", {"prompt": "x", "stps": 3}]
     plan = prompts(tmp_path, json.dumps(found), "p.json", base=apples(prompt="", hires={"steps": 3}))
     first, second = (cell.request for cell in plan.cells)
-    assert first.hires and (first.hires.scale, first.hires.steps) == (1.5, 3)
+    assert first.hires
+    assert (first.hires.scale, first.hires.steps) == (1.5, 3)
     assert second.prompt == "a fig"
     assert plan.problems == ("request 3: stps: extra inputs are not permitted",)
 
@@ -264,7 +274,8 @@ def test_settings_of_the_start_picture_stay(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "a.png", size=(50, 30))
     base = apples(img2img={"image": tmp_path, "denoising_strength": 0.25})
     request = requests(folder_plan(tmp_path, base, scale=2))[0]
-    assert request.img2img and request.img2img.denoising_strength == 0.25
+    assert request.img2img
+    assert request.img2img.denoising_strength == 0.25
     assert (request.width, request.height) == (96, 56)
 
 
@@ -272,7 +283,8 @@ def test_masks_go_by_name_and_a_picture_without_one_is_told(tmp_path: Path) -> N
     for name in ("in/a.png", "in/b.png", "masks/a.webp", "masks/c.png"):
         picture(tmp_path / name)
     first, second = folder_plan(tmp_path, masks=tmp_path / "masks").cells
-    assert first.request.inpaint and first.request.inpaint.mask.name == "a.webp"
+    assert first.request.inpaint
+    assert first.request.inpaint.mask.name == "a.webp"
     assert "'b.png' has no mask" in second.problem
     (tmp_path / "masks" / "c.png").unlink()
     assert not any(cell.problem for cell in folder_plan(tmp_path, masks=tmp_path / "masks").cells)

@@ -186,7 +186,9 @@ def test_a_lora_and_its_weight_are_axes(draw: Drawing) -> None:
 
 
 def test_a_grid_that_cannot_be_leaves_nothing_behind(draw: Drawing) -> None:
-    grid = GridRequest(base=apples(), x=axis("steps", "0"), y=axis("Sampler", "Eulr"), z=axis("model", "emji"))
+    grid = GridRequest(
+        base=apples(), x=axis("steps", "0"), y=axis("Sampler", "Eulr"), z=axis("model", "emji")
+    )
     with pytest.raises(BadInput) as caught:
         draw(grid)
     assert all(part in caught.value.why for part in ("steps '0'", "'Eulr'", "'emji'", "Did you mean emoji"))

@@ -68,7 +68,7 @@ class _Sheets:
         if first is None:
             return None, None
         tiles = self._tiles(cells, (first.width, first.height))
-        legends = Legends(columns=_legend(self.plan.columns), rows=_legend(self.plan.rows))
+        legends = self._legends(self.plan.columns, self.plan.rows)
         pixels = self._sheet(tiles, len(self.plan.columns), legends, self.request.margin)
         if pixels is None:
             return None, None
@@ -81,23 +81,30 @@ class _Sheets:
         if all(sheet is None for sheet in sheets):
             return None
         first = next(cell.images[0] for cell in cells if cell.images)
-        legends = Legends(columns=_legend(self.plan.sheets))
+        legends = self._legends(self.plan.sheets)
         pixels = self._sheet(sheets, len(sheets), legends, 0)
         fields = {**self.plan.fields, **self.plan.whole_fields}
         return None if pixels is None else self._saved(pixels, first, cells, fields)
+
+    def _legends(self, columns: Sequence[str], rows: Sequence[str] = ()) -> Legends | None:
+        """Labels, or none where they say nothing."""
+        if not self.request.legend:
+            return None
+        font = saving_settings(self.context).grid_font
+        return Legends(columns if any(columns) else (), rows if any(rows) else (), font=font)
 
     def _sheet(
         self,
         tiles: Sequence[NDArray[np.uint8] | None],
         columns: int,
-        legends: Legends,
+        legends: Legends | None,
         margin: int,
     ) -> NDArray[np.uint8] | None:
         try:
             return labelled_sheet(
                 tiles,
                 columns=columns,
-                legends=legends if self.request.legend else None,
+                legends=legends,
                 margin=margin,
                 largest_megapixels=saving_settings(self.context).grid_megapixels,
             )
@@ -154,11 +161,6 @@ def sheet_text(first: str, fields: Mapping[str, str]) -> str:
     """The infotext of the first picture with fields of the grid in it."""
     text = infotext.read(first)
     return infotext.write(text.prompt, text.negative_prompt, {**text.fields, **fields})
-
-
-def _legend(labels: Sequence[str]) -> Sequence[str]:
-    """Labels, or none where they say nothing."""
-    return labels if any(labels) else ()
 
 
 def _identity(cell: GridCell) -> str:
