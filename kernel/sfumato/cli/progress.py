@@ -88,6 +88,7 @@ class BarProgress(AbstractContextManager["BarProgress"]):
             redirect_stdout=sys.stdout.isatty(),  # paths then appear above the bar
         )
         self._task = self._bar.add_task("Starting", total=None, detail="")
+        self._phase = "Sampling"
 
     def __enter__(self) -> BarProgress:
         self._bar.start()
@@ -100,10 +101,11 @@ class BarProgress(AbstractContextManager["BarProgress"]):
         if isinstance(event, Warned):
             self._bar.console.print(f"Warning: {printable(event.message)}", markup=False, highlight=False)
         elif isinstance(event, PhaseStarted):
-            self._show(description=_title(event), detail="")
+            self._phase = _title(event)
+            self._show(description=self._phase, detail="")
         elif isinstance(event, StepCompleted):
             self._show(
-                description="Sampling",
+                description=self._phase,
                 total=event.steps * event.batches,
                 completed=event.batch * event.steps + event.step,
                 detail=describe(event, self.subject),

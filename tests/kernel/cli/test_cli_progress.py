@@ -50,6 +50,9 @@ def test_the_bar_counts_the_steps_of_all_batches(monkeypatch: pytest.MonkeyPatch
         progress(step(5, batch=1))
         assert (progress.state.completed, progress.state.total) == (25, 40)
         assert progress.state.fields["detail"] == describe(step(5, batch=1))
+        progress(PhaseStarted(phase="upscaling", detail="a.png"))
+        progress(step(1))
+        assert progress.state.description == "Upscaling a.png", "steps are those of the phase that began last"
 
 
 def test_a_warning_is_told_beside_the_bar(monkeypatch: pytest.MonkeyPatch) -> None:
