@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sfumato.cli.output import only_data_on_stdout
-from sfumato.commands import CommandInfo
 from sfumato.registry import Entry
 
 if TYPE_CHECKING:
+    from sfumato.commands import CommandInfo
     from sfumato.studio import Studio
 
 

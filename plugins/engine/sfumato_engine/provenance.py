@@ -14,6 +14,7 @@ from sfumato.library import ModelLibrary
 from sfumato.models import ModelInfo
 from sfumato.request import GenerationRequest
 from sfumato.tasks import TaskContext
+from sfumato.upscaling import find_upscaler
 from sfumato_engine.device import device_label
 from sfumato_engine.infotext_fields import OWN_VERSION, option_fields, request_fields, stage_fields
 from sfumato_engine.option_roles import infotext_fields, part_dtypes
@@ -46,6 +47,7 @@ class Provenance:
         adapters: The files of adapters and learned words, by the name that prompts use.
         inputs: The pictures and masks that it was made from, by request field.
         added: Fields of the infotext that adapters bring.
+        upscaler: The label of what enlarges for the hires pass.
     """
 
     resolved: ResolvedRequest
@@ -55,6 +57,7 @@ class Provenance:
     adapters: Mapping[str, Path] = field(default_factory=dict)
     inputs: Mapping[str, Path] = field(default_factory=dict)
     added: Mapping[str, Any] = field(default_factory=dict)
+    upscaler: str = ""
 
     def infotext(self, seed: int, variation_seed: int | None = None) -> str:
         """The A1111 text of the picture made with these seeds."""
@@ -93,7 +96,7 @@ class Provenance:
         """Parts that the checkpoint does not hold, as A1111 (only the VAE) and Forge name them."""
         outside = {
             kind: self.parts[kind][0]
-            for kind in self.resolved.info.missing_parts
+            for kind in dict.fromkeys([*self.resolved.info.missing_parts, *self.resolved.request.parts])
             if self.parts.get(kind) and not kind.endswith(TOKENIZER)
         }
         fields: dict[str, Any] = {
@@ -109,11 +112,12 @@ class Provenance:
         hires = self.resolved.hires
         refiner = (hires or self.resolved).refiner
         asked = self.resolved.request.hires
+        fields: dict[str, Any] = {"Hires upscaler": self.upscaler} if asked and self.upscaler else {}
         models = {
             "Hires checkpoint": hires.info if hires and asked and asked.model else None,
             "Refiner": refiner.info if refiner else None,
         }
-        return {key: self._named_with_hash(info) for key, info in models.items() if info}
+        return fields | {key: self._named_with_hash(info) for key, info in models.items() if info}
 
     def _named_with_hash(self, info: ModelInfo) -> str:
         short = self._short_hash(info.path)
@@ -195,7 +199,9 @@ def trace(resolved: ResolvedRequest, prepared: Prepared, context: TaskContext) -
     files = dict.fromkeys([*of_parts, *others, *adapters.values(), *inputs.values()])
     sha256 = {path: _sha256(context.library, path) for path in files}
     environment = _environment(resolved, device, context)
-    return Provenance(resolved, sha256, parts, environment, adapters, inputs, prepared.infotext)
+    hires = resolved.request.hires
+    upscaler = find_upscaler(hires.upscaler, context.registries, context.library).label if hires else ""
+    return Provenance(resolved, sha256, parts, environment, adapters, inputs, prepared.infotext, upscaler)
 
 
 def input_files(request: GenerationRequest) -> dict[str, Path]:
