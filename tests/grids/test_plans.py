@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -18,6 +20,7 @@ from sfumato.request import (
     PromptList,
     PromptMatrix,
 )
+from sfumato_grids.journal import cell_key
 from sfumato_grids.matrix import plan_matrix
 from sfumato_grids.picture_folder import plan_pictures
 from sfumato_grids.plan import Plan
@@ -145,6 +148,24 @@ def test_an_axis_of_seeds_draws_the_open_ones_and_tells_them() -> None:
     assert first.seed == third.seed not in (-1, 7)
     assert second.seed == fourth.seed == 7
     assert plan.fields["Fixed X Values"] == f"{first.seed}, 7"
+
+
+NAMES = ["steps", "Prompt S/R", "prompt_order", "lora", "lora_weight.x", "Size", "seed", "stages.a.b", "VAE"]
+ANYTHING = st.text(max_size=12) | st.sampled_from(
+    ["", "1-3", "1-3 [2]", "None", "red", "<lora:x", "a\0b", "~x"]
+)
+
+
+@settings(max_examples=150)
+@given(st.sampled_from([*NAMES, *GenerationRequest.model_fields]) | st.text(max_size=10), st.lists(ANYTHING))
+def test_whatever_an_axis_says_is_a_plan_or_is_told(field: str, values: list[str]) -> None:
+    base = apples(prompt="a red <lora:x:1> apple", img2img={"image": "start.png"})
+    try:
+        plan = axes(base=base, x=axis(field, *values))
+    except BadInput:
+        return
+    assert bool(plan.problems) or len(plan.cells) == len(plan.columns)
+    assert all(cell_key(cell.request) for cell in plan.cells)
 
 
 def test_a_grid_without_an_end_is_refused() -> None:

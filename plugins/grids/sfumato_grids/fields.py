@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -85,11 +86,15 @@ class RequestField:
         near = nearest_names(text, choices)
         raise ValueError(f"did you mean {', '.join(near)}?" if near else f"it is one of {', '.join(choices)}")
 
-    def _checked(self, value: Any) -> Any:
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
         assert self.info is not None
         kind: Any = Annotated[self.info.annotation, self.info]
+        return TypeAdapter(kind)
+
+    def _checked(self, value: Any) -> Any:
         try:
-            return TypeAdapter(kind).validate_python(value)
+            return self._adapter.validate_python(value)
         except ValidationError as error:
             raise ValueError(_first_reason(error)) from error
 

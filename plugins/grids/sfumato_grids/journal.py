@@ -151,7 +151,7 @@ def sheet_key(cells: Sequence[str], about: str) -> str:
 def _state(path: Path) -> str:
     try:
         stat = path.expanduser().stat()
-    except OSError:
+    except (OSError, RuntimeError, ValueError):  # a path may be anything that a person typed
         return f"{path} is gone"
     return f"{path} {stat.st_size} {stat.st_mtime_ns}"
 

@@ -46,9 +46,12 @@ FORGE_LABELS: Mapping[str, str] = {
 """Without those that ask for what Sfumato does not have (FP8 mode, token merging ...)."""
 
 DENOISING_LABELS = ("Denoising", "Denoising strength")
+DENOISING = ("hires.denoising_strength", "img2img.denoising_strength")
 """Of the hires pass where there is one, else of img2img."""
 
 
 def label_of(path: str) -> str:
     """What A1111 calls the axis; nothing where it has no such axis."""
+    if path in DENOISING:
+        return DENOISING_LABELS[0]
     return next((label for label, field in FORGE_LABELS.items() if field == path), "")
