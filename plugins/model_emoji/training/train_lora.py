@@ -62,9 +62,9 @@ log = logging.getLogger("training")
 class Options:
     """How long and how fast."""
 
-    steps: int = 600
-    batch: int = 48
-    learning_rate: float = 2e-3
+    steps: int = 1100
+    batch: int = 32
+    learning_rate: float = 3e-3
 
 
 def gradient_map(images: Tensor) -> Tensor:
