@@ -158,6 +158,16 @@ def test_what_diffusers_cannot_load_is_a_clear_error(folders: Path, tmp_path: Pa
         load(broken)
 
 
+def test_a_folder_may_hold_a_variant_alone(folders: Path, tmp_path: Path) -> None:
+    partial = tmp_path / "variant"
+    shutil.copytree(folders / "z_image", partial)
+    for folder in ("transformer", "vae"):  # the text encoder has none
+        file = partial / folder / "diffusion_pytorch_model.safetensors"
+        file.rename(file.with_suffix(".bf16.safetensors"))
+    model = load(partial)
+    assert [file.name for file in model.files["transformer"]] == ["diffusion_pytorch_model.bf16.safetensors"]
+
+
 def test_a_folder_without_its_tokenizer_is_told(folders: Path, tmp_path: Path) -> None:
     partial = tmp_path / "partial"
     shutil.copytree(folders / "z_image", partial)

@@ -14,6 +14,7 @@ from sfumato.models import CheckpointHeader, ModelInfo
 from sfumato_models_sd.config import UNetConfig, expected_shapes
 from sfumato_models_sd.detection import detect
 from sfumato_models_sd.diffusers_keys import diffusers_names
+from sfumato_networks.checkpoint_folder import read_diffusers_folder
 from sfumato_networks.safetensors_header import read_header
 
 from ..tiny_models import sd
@@ -154,8 +155,6 @@ def test_a_yaml_beside_the_checkpoint_tells_what_it_predicts(
 
 @pytest.mark.parametrize("tiny", [sd.SD21_V, sd.SDXL_V, sd.SDXL], ids=lambda tiny: tiny.variant)
 def test_the_scheduler_of_a_folder_tells_what_it_predicts(tiny: sd.TinySD, tmp_path: Path) -> None:
-    from sfumato_networks.checkpoint_folder import read_diffusers_folder
-
     info = detect(read_diffusers_folder(sd.write_folder(tiny, tmp_path / "model")))
     assert info is not None
     assert info.prediction == {"epsilon": "eps", "v_prediction": "v"}[tiny.prediction]
@@ -163,9 +162,18 @@ def test_the_scheduler_of_a_folder_tells_what_it_predicts(tiny: sd.TinySD, tmp_p
     assert info.missing_parts == ()
 
 
-def test_a_folder_says_whether_empty_negative_prompts_are_zeroed(tmp_path: Path) -> None:
-    from sfumato_networks.checkpoint_folder import read_diffusers_folder
+def test_a_scheduler_of_another_kind_is_refused(tmp_path: Path) -> None:
+    folder = sd.write_folder(sd.SDXL, tmp_path / "model")
+    file = folder / "scheduler" / "scheduler_config.json"
+    stated = json.loads(file.read_text())
+    playground = {"_class_name": "EDMDPMSolverMultistepScheduler", "prediction_type": "epsilon"}
+    for change, word in ((playground, "EDM"), ({"prediction_type": "sample"}, "neither noise nor velocity")):
+        file.write_text(json.dumps({**stated, **change}))
+        with pytest.raises(CheckpointError, match=word):
+            detect(read_diffusers_folder(folder))
 
+
+def test_a_folder_says_whether_empty_negative_prompts_are_zeroed(tmp_path: Path) -> None:
     info = detect(read_diffusers_folder(sd.write_folder(sd.REFINER, tmp_path / "model")))
     assert info is not None
     assert info.options == {"zero_empty_negative": False}
@@ -193,8 +201,6 @@ def test_relatives_are_left_to_others(strange: str) -> None:
 
 
 def test_a_folder_of_another_class_is_left_to_others(tmp_path: Path) -> None:
-    from sfumato_networks.checkpoint_folder import read_diffusers_folder
-
     folder = sd.write_folder(sd.SD15, tmp_path / "model")
     config = folder / "unet" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "_class_name": "UNet3DConditionModel"}))

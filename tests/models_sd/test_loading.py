@@ -117,6 +117,21 @@ def test_a_vae_that_is_asked_for_replaces_the_baked_one(tmp_path: Path) -> None:
     assert loaded(path).files["autoencoder"] == (path,)
 
 
+def test_a_vae_may_have_matrices_in_place_of_convolutions_and_leftovers_of_training(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tensors = {
+        name: tensor[:, :, 0, 0].contiguous() if ".attn_1." in name and tensor.ndim == 4 else tensor
+        for name, tensor in sd.SD15.tensors().items()
+    }
+    path = sd.write_single_file(sd.SD15, tmp_path, "model")
+    whole = loaded(path)
+    save_file({**tensors, "first_stage_model.loss.logvar": torch.zeros(())}, path)
+    latents = WISH.noise()
+    assert loaded(path).decode(latents).equal(whole.decode(latents))
+    assert "not used" not in caplog.text
+
+
 def test_sdxl_does_not_take_the_vae_of_sd1(tmp_path: Path) -> None:
     sd.write_vae(sd.SD15, tmp_path, "vae-ft-mse-840000-ema-pruned")
     with pytest.raises(MissingPart) as error:

@@ -67,6 +67,18 @@ def test_a_folders_tensors_come_from_its_shards(folder: Path) -> None:
     }
 
 
+def test_a_diffusion_model_that_is_there_as_pickle_alone_is_told(folder: Path) -> None:
+    (folder / "safety_checker").mkdir()
+    (folder / "safety_checker" / "pytorch_model.bin").write_bytes(b"of no use to anyone")
+    DiffusersFolderFormat().read_header(folder)
+    for file in (folder / "unet").iterdir():
+        file.unlink()
+    (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"never opened")
+    with pytest.raises(CheckpointError, match=r"holds no \.safetensors") as error:
+        DiffusersFolderFormat().read_header(folder)
+    assert "diffusion_pytorch_model.bin" in (error.value.why or "")
+
+
 def test_a_file_is_read_with_its_metadata(tmp_path: Path) -> None:
     save_file({"a": torch.ones(2)}, tmp_path / "x.safetensors", {"title": "x"})
     assert SafetensorsFormat().read_header(tmp_path / "x.safetensors").metadata["title"] == "x"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sfumato_networks.compute_types import compute_type
 from sfumato_networks.parts import AUTOENCODER, under
 
 _TOKENIZER = "tokenizer"
+_VARIANT = re.compile(r"[^.]+\.(\w+?)(-\d+-of-\d+)?\.safetensors")
 
 
 def load(info: ModelInfo, library: ModelLibrary, placement: Placement) -> DiffusersModel:
@@ -39,8 +41,9 @@ def load(info: ModelInfo, library: ModelLibrary, placement: Placement) -> Diffus
         raise CheckpointError(f"No recipe knows the model in '{info.path}'.", hint="Detect the folder again.")
     _check_complete(info, header)
     diffusers = import_diffusers()
-    pipeline = _open(diffusers, recipe, info, _types(info, placement))
     files = _files(header)
+    variant = _variant([file.name for kind in KINDS.values() for file in files[kind]])
+    pipeline = _open(diffusers, recipe, info, _types(info, placement), variant)
     for folder, kind in KINDS.items():
         if kind in placement.part_files:
             files[kind] = (placement.part_files[kind],)
@@ -83,7 +86,14 @@ def _types(info: ModelInfo, placement: Placement) -> dict[str, torch.dtype]:
     return types
 
 
-def _open(diffusers: Any, recipe: Recipe, info: ModelInfo, types: Mapping[str, torch.dtype]) -> Any:
+def _variant(names: Iterable[str]) -> str | None:
+    """The first variant ("fp16", "bf16") among files; diffusers takes plain ones for parts without it."""
+    return next((match[1] for name in names if (match := _VARIANT.fullmatch(name))), None)
+
+
+def _open(
+    diffusers: Any, recipe: Recipe, info: ModelInfo, types: Mapping[str, torch.dtype], variant: str | None
+) -> Any:
     pipeline = getattr(diffusers, recipe.pipeline_class, None)
     if pipeline is None:
         raise CheckpointError(
@@ -93,7 +103,11 @@ def _open(diffusers: Any, recipe: Recipe, info: ModelInfo, types: Mapping[str, t
     try:
         with without_progress_bars():
             return pipeline.from_pretrained(
-                str(info.path), dtype=dict(types), local_files_only=True, use_safetensors=True
+                str(info.path),
+                variant=variant,
+                dtype=dict(types),
+                local_files_only=True,
+                use_safetensors=True,
             )
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, ImportError) as error:
         raise CheckpointError(

@@ -74,7 +74,8 @@ def read_config(header: CheckpointHeader, stored: StoredUNet) -> UNetConfig:
 
 def read_variant(header: CheckpointHeader, config: UNetConfig) -> Variant:
     """Which Stable Diffusion it is; raises `CheckpointError` where that is none which can be drawn with."""
-    if any(name in header.tensors for name in _EDM_MARKS):
+    scheduler = str(header.configs.get("scheduler", {}).get("_class_name", ""))
+    if scheduler.startswith("EDM") or any(name in header.tensors for name in _EDM_MARKS):
         raise CheckpointError(
             f"'{header.path.name}' is an EDM model (Playground 2.5, CosXL), which is not supported.",
             hint="Choose SDXL or a model made from it.",

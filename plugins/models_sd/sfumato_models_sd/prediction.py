@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from sfumato.errors import CheckpointError
 from sfumato.models import CheckpointHeader
 
 UNetPrediction = Literal["eps", "v"]
@@ -36,7 +37,11 @@ class Trained:
 
 
 def stated(header: CheckpointHeader) -> Trained | None:
-    """What the checkpoint, or a file beside it, says; None where nothing does."""
+    """What the checkpoint, or a file beside it, says; None where nothing does.
+
+    Raises:
+        CheckpointError: a scheduler says something else.
+    """
     sources: tuple[Callable[[CheckpointHeader], Trained | None], ...] = (
         _by_tensors,
         _by_scheduler,
@@ -58,8 +63,16 @@ def _is_mark(name: str, mark: str) -> bool:
 
 def _by_scheduler(header: CheckpointHeader) -> Trained | None:
     config = header.configs.get("scheduler", {})
-    prediction = _WORDS.get(str(config.get("prediction_type", "")))
-    return Trained(prediction, config.get("rescale_betas_zero_snr") is True) if prediction else None
+    if "prediction_type" not in config:
+        return None
+    prediction = _WORDS.get(str(config["prediction_type"]))
+    if prediction is None:
+        raise CheckpointError(
+            f"'{header.path.name}' predicts neither noise nor velocity.",
+            why=f"Its scheduler_config.json speaks of '{config['prediction_type']}'.",
+            hint="Choose another model; these two are what can be drawn with.",
+        )
+    return Trained(prediction, config.get("rescale_betas_zero_snr") is True)
 
 
 def _by_metadata(header: CheckpointHeader) -> Trained | None:

@@ -16,6 +16,8 @@ _WEIGHTS = re.compile(r"(?P<model>.+)\.safetensors(?P<index>\.index(?P<variant>\
 """A file of weights or an index of shards; a variant (fp16) ends the model's name or is in the index's."""
 _SHARD = re.compile(r".+-\d+-of-(?!0*1\D)\d+.*\.safetensors")
 _CONFIGS = ("config.json", "scheduler_config.json")
+_DIFFUSION_MODELS = ("unet", "transformer")
+"""The parts that come with the folder or not at all."""
 
 
 def read_checkpoint(path: Path) -> CheckpointHeader:
@@ -69,6 +71,8 @@ def _read_parts(folder: Path) -> CheckpointHeader:
             header = read_checkpoint(weights)
             for name, info in header.tensors.items():
                 tensors[f"{part.name}/{name}"] = info if info.file else replace(info, file=weights)
+        elif part.name in _DIFFUSION_MODELS and (pickled := sorted(part.glob("*.bin"))):
+            raise _only_pickled(part, pickled[0].name)
         for config in _CONFIGS:
             if (part / config).exists():
                 configs[part.name] = read_json(part / config)
@@ -103,6 +107,15 @@ def _without_index(folder: Path, shard: str) -> CheckpointError:
         f"'{folder}' holds weights in pieces, without the index that tells what is in which.",
         why=f"'{shard}' is one of them.",
         hint=f"Download {model}.safetensors.index.json to them.",
+    )
+
+
+def _only_pickled(folder: Path, file: str) -> CheckpointError:
+    return CheckpointError(
+        f"'{folder}' holds no .safetensors.",
+        why=f"'{file}' is a pickle file, and opening one runs whatever program it holds.",
+        hint="Download the folder's .safetensors files; their usual name is "
+        "diffusion_pytorch_model.safetensors.",
     )
 
 

@@ -1,7 +1,8 @@
 """Diffusers' `AutoencoderKL` tensors in the original layout (LDM's), which our network has. Imports no torch.
 
 Names differ, the decoder's levels are counted from the other end, and attention has matrices in place of 1x1
-convolutions, under one set of names before diffusers 0.14 and another since.
+convolutions, under one set of names before diffusers 0.14 and another since. Some files have the matrices
+under the original names.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ _RENAMES = (
 
 
 def original_names(names: Collection[str]) -> dict[str, str]:
-    """The original name of each diffusers name; one that is not of an autoencoder stays as it is."""
+    """The original name of each diffusers name; original names stay, and such as are of no autoencoder."""
     levels = count_blocks(names, "decoder.up_blocks.")
-    return {name: _original_name(name, levels) for name in names}
+    return {name: _original_name(name, levels) if levels else name for name in names}
 
 
 def original_shapes(shapes: Mapping[str, Shape]) -> dict[str, Shape]:

@@ -26,6 +26,8 @@ ClipEncoder = ClipText | OpenClipText
 CLIP_HEAD_SIZE = 64
 OPEN_CLIP_LAYERS = 24
 
+_AUTOENCODER_TENSORS = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+"""What their names begin with: files have leftovers of training ("loss.", "model_ema.") too."""
 _CLIP_TENSORS = (
     "text_model.",
     "text_projection",
@@ -44,7 +46,8 @@ def load_autoencoder(
     refuse_quantised(part.stored, _where(part))
     config = _sizes(part, lambda: AutoencoderConfig.from_shapes(part.shapes))
     network = _sizes(part, lambda: build_empty(lambda: Autoencoder(config)))
-    return load_network(network, part.tensors(opened), dtype, device, where=_where(part))
+    tensors = _beginning_with(_AUTOENCODER_TENSORS, part.tensors(opened))
+    return load_network(network, tensors, dtype, device, where=_where(part))
 
 
 def load_t5_encoder(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str) -> T5Encoder:
@@ -77,13 +80,12 @@ def load_clip_text(
     """
     refuse_quantised(part.stored, _where(part))
     wanted = tuple(name for name in _CLIP_TENSORS if projected or not name.startswith("text_projection"))
-    shapes = {name: shape for name, shape in part.shapes.items() if name.startswith(wanted)}
-    config = _sizes(part, lambda: _clip_config(part, shapes))
+    config = _sizes(part, lambda: _clip_config(part, _beginning_with(wanted, part.shapes)))
     if projected and part.kind == CLIP_G_TEXT and not config.projection_size:
         raise _unfit(part, "It lacks its text projection.")
     build = OpenClipText if part.in_open_clip_layout else ClipText
     network: ClipEncoder = _sizes(part, lambda: build_empty(lambda: build(config)))
-    tensors = {name: tensor for name, tensor in part.tensors(opened).items() if name.startswith(wanted)}
+    tensors = _beginning_with(wanted, part.tensors(opened))
     return load_network(network, tensors, dtype, device, where=_where(part))
 
 
@@ -106,6 +108,10 @@ def _dropped_layers(part: Part, config: ClipTextConfig) -> int:
     if part.kind != OPEN_CLIP_TEXT or config.layers >= OPEN_CLIP_LAYERS:
         return 0
     return 0 if part.in_open_clip_layout and config.layers != OPEN_CLIP_LAYERS - 1 else 1
+
+
+def _beginning_with(prefixes: tuple[str, ...], named: Mapping[str, C]) -> dict[str, C]:
+    return {name: value for name, value in named.items() if name.startswith(prefixes)}
 
 
 def _sizes(part: Part, read: Callable[[], C]) -> C:

@@ -61,14 +61,14 @@ class Part:
         """Shapes under our networks' names: LDM's for autoencoders, OpenCLIP's or else transformers' for text
         encoders."""
         shapes = {name: info.shape for name, info in self.stored.items()}
-        if self._in_diffusers_layout:
+        if self.kind == AUTOENCODER:
             return diffusers_keys.original_shapes(shapes)
         return {self._own_name(name): shape for name, shape in shapes.items()}
 
     def tensors(self, opened: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Its tensors under the names of our networks, taken from the opened checkpoint."""
         tensors = {name: opened[self.prefix + name] for name in self.stored}
-        if self._in_diffusers_layout:
+        if self.kind == AUTOENCODER:
             return diffusers_keys.original_tensors(tensors)
         return {self._own_name(name): tensor for name, tensor in tensors.items()}
 
@@ -91,10 +91,6 @@ class Part:
     @property
     def info(self) -> PartInfo:
         return part_info(self.kind, self.prefix, self.stored.values())
-
-    @property
-    def _in_diffusers_layout(self) -> bool:
-        return self.kind == AUTOENCODER and _DECODERS[1] in self.stored
 
     @property
     def _widest(self) -> str:
