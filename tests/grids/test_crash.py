@@ -18,7 +18,7 @@ GRID = GridRequest(base=apples(steps=2), x=axis("seed", "1-3"), y=axis("Prompt S
 
 KILLED_AGAIN_AND_AGAIN = """
 import os, random, signal, sys, time
-import sfumato_engine.drawing  # torch is imported once, before the forks
+import torch  # once, before the forks
 from sfumato.request import GridRequest
 from sfumato.settings import Settings
 from sfumato.studio import Studio
