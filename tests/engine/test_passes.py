@@ -29,6 +29,11 @@ def test_all_steps_are_run_on_the_last_levels_of_a_finer_schedule(
     assert (denoising.laid_out(asked), denoising.run(asked)) == (laid_out, asked)
 
 
+def test_a_strength_near_nothing_lays_out_no_more_steps_than_there_are_noise_levels() -> None:
+    denoising = Denoising(1e-9, all_steps=True)
+    assert (denoising.laid_out(20), denoising.run(20)) == (1000, 20)
+
+
 @pytest.mark.parametrize(
     ("asked", "size"),
     [

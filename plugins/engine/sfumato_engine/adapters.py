@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sfumato.adapters import AdapterInfo, AdapterKind, AdapterUse, AppliedAdapters
-from sfumato.errors import PluginError
+from sfumato.errors import CheckpointError, PluginError
 from sfumato.models import LoadedModel, TextEmbedding
 from sfumato.registry import Entry
 from sfumato.tasks import TaskContext
@@ -50,20 +50,41 @@ class PassAdapters:
     Attributes:
         model: That they act on.
         uses: What the prompt names.
+        skip_unfit: Leave out, and tell, what does not fit the model, as the prompt was written for another.
         applied: By kind, once in force.
     """
 
     context: TaskContext
     model: LoadedModel
     uses: Sequence[AdapterUse]
+    skip_unfit: bool = False
     applied: list[AppliedAdapters] = field(default_factory=list)
+    _unfit: dict[str, str] = field(default_factory=dict)
 
     def apply(self) -> None:
-        """Put exactly these in force. Cheap where they are already."""
+        """Put exactly these in force. Cheap where they are already.
+
+        Raises:
+            CheckpointError: one does not fit the model, or is damaged.
+        """
         self.applied = [
-            kind.apply(self.model, [use for use in self.uses if use.tag in entry.info.tags], self.context)
+            self._applied(kind, [use for use in self.uses if use.tag in entry.info.tags])
             for entry, kind in self._kinds
         ]
+
+    def _applied(self, kind: AdapterKind, uses: Sequence[AdapterUse]) -> AppliedAdapters:
+        fitting = [use for use in uses if use.text not in self._unfit]
+        try:
+            return kind.apply(self.model, fitting, self.context)
+        except CheckpointError:
+            if not self.skip_unfit:
+                raise
+        for use in fitting:
+            try:
+                kind.apply(self.model, [use], self.context)
+            except CheckpointError as error:
+                self._unfit[use.text] = f"{use.text} is left out: {error.what}"
+        return kind.apply(self.model, [use for use in fitting if use.text not in self._unfit], self.context)
 
     def embeddings(self, text: str) -> tuple[TextEmbedding, ...]:
         """The learned words that occur in a text."""
@@ -84,7 +105,7 @@ class PassAdapters:
 
     @property
     def notes(self) -> list[str]:
-        return [note for applied in self.applied for note in applied.notes]
+        return [*self._unfit.values(), *(note for applied in self.applied for note in applied.notes)]
 
     @property
     def infotext(self) -> dict[str, Any]:

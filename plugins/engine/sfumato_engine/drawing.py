@@ -12,7 +12,6 @@ from torch import Tensor
 from sfumato.events import ImageSaved, PhaseStarted, Warned
 from sfumato.records import GenerationResult, ImageRecord
 from sfumato.registry import Entry
-from sfumato.sampling import Denoise
 from sfumato.tasks import TaskContext
 from sfumato.upscaling import FaceRestorerInfo, FoundUpscaler, UpscaleContext, find_upscaler
 from sfumato_engine.background import in_background
@@ -30,7 +29,7 @@ from sfumato_engine.provenance import Provenance, trace
 from sfumato_engine.recording import Recorder
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.stages import is_like
-from sfumato_engine.start.masked import MaskedDenoise
+from sfumato_engine.start.masked import KeptAround
 from sfumato_engine.tiling import wrapped_around
 
 STORY_PATIENCE = 5.0
@@ -98,7 +97,7 @@ class Drawing:
         story = in_background(lambda: trace(self._resolved, prepared, self._context))
         self._progress = self._progress_of(prepared)
         self._warn(prepared.warnings)
-        last, models = prepared.last, [one.model for one in prepared.passes]
+        last, models = prepared.last, [model for one in prepared.passes for model in one.models]
         try:
             for batch in range(request.count):
                 numbers = range(batch * request.batch_size, (batch + 1) * request.batch_size)
@@ -172,21 +171,20 @@ class Drawing:
         noise, start, request = self._noise(one, numbers), one.start, self._resolved.request
         if start is not None:
             original = start.filled_with(self._noise(one, numbers).initial())
-        mask = start.mask if start else None
-        soft = request.inpaint.soft if request.inpaint else None
-
-        def wrap(denoise: Denoise) -> Denoise:
-            if mask is not None and original is not None:
-                denoise = MaskedDenoise(denoise, original, mask, soft)
-            return prepared.stages.denoise(denoise, self._seeds(numbers))
-
-        multiplier = request.img2img.noise_multiplier if start and request.img2img else 1.0
+        keep = None
+        if start is not None and start.mask is not None and original is not None:
+            soft = request.inpaint.soft if request.inpaint else None
+            keep = KeptAround(original, start.mask, soft)
         latents = one.sampling.run(
-            noise, self._progress.step, self._context.cancel, wrap, original, noise_multiplier=multiplier
+            noise,
+            self._progress.step,
+            self._context.cancel,
+            lambda denoise: prepared.stages.denoise(denoise, self._seeds(numbers)),
+            original,
+            noise_multiplier=request.img2img.noise_multiplier if start and request.img2img else 1.0,
+            keep=keep,
         )
-        if mask is None or soft is not None or original is None:
-            return latents
-        return torch.lerp(original, latents, mask)
+        return latents if keep is None or keep.soft else keep(latents, 0.0)
 
     def _finished(
         self, prepared: Prepared, pixels: Tensor, latents: Tensor, number: int, numbers: Sequence[int]

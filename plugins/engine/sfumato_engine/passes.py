@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sfumato.models import ModelInfo
+from sfumato.noise_schedule import TRAINING_STEPS
 from sfumato.request import GenerationRequest, HiresPass
 
 OF_THE_FIRST_PASS: dict[str, Any] = {
@@ -21,6 +22,9 @@ OF_THE_FIRST_PASS: dict[str, Any] = {
     "seed_resize_height": 0,
 }
 """Fields that further passes do without."""
+
+OF_A_FAMILY = ("sampler", "scheduler", "cfg_scale", "clip_skip")
+"""Fields whose right values differ from family to family."""
 
 NEARLY_ALL = 0.999
 """The largest denoising strength that steps are counted by, as in A1111."""
@@ -39,29 +43,50 @@ class Denoising:
     all_steps: bool = False
 
     def laid_out(self, steps: int) -> int:
-        """Steps of the whole schedule, of which the last ones are run."""
-        return int(steps / min(self.strength, NEARLY_ALL)) if self.all_steps and self.strength else steps
+        """Steps of the whole schedule, of which the last ones are run.
+
+        As in A1111, but never more than there are noise levels that models were trained on: strengths of a
+        few thousandths would ask for thousands of them, that no scheduler can tell apart.
+        """
+        if not (self.all_steps and self.strength):
+            return steps
+        return max(steps, min(int(steps / min(self.strength, NEARLY_ALL)), TRAINING_STEPS))
 
     def run(self, steps: int) -> int:
-        """Steps that are run when so many are asked for, counted as A1111 does: one more than the share."""
+        """Steps that are run when so many are asked for, counted as A1111 does: one more than the share.
+
+        None at strength 0, where A1111 runs one: it changes nothing.
+        """
         if not self.strength:
             return 0
         return steps if self.all_steps else int(min(self.strength, NEARLY_ALL) * steps) + 1
 
 
-def hires_request(request: GenerationRequest, hires: HiresPass, other: ModelInfo | None) -> GenerationRequest:
+def hires_request(
+    request: GenerationRequest, hires: HiresPass, first: ModelInfo, other: ModelInfo | None
+) -> GenerationRequest:
     """The hires pass as a request.
 
     Args:
         request: The first pass, with every field filled.
+        first: Its model.
         other: The hires pass's own model, if it has one.
     """
     width, height = hires_size(hires, request.width or 0, request.height or 0)
     names = ("model", "sampler", "scheduler", "prompt", "negative_prompt", "cfg_scale")
     own = {name: value for name in names if (value := getattr(hires, name)) is not None}
     steps = hires.steps or request.steps
-    changes = {**OF_THE_FIRST_PASS, **own, "width": width, "height": height, "steps": steps}
+    given = {**_left_open(request, first, other), **own}
+    changes = {**OF_THE_FIRST_PASS, **given, "width": width, "height": height, "steps": steps}
     return request.model_copy(update={**changes, **_options_of(other), "refiner": request.refiner})
+
+
+def _left_open(request: GenerationRequest, first: ModelInfo, other: ModelInfo | None) -> dict[str, None]:
+    """Fields that another family's model fills anew: what the first one recommends says nothing to it."""
+    if other is None or other.family == first.family:
+        return {}
+    recommended = first.defaults.model_dump(include=set(OF_A_FAMILY))
+    return {name: None for name, value in recommended.items() if getattr(request, name) == value}
 
 
 def refiner_request(request: GenerationRequest, other: ModelInfo) -> GenerationRequest:

@@ -28,7 +28,9 @@ from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.sampling_pass import Guided, SamplingPass, noise_levels
 from sfumato_engine.sizes import check_size
 from sfumato_engine.stages import Stages
-from sfumato_engine.start.start_picture import Start, seen_without_picture, start_from
+from sfumato_engine.start.start_picture import Start, start_from
+from sfumato_engine.start.view import View, view_of_nothing
+from sfumato_engine.tiling import without_tiling, wrapped_around
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class PreparedPass:
         model: Loaded and placed.
         sampling: The pass to take for each batch.
         latent_shape: (c, h, w) of one picture.
+        models: This one, and that of the refiner.
         adapters: To be put in force before it, on its models.
         start: The picture it starts from; None for noise, or for the pass before.
         embeddings: The learned words in its prompts.
@@ -50,6 +53,7 @@ class PreparedPass:
     model: LoadedModel
     sampling: SamplingPass
     latent_shape: tuple[int, int, int]
+    models: tuple[LoadedModel, ...]
     adapters: tuple[PassAdapters, ...]
     start: Start | None
     embeddings: tuple[TextEmbedding, ...]
@@ -127,7 +131,7 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
         Cancelled: stopped by the user before all prompts were encoded.
     """
     stages = Stages(resolved.stages, resolved.request)
-    preparation = Preparation(context, stages)
+    preparation = Preparation(resolved, context, stages)
     first = preparation.prepare(resolved)
     hires = preparation.prepare(resolved.hires) if resolved.hires else None
     return Prepared(first, hires, stages)
@@ -136,7 +140,8 @@ def prepare(resolved: ResolvedRequest, context: TaskContext) -> Prepared:
 class Preparation:
     """Makes the passes of one request ready; all their models stay."""
 
-    def __init__(self, context: TaskContext, stages: Stages) -> None:
+    def __init__(self, first: ResolvedRequest, context: TaskContext, stages: Stages) -> None:
+        self._first = first
         self._context = context
         self._stages = stages
         self._settings = context.settings.engine
@@ -153,8 +158,10 @@ class Preparation:
         model = kept.model
         resolved = fitted(resolved, model)
         shape = latent_shape(resolved, model)
-        start = start_from(resolved.request, model, resolved.size)
-        guide = self._guide(resolved, kept, prompts, shape, start)
+        with wrapped_around([model], wanted=resolved.request.tiling):
+            start = start_from(resolved.request, model, resolved.size, self._context)
+        view = start.view if start else view_of_nothing(resolved.size)
+        guide = self._guide(resolved, kept, prompts, view, others_prompt=self._takes_over_prompt(resolved))
         guides = [guide]
         schedule = model.noise_schedule(*resolved.size, resolved.model_options)
         sigmas = noise_levels(resolved, schedule)
@@ -162,7 +169,7 @@ class Preparation:
         guided: Guided = guide.over(resolved, sigmas, in_pairs=in_pairs)
         if resolved.refiner and resolved.request.refiner:
             refiner = replace(resolved.refiner, request=sized_as(resolved, resolved.refiner))
-            guides.append(self._refiner(refiner, model, prompts, shape))
+            guides.append(self._refiner(refiner, model, prompts, view))
             then = guides[-1].over(refiner, sigmas, in_pairs=in_pairs)
             guided = HandOff(guided, then, level_of(resolved.request.refiner, sigmas, schedule))
         sampling = SamplingPass(
@@ -171,24 +178,29 @@ class Preparation:
         warnings = (
             *guidance_warnings(resolved, guide.guidance, sigmas),
             *(w for g in guides for w in g.warnings),
+            *(without_tiling(g.kept.model) for g in guides if resolved.request.tiling),
         )
         return PreparedPass(
             resolved=resolved,
             model=model,
             sampling=sampling,
             latent_shape=shape,
+            models=tuple(each.kept.model for each in guides),
             adapters=tuple(each.adapters for each in guides),
             start=start,
             embeddings=tuple(found for each in guides for found in each.embeddings),
-            warnings=warnings,
+            warnings=tuple(warning for warning in warnings if warning),
         )
 
-    def _refiner(
-        self, resolved: ResolvedRequest, before: LoadedModel, prompts: Prompts, shape: tuple[int, int, int]
-    ) -> Guide:
+    def _refiner(self, resolved: ResolvedRequest, before: LoadedModel, prompts: Prompts, view: View) -> Guide:
         kept = self._load(resolved)
         check_hand_off(before, kept.model)
-        return self._guide(resolved, kept, prompts, shape, None)
+        return self._guide(resolved, kept, prompts, view, others_prompt=True)
+
+    def _takes_over_prompt(self, resolved: ResolvedRequest) -> bool:
+        """Whether its prompt was written for another model."""
+        first = self._first
+        return resolved.info.path != first.info.path and resolved.request.prompt == first.request.prompt
 
     def _load(self, resolved: ResolvedRequest) -> KeptModel:
         dtypes = part_dtypes(resolved.family.options, resolved.model_options)
@@ -212,27 +224,35 @@ class Preparation:
         resolved: ResolvedRequest,
         kept: KeptModel,
         prompts: Prompts,
-        shape: tuple[int, int, int],
-        start: Start | None,
+        view: View,
+        *,
+        others_prompt: bool,
     ) -> Guide:
-        """Prompts encoded for a model, with the adapters in force that they name."""
+        """Prompts encoded for a model, with the adapters in force that they name.
+
+        Args:
+            others_prompt: The prompt is another model's: what in it does not fit this one is left out.
+        """
         context, request = self._context, resolved.request
-        positions = request.batch_size * shape[1] * shape[2]
+        _, h, w = latent_shape(resolved, kept.model)
+        positions = request.batch_size * h * w
         passes = passes_side_by_side(self._settings.cfg_batching, prompts.count, positions)
         check_memory(kept.model, resolved, self._settings, prompts.count, self._drop_others)
-        adapters = PassAdapters(context, kept.model, prompts.uses)
+        adapters = PassAdapters(context, kept.model, prompts.uses, skip_unfit=others_prompt)
         adapters.apply()
         embeddings = adapters.embeddings(prompts.texts)
         context.events.emit(PhaseStarted(phase="encoding"))
         encoder = encoder_of(resolved, kept, self._manager, context.cancel, adapters, embeddings)
-        regions = read_regions(
-            request.regions, len(prompts.positive.parts), (shape[2], shape[1]), kept.model.device
-        )
+        regions = read_regions(request.regions, len(prompts.positive.parts), (w, h), kept.model.device)
         guidance = replace(guided_by(prompts, resolved, encoder, one_batch=passes > 1), regions=regions)
         unused = [f"{tag} has no effect: nothing applies it." for tag in adapters.unanswered]
-        seen = start.seen if start else seen_without_picture(kept.model, resolved.size)
+        unused += [
+            f"The part '{kind}' has no effect on '{resolved.info.name}', which has none of that kind."
+            for kind in request.parts
+            if kind not in kept.model.files
+        ]
         warnings = (*unused, *adapters.notes, *prompts.warnings, *guidance.notes)
-        return Guide(kept, guidance, adapters, embeddings, seen, warnings)
+        return Guide(kept, guidance, adapters, embeddings, view.shown_to(kept.model), warnings)
 
 
 def fitted(resolved: ResolvedRequest, model: LoadedModel) -> ResolvedRequest:

@@ -25,11 +25,8 @@ from sfumato_engine.noise.seeds import picture_seed, picture_variation_seed
 from sfumato_engine.passes import Denoising, hires_request, refiner_request
 from sfumato_engine.saving import saving_settings
 from sfumato_engine.stages import NamedStage
-from sfumato_engine.start.picture_size import picture_size
+from sfumato_engine.start.picture_size import size_to_draw
 from sfumato_pictures.styles import with_styles
-
-SIZE_STEP = 16
-"""Pixels that the size of a start picture is brought down to a multiple of: what all families can draw."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
 def _with_hires(first: ResolvedRequest, hires: HiresPass, context: TaskContext) -> ResolvedRequest:
     """With the hires pass after it, by the names that find its parts again."""
     other = context.library.find(hires.model) if hires.model else None
-    request = hires_request(first.request, hires, other)
+    request = hires_request(first.request, hires, first.info, other)
     second = _resolve_pass(_fitting_sampler_options(request, context), context)
     second = replace(second, denoising=Denoising(hires.denoising_strength, all_steps=True))
     second = _with_refiner(second, context)
@@ -151,9 +148,8 @@ def _with_refiner(before: ResolvedRequest, context: TaskContext) -> ResolvedRequ
 
 def _fitting_sampler_options(request: GenerationRequest, context: TaskContext) -> GenerationRequest:
     """Without the options that another sampler or scheduler, put in by a pass, does not have."""
-    samplers, schedulers = context.registries.samplers, context.registries.schedulers
-    sampler, scheduler = resolve_sampler(samplers, schedulers, request.sampler or "", request.scheduler)
-    known = {option.name for entry in (sampler, scheduler) if entry for option in entry.info.options}
+    method = _method(request, context.library.find(request.model), context.registries)
+    known = {option.name for entry in method for option in entry.info.options}
     options = {name: value for name, value in request.sampler_options.items() if name in known}
     return request.model_copy(update={"sampler_options": options})
 
@@ -163,14 +159,8 @@ def with_size_of_picture(request: GenerationRequest) -> GenerationRequest:
     only_masked = request.inpaint is not None and request.inpaint.area == "only_masked"
     if request.img2img is None or only_masked or (request.width and request.height):
         return request
-    width, height = (
-        side // SIZE_STEP * SIZE_STEP for side in picture_size(request.img2img, request.outpaint)
-    )
-    size = {
-        "width": request.width or max(width, SIZE_STEP),
-        "height": request.height or max(height, SIZE_STEP),
-    }
-    return request.model_copy(update=size)
+    width, height = size_to_draw(request.img2img, request.outpaint)
+    return request.model_copy(update={"width": request.width or width, "height": request.height or height})
 
 
 def _resolve_pass(request: GenerationRequest, context: TaskContext) -> ResolvedRequest:

@@ -20,6 +20,8 @@ from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.resolution import ResolvedRequest
 
 Wrap = Callable[[Denoise], Denoise]
+Keep = Callable[[Tensor, float], Tensor]
+"""Puts what is not to change into a clean estimate [b, c, h, w], at a noise level."""
 
 
 class Guided(Protocol):
@@ -65,14 +67,17 @@ class SamplingPass:
         original: Tensor | None = None,
         *,
         noise_multiplier: float = 1.0,
+        keep: Keep | None = None,
     ) -> Tensor:
         """Sample; raises `Cancelled` before the next model evaluation once cancelled.
 
         Args:
-            wrap: Put around the guided model, as masks and stages of plugins ask for.
+            wrap: Put around the guided model, as stages of plugins ask for.
             original: Clean latents [b, c, h, w] to start from, to which noise is added; None starts from
                 noise alone.
             noise_multiplier: Scales the noise that is added to them.
+            keep: Applied to every estimate, also to the unconditional one that some samplers follow: it
+                would lead away from what stays.
 
         Returns:
             Clean latents [b, c, h, w].
@@ -80,7 +85,7 @@ class SamplingPass:
         if self.steps < 1 and original is not None:
             return original
         start = self._start(noise.initial() * noise_multiplier, original)
-        guided, others = wrap(self.model), OthersFaults()
+        guided, others = wrap(self.model if keep is None else self._keeping(keep)), OthersFaults()
 
         def denoise(x: Tensor, sigma: float) -> Tensor:
             cancel.check()
@@ -89,7 +94,9 @@ class SamplingPass:
         def denoise_pair(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
             denoised = denoise(x, sigma)
             unconditional = self.model.unconditional
-            return denoised, denoised if unconditional is None else unconditional
+            if unconditional is None:
+                return denoised, denoised
+            return denoised, unconditional if keep is None else keep(unconditional, sigma)
 
         context = SamplingContext(
             self.convention,
@@ -104,6 +111,9 @@ class SamplingPass:
         if getattr(latents, "shape", None) != start.shape:
             raise failure("sampler", self.sampler, "It gave back no latents of the shape it was given.")
         return latents
+
+    def _keeping(self, keep: Keep) -> Denoise:
+        return lambda x, sigma: keep(self.model(x, sigma), sigma)
 
     def _start(self, noise: Tensor, original: Tensor | None) -> Tensor:
         """Noise at the first level; both conventions leave ``sigma * noise`` where there is no picture."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy
@@ -11,7 +12,9 @@ import torch
 from PIL import Image
 
 from sfumato.errors import BadInput
-from sfumato.request import Img2Img, Inpaint, Outpaint, SoftInpaint
+from sfumato.request import GenerationRequest, Img2Img, Inpaint, Outpaint, SoftInpaint
+from sfumato_engine.start.start_picture import _layout, start_from
+from sfumato_engine.start.view import View
 from sfumato_pictures.reading import read_picture
 
 from ..conftest import Workbench
@@ -153,14 +156,77 @@ def test_a_mask_of_other_proportions_is_refused(workbench: Workbench, picture: P
         workbench.generate(seed=1, img2img=Img2Img(image=picture), inpaint=Inpaint(mask=wide))
 
 
-def test_nothing_to_paint_is_told_where_only_the_masked_part_is_drawn(
-    workbench: Workbench, picture: Path, tmp_path: Path
+@pytest.mark.parametrize("area", ["whole_picture", "only_masked"])
+@pytest.mark.parametrize(
+    ("box", "blur", "why"),
+    [
+        (None, 0, "The mask is all black"),
+        ((5, 5, 6, 6), 64, "Softened over 64 pixels, nothing of the mask is left"),
+        ((5, 5, 6, 6), 3, "What is white of the mask is too small"),
+    ],
+)
+def test_a_mask_that_would_change_nothing_is_refused(
+    workbench: Workbench, picture: Path, tmp_path: Path, area: Any, box: Any, blur: float, why: str
 ) -> None:
-    black = mask(tmp_path / "mask.png", None)
-    with pytest.raises(BadInput, match="nothing to paint anew"):
+    inpaint = Inpaint(mask=mask(tmp_path / "mask.png", box), area=area, blur=blur)
+    with pytest.raises(BadInput, match=rf"nothing to paint anew\. {why}"):
+        workbench.generate(seed=1, width=32, height=32, img2img=Img2Img(image=picture), inpaint=inpaint)
+
+
+def test_only_masked_keeps_the_proportions_of_a_picture_that_is_too_narrow(
+    workbench: Workbench, tmp_path: Path
+) -> None:
+    flat = left_and_right(tmp_path / "flat.png", (96, 32))
+    whole = mask(tmp_path / "mask.png", (0, 0, 96, 32), (96, 32))
+    start = Img2Img(image=flat, denoising_strength=0)
+    request = GenerationRequest(
+        img2img=start, inpaint=Inpaint(mask=whole, area="only_masked", blur=0), width=96, height=96
+    )
+    layout, _, _ = _layout(request, start, Image.open(flat), (96, 96))
+    assert layout.picture.crop((0, 32, 96, 64)).tobytes() == Image.open(flat).tobytes()
+    assert layout.overlay is not None
+    assert layout.overlay.over(layout.picture).tobytes() == Image.open(flat).tobytes()
+
+
+def test_latents_beside_latent_noise_know_nothing_of_what_lay_beneath_the_mask(
+    workbench: Workbench, tmp_path: Path
+) -> None:
+    spot = mask(tmp_path / "mask.png", (12, 0, 32, 32))
+    drawn = []
+    for colour in ((255, 0, 0), (0, 0, 255)):
+        picture = Image.new("RGB", (32, 32), (90, 90, 90))
+        picture.paste(colour, (12, 0, 32, 32))
+        picture.save(tmp_path / "start.png")
         workbench.generate(
-            seed=1, img2img=Img2Img(image=picture), inpaint=Inpaint(mask=black, area="only_masked")
+            seed=1,
+            img2img=Img2Img(image=tmp_path / "start.png", denoising_strength=0.5),
+            inpaint=Inpaint(mask=spot, content="latent_nothing", blur=0),
         )
+        start = start_from(
+            GenerationRequest(
+                img2img=Img2Img(image=tmp_path / "start.png"),
+                inpaint=Inpaint(mask=spot, content="latent_nothing", blur=0),
+            ),
+            workbench.model,
+            (32, 32),
+            workbench.context,
+        )
+        assert start is not None
+        drawn.append(start.latents)
+    assert torch.equal(drawn[0], drawn[1])
+
+
+def test_greys_of_the_mask_are_seen_by_inpainting_models_only_where_they_count(tmp_path: Path) -> None:
+    grey = Image.new("L", (16, 16), 100)
+    shown: list[torch.Tensor] = []
+    model: Any = SimpleNamespace(
+        info=SimpleNamespace(sees_picture=True),
+        device="cpu",
+        see=lambda pixels, covered: shown.append(covered),
+    )
+    for greys in (False, True):
+        View(Image.new("RGB", (16, 16)), grey, greys=greys).shown_to(model)
+    assert [float(covered.mean()) for covered in shown] == pytest.approx([0, 100 / 255])
 
 
 @pytest.mark.parametrize("name", ["no_such.png", "text.png"])
@@ -188,18 +254,37 @@ def test_soft_inpainting_keeps_what_is_far_from_the_mask(workbench: Workbench, t
     assert abs(drawn[:, 112:] - before[:, 112:]).mean() > 5
 
 
-def test_outpainting_adds_room_and_keeps_the_picture(workbench: Workbench, tmp_path: Path) -> None:
-    picture = left_and_right(tmp_path / "start.png", (64, 64))
+@pytest.mark.parametrize(
+    ("size", "sides", "box"),
+    [
+        ((64, 64), {"right": 32, "bottom": 16}, (0, 0, 52, 52)),
+        ((50, 37), {"left": 20, "top": 10}, (32, 22, 70, 47)),
+        ((100, 75), {"right": 3}, (0, 0, 90, 75)),
+    ],
+)
+def test_outpainting_adds_as_much_room_as_asked_for_and_keeps_the_picture(
+    workbench: Workbench, tmp_path: Path, size: tuple[int, int], sides: dict, box: tuple[int, int, int, int]
+) -> None:
+    picture = left_and_right(tmp_path / "start.png", size)
     result = workbench.generate(
         "blue",
         seed=2,
         img2img=Img2Img(image=picture, denoising_strength=1.0),
-        outpaint=Outpaint(right=32, bottom=16, blur=2),
+        outpaint=Outpaint(**sides, blur=2),
     )
-    image = result.images[0]
-    assert (image.width, image.height) == (96, 80)
-    drawn = pixels(image.path)
-    assert (drawn[:52, :52] == pixels(picture)[:52, :52]).all()
+    drawn = Image.open(result.images[0].path)
+    left, top = sides.get("left", 0), sides.get("top", 0)
+    assert drawn.size == (
+        left + size[0] + sides.get("right", 0),
+        top + size[1] + sides.get("bottom", 0),
+    )
+    inside = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+    assert drawn.crop(box).tobytes() == Image.open(picture).crop(inside).tobytes()
+
+
+def test_outpainting_without_a_side_is_refused(workbench: Workbench, picture: Path) -> None:
+    with pytest.raises(BadInput, match="No side is to be carried on"):
+        workbench.generate(seed=1, img2img=Img2Img(image=picture), outpaint=Outpaint())
 
 
 def test_colour_correction_brings_the_colours_of_the_picture_back(

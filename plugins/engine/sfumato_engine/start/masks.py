@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy
 import torch
 import torch.nn.functional as F
@@ -39,31 +37,15 @@ def _convolved(values: torch.Tensor, kernel: torch.Tensor, dimension: int) -> to
     return F.conv1d(padded[:, None], kernel[None, None]).squeeze(1).movedim(-1, dimension)
 
 
-@dataclass(frozen=True)
-class MaskedArea:
-    """The part of a picture around what a mask covers.
-
-    Attributes:
-        box: In the picture's pixels.
-    """
-
-    box: Box
-
-    @property
-    def size(self) -> tuple[int, int]:
-        left, top, right, bottom = self.box
-        return right - left, bottom - top
-
-
-def masked_area(mask: Image.Image, padding: int, width: int, height: int) -> MaskedArea | None:
+def masked_area(mask: Image.Image, padding: int, width: int, height: int) -> Box:
     """The box around all that is not black, with padding, in the proportions of width x height.
 
     It is moved, not cut, where it would leave the picture, and cut only where the picture is too small.
-    None where the mask is black.
+
+    Args:
+        mask: Grey, not all black.
     """
-    box = mask.getbbox()
-    if box is None:
-        return None
+    box = mask.getbbox() or (0, 0, *mask.size)
     left, top = max(box[0] - padding, 0), max(box[1] - padding, 0)
     right, bottom = min(box[2] + padding, mask.width), min(box[3] + padding, mask.height)
     wanted = width / height
@@ -71,7 +53,7 @@ def masked_area(mask: Image.Image, padding: int, width: int, height: int) -> Mas
         top, bottom = _widened(top, bottom, (right - left) / wanted, mask.height)
     else:
         left, right = _widened(left, right, (bottom - top) * wanted, mask.width)
-    return MaskedArea((left, top, right, bottom))
+    return left, top, right, bottom
 
 
 def _widened(start: int, end: int, length: float, limit: int) -> tuple[int, int]:

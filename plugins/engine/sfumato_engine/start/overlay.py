@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from PIL import Image, ImageOps
 
 from sfumato_engine.start.masks import Box
+from sfumato_engine.start.resizing import resized
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Overlay:
     Attributes:
         original: RGB, the whole picture.
         mask: Grey, of its size: white shows what was drawn, black the original.
-        box: Where the drawn picture belongs; None for all of the original.
+        box: Where the drawn picture belongs; None for all of the original. What lies beyond it is cut off.
     """
 
     original: Image.Image
@@ -27,12 +28,12 @@ class Overlay:
         """The same with another mask, of what was drawn; beyond its box the original stays."""
         left, top, right, bottom = self.box or (0, 0, *self.original.size)
         whole = Image.new("L", self.original.size, 0)
-        whole.paste(mask.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
+        whole.paste(resized(mask, right - left, bottom - top, "crop"), (left, top))
         return replace(self, mask=whole)
 
     def over(self, drawn: Image.Image) -> Image.Image:
         """The whole picture with what was drawn in it, RGB."""
         left, top, right, bottom = self.box or (0, 0, *self.original.size)
         below = self.original.copy()
-        below.paste(drawn.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
+        below.paste(resized(drawn, right - left, bottom - top, "crop"), (left, top))
         return Image.composite(self.original, below, ImageOps.invert(self.mask))

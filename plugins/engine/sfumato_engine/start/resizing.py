@@ -26,25 +26,26 @@ def resized(picture: Image.Image, width: int, height: int, mode: ResizeMode) -> 
 
 
 def _cropped(picture: Image.Image, width: int, height: int) -> Image.Image:
-    fitted = _scaled(picture, max(width / picture.width, height / picture.height), (width, height))
-    left, top = (fitted.width - width) // 2, (fitted.height - height) // 2
+    wide = width * picture.height > height * picture.width
+    fitted = _scaled(picture, width, height, by_width=wide)
+    left, top = fitted.width // 2 - width // 2, fitted.height // 2 - height // 2
     return fitted.crop((left, top, left + width, top + height))
 
 
 def _filled(picture: Image.Image, width: int, height: int) -> Image.Image:
-    fitted = _scaled(picture, min(width / picture.width, height / picture.height), (width, height))
-    left, top = (width - fitted.width) // 2, (height - fitted.height) // 2
+    wide = width * picture.height > height * picture.width
+    fitted = _scaled(picture, width, height, by_width=not wide)
+    left, top = width // 2 - fitted.width // 2, height // 2 - fitted.height // 2
     right, bottom = width - fitted.width - left, height - fitted.height - top
     return with_edges(fitted, left, top, right, bottom)
 
 
-def _scaled(picture: Image.Image, factor: float, target: tuple[int, int]) -> Image.Image:
-    """By a factor that brings one side to the target's, exactly."""
-    sides = (
-        wanted if round(side * factor) == wanted else max(1, int(side * factor))
-        for side, wanted in zip(picture.size, target, strict=True)
-    )
-    width, height = sides
+def _scaled(picture: Image.Image, width: int, height: int, *, by_width: bool) -> Image.Image:
+    """At that width or at that height; the other side follows."""
+    if by_width:
+        height = max(1, picture.height * width // picture.width)
+    else:
+        width = max(1, picture.width * height // picture.height)
     return picture.resize((width, height), SMOOTH)
 
 

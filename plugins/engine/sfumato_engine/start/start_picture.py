@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy
 import torch
@@ -15,19 +14,21 @@ from sfumato.errors import BadInput
 from sfumato.models import LoadedModel
 from sfumato.request import GenerationRequest, Img2Img, Inpaint, Outpaint, SoftInpaint
 from sfumato.request.img2img import MaskedContent
+from sfumato.tasks import TaskContext
+from sfumato_engine.decoding import encoded
 from sfumato_engine.start.colours import with_colours_of
 from sfumato_engine.start.filling import filled
 from sfumato_engine.start.masks import blurred, masked_area
 from sfumato_engine.start.outpainting import canvas_of, mask_of
 from sfumato_engine.start.overlay import Overlay
-from sfumato_engine.start.resizing import resized
+from sfumato_engine.start.picture_size import enough_for
+from sfumato_engine.start.resizing import resized, with_edges
 from sfumato_engine.start.soft import as_mask, changed_part
+from sfumato_engine.start.view import View, pixels_of
 from sfumato_pictures.reading import read_mask, read_picture
 
 ALIKE = 0.02
 """Difference of proportions up to which a mask is taken to belong to a picture."""
-GREY = 0.5
-"""What inpainting models see in place of the masked part."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +39,15 @@ class Start:
         latents: [1, c, h, w].
         mask: What is painted anew, [1, 1, h, w] in 0..1; None for all of it.
         content: What the masked part starts from.
-        seen: What a model that sees pictures is given.
+        view: For models that see pictures; the one that draws, and its refiner.
         overlay: The original, laid over the result.
         colours: The picture whose colours the result is to have.
     """
 
     latents: Tensor
+    view: View
     mask: Tensor | None = None
     content: MaskedContent = "original"
-    seen: Any = None
     overlay: Overlay | None = None
     colours: Image.Image | None = None
 
@@ -94,11 +95,14 @@ class Layout:
     overlay: Overlay | None = None
 
 
-def start_from(request: GenerationRequest, model: LoadedModel, size: tuple[int, int]) -> Start | None:
-    """What the request starts from; None for pure noise, where the model sees no picture either.
+def start_from(
+    request: GenerationRequest, model: LoadedModel, size: tuple[int, int], context: TaskContext
+) -> Start | None:
+    """What the request starts from; None for pure noise.
 
     Args:
         size: Width and height in pixels of what is drawn.
+        context: Where the request is carried out; large pictures are encoded in parts.
 
     Raises:
         BadInput: a picture or mask cannot be read, they do not belong together, or nothing is masked.
@@ -109,26 +113,20 @@ def start_from(request: GenerationRequest, model: LoadedModel, size: tuple[int, 
     picture = read_picture(start.image, background=start.background).image
     layout, content, weight = _layout(request, start, picture, size)
     source = layout.picture
-    if layout.mask is not None and content == "fill":
+    if layout.mask is not None and content != "original":
+        # Latents beside the mask are to know nothing of what lay beneath it.
         source = filled(source, layout.mask)
-    latents = _encoded(
-        model, picture if start.resize_mode == "latent" and layout.mask is None else source, size
-    )
+    whole = start.resize_mode == "latent" and layout.mask is None
+    latents = _encoded(model, picture if whole else source, size, context)
     soft = bool(request.inpaint and request.inpaint.soft)
     return Start(
         latents=latents,
+        view=View(source, layout.mask, weight, greys=soft),
         mask=None if layout.mask is None else _latent_mask(layout.mask, latents, soft=soft),
         content=content,
-        seen=_seen(model, layout.picture, layout.mask, weight) if model.info.sees_picture else None,
         overlay=layout.overlay,
-        colours=layout.picture if start.color_correction else None,
+        colours=source if start.color_correction else None,
     )
-
-
-def seen_without_picture(model: LoadedModel, size: tuple[int, int]) -> Any:
-    """What a model that sees pictures is given where there is none: all of it is to be painted."""
-    grey = Image.new("RGB", size, (128, 128, 128))
-    return _seen(model, grey, None, 1.0) if model.info.sees_picture else None
 
 
 def _layout(
@@ -150,7 +148,7 @@ def _layout(
 
 
 def _mask(inpaint: Inpaint, picture: Image.Image) -> Image.Image:
-    """The mask at the picture's size, softened."""
+    """The mask at the picture's size, softened; some of it is not black."""
     mask = Image.fromarray(read_mask(inpaint.mask))
     proportions = [each.width / each.height for each in (mask, picture)]
     if abs(proportions[0] / proportions[1] - 1) > ALIKE:
@@ -161,25 +159,39 @@ def _mask(inpaint: Inpaint, picture: Image.Image) -> Image.Image:
         )
     if mask.size != picture.size:
         mask = mask.resize(picture.size, Image.Resampling.LANCZOS)
-    return blurred(ImageOps.invert(mask) if inpaint.invert else mask, inpaint.blur)
+    if inpaint.invert:
+        mask = ImageOps.invert(mask)
+    if mask.getbbox() is None:
+        why = "The inverted mask is all black." if inpaint.invert else "The mask is all black."
+        raise nothing_to_paint(why, "Paint white what is to change.")
+    mask = blurred(mask, inpaint.blur)
+    if mask.getbbox() is None:
+        why = f"Softened over {inpaint.blur:g} pixels, nothing of the mask is left."
+        raise nothing_to_paint(why, "Paint a larger part white, or lower inpaint.blur.")
+    return mask
+
+
+def nothing_to_paint(why: str, hint: str) -> BadInput:
+    return BadInput("There is nothing to paint anew.", why=why, hint=hint)
 
 
 def _only_masked(picture: Image.Image, mask: Image.Image, inpaint: Inpaint, size: tuple[int, int]) -> Layout:
-    area = masked_area(mask, inpaint.padding, *size)
-    if area is None:
-        raise BadInput(
-            "There is nothing to paint anew.",
-            why="The mask is all black." if not inpaint.invert else "The inverted mask is all black.",
-            hint="Paint what is to change white, or leave out inpaint.area=only_masked.",
-        )
-    part, part_mask = (each.crop(area.box).resize(size, Image.Resampling.LANCZOS) for each in (picture, mask))
-    return Layout(part, part_mask, Overlay(picture, mask, area.box))
+    box = masked_area(mask, inpaint.padding, *size)
+    part, part_mask = (resized(each.crop(box), *size, "fill") for each in (picture, mask))
+    return Layout(part, part_mask, Overlay(picture, mask, box))
 
 
 def _outpainted(picture: Image.Image, outpaint: Outpaint, size: tuple[int, int]) -> Layout:
-    canvas = canvas_of(picture, outpaint).resize(size, Image.Resampling.LANCZOS)
-    mask = mask_of(picture, outpaint).resize(size, Image.Resampling.LANCZOS)
-    mask = blurred(mask, outpaint.blur)
+    """At exactly the size that was asked for, even where what is drawn has to be a little larger."""
+    canvas = canvas_of(picture, outpaint)
+    if not any((outpaint.left, outpaint.right, outpaint.top, outpaint.bottom)):
+        raise nothing_to_paint("No side is to be carried on.", "Give one, such as outpaint.right=128.")
+    mask = blurred(mask_of(picture, outpaint), outpaint.blur)
+    if size == enough_for(*canvas.size):
+        right, bottom = size[0] - canvas.width, size[1] - canvas.height
+        drawn, drawn_mask = (with_edges(each, 0, 0, right, bottom) for each in (canvas, mask))
+        return Layout(drawn, drawn_mask, Overlay(canvas, _strengthened(mask), (0, 0, *size)))
+    canvas, mask = (each.resize(size, Image.Resampling.LANCZOS) for each in (canvas, mask))
     return Layout(canvas, mask, Overlay(canvas, _strengthened(mask)))
 
 
@@ -188,19 +200,13 @@ def _strengthened(mask: Image.Image) -> Image.Image:
     return mask.point(lambda value: min(2 * value, 255))
 
 
-def _pixels(picture: Image.Image) -> Tensor:
-    """[1, 3, h, w] in 0..1."""
-    values = torch.from_numpy(numpy.array(picture, dtype=numpy.float32) / 255)
-    return values.permute(2, 0, 1)[None].contiguous()
-
-
-def _encoded(model: LoadedModel, picture: Image.Image, size: tuple[int, int]) -> Tensor:
+def _encoded(model: LoadedModel, picture: Image.Image, size: tuple[int, int], context: TaskContext) -> Tensor:
     latent = model.latent_format
     step, multiple = latent.pixels_per_latent, latent.size_multiple
     if picture.size != size:
         sides = (max(side // multiple, 1) * multiple for side in picture.size)
         picture = picture.resize((next(sides), next(sides)), Image.Resampling.LANCZOS)
-    latents = model.encode(_pixels(picture).to(model.device)).float()
+    latents = encoded(model, pixels_of(picture).to(model.device), context)
     shape = size[1] // step, size[0] // step
     if latents.shape[-2:] == shape:
         return latents
@@ -208,16 +214,14 @@ def _encoded(model: LoadedModel, picture: Image.Image, size: tuple[int, int]) ->
 
 
 def _latent_mask(mask: Image.Image, latents: Tensor, *, soft: bool) -> Tensor:
-    """[1, 1, h, w], of zeros and ones unless greys are to count."""
+    """[1, 1, h, w], of zeros and ones unless greys are to count; raises `BadInput` where all would be 0."""
     small = mask.resize((latents.shape[-1], latents.shape[-2]), Image.Resampling.BICUBIC)
     values = torch.from_numpy(numpy.array(small, dtype=numpy.float32) / 255)[None, None].to(latents.device)
-    return values if soft else values.round()
-
-
-def _seen(model: LoadedModel, picture: Image.Image, mask: Image.Image | None, weight: float) -> Any:
-    pixels = _pixels(picture).to(model.device)
-    covered = torch.ones_like(pixels[:, :1])
-    if mask is not None:
-        values = torch.from_numpy(numpy.array(mask, dtype=numpy.float32) / 255)
-        covered = values.round()[None, None].to(model.device)
-    return model.see(torch.lerp(pixels, torch.full_like(pixels, GREY), covered * weight), covered)
+    if soft:
+        return values
+    if not bool(values.round().any()):
+        raise nothing_to_paint(
+            "What is white of the mask is too small at the size that is drawn.",
+            "Paint a larger mask, lower inpaint.blur, or choose inpaint.area=only_masked.",
+        )
+    return values.round()
