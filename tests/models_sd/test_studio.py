@@ -75,6 +75,16 @@ def test_a_request_gives_the_picture_of_diffusers(tiny: sd.TinySD, tmp_path: Pat
     assert np.abs(found - expected[0] * 255).max() <= 1
 
 
+@pytest.mark.parametrize(("tiny", "table"), [(sd.SDXL, "sdxl"), (sd.SD15, "sd15")], ids=["sdxl", "sd15"])
+def test_align_your_steps_takes_the_table_of_the_family(tiny: sd.TinySD, table: str, tmp_path: Path) -> None:
+    path = sd.write_single_file(tiny, tmp_path, "model", inside="")
+    found = drawn(path, tmp_path, scheduler="align_your_steps", steps=3)
+    given = {"sampler_options": {"table": table}}
+    assert np.array_equal(found, drawn(path, tmp_path, scheduler="align_your_steps", steps=3, **given))
+    other = {"sampler_options": {"table": "sd15" if table == "sdxl" else "sdxl"}}
+    assert not np.array_equal(found, drawn(path, tmp_path, scheduler="align_your_steps", steps=3, **other))
+
+
 def test_what_is_left_open_comes_from_the_family(tmp_path: Path) -> None:
     path = sd.write_sdxl(tmp_path, inside="")
     open_fields = {"sampler": None, "scheduler": None, "steps": None, "cfg_scale": None, "clip_skip": None}

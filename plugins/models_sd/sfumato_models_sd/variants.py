@@ -55,24 +55,16 @@ class Variant:
         side = 1024 if self.is_xl else 768 if self.name == "sd2" and prediction == "v" else 512
         # SDXL and SD 2 were trained on the last layer but one, which the field calls a clip skip of 2.
         clip_skip = 1 if self.name == "sd1" else 2
-        if zero_snr:
-            return RequestDefaults(
-                steps=28,
-                sampler="euler",
-                scheduler="sgm_uniform",
-                cfg_scale=5.0,
-                width=side,
-                height=side,
-                clip_skip=clip_skip,
-            )
+        steps, cfg_scale = (28, 5.0) if zero_snr else (25 if self.is_xl else 20, 7.0)
         return RequestDefaults(
-            steps=25 if self.is_xl else 20,
-            sampler="dpmpp_2m",
-            scheduler="karras",
-            cfg_scale=7.0,
+            steps=steps,
+            sampler="euler" if zero_snr else "dpmpp_2m",
+            scheduler="sgm_uniform" if zero_snr else "karras",
+            cfg_scale=cfg_scale,
             width=side,
             height=side,
             clip_skip=clip_skip,
+            sampler_options={"table": "sdxl"} if self.is_xl else {},  # align_your_steps has one for each
         )
 
 
