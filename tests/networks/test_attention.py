@@ -24,7 +24,12 @@ def by_definition(q: Tensor, k: Tensor, v: Tensor, scale: float, bias: Tensor | 
     return (scores if bias is None else scores + bias).softmax(dim=-1) @ v.double()
 
 
-SIZES = {"few scores": (40, 40), "many scores": (2500, 600), "few keys": (9000, 77), "one block a head": (1500, 400)}
+SIZES = {
+    "few scores": (40, 40),
+    "many scores": (2500, 600),
+    "few keys": (9000, 77),
+    "one block a head": (1500, 400),
+}
 
 
 @pytest.mark.parametrize(("queries", "keys"), SIZES.values(), ids=SIZES)
