@@ -248,9 +248,73 @@ def test_nodes_of_others_are_told_as_far_as_the_picture_depends_on_them() -> Non
     assert text.fields["Model"] == "base"
 
 
+@pytest.mark.parametrize("kind", ["ControlNetApplyAdvanced", "InpaintModelConditioning"])
+def test_a_node_that_hands_on_both_prompts_does_not_mix_them_up(kind: str) -> None:
+    both = {
+        "30": node(kind, positive=["31", 0], negative=["31", 1]),
+        "31": node("ControlNetApplyAdvanced", positive=["3", 0], negative=["4", 0]),
+        "5": sampler(positive=["30", 0], negative=["30", 1]),
+    }
+    text = read(PLAIN, both)
+    assert (text.prompt, text.negative_prompt) == ("a fox", "blurry")
+
+
+EMPTY = {"width": 1024, "height": 768}
+SECOND_SAVED = {"90": node("VAEDecode", samples=["5", 0]), "91": node("SaveImage", images=["90", 0])}
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (
+            [
+                {"3": node("CLIPTextEncode", text=["30", 0], clip=["1", 1])},
+                {"30": node("StringConcatenate", string_a="a", string_b="fox")},
+            ],
+            "the node StringConcatenate",
+        ),
+        ([{"5": sampler(denoise=0.5)}], "the denoise of 0.5 where there is nothing to start from"),
+        (
+            [{"8": node("EmptyLatentImage", batch_size=2, **EMPTY)}],
+            "which picture of its batch it is: the first one is drawn",
+        ),
+        (
+            [HIRES, {"7": sampler(latent_image=["6", 0], seed=8, denoise=0.5)}],
+            "the seed 8 of the second pass",
+        ),
+        ([HIRES, SECOND_SAVED], "which of its 2 pictures it is: that of the node 7 is drawn"),
+        ([HIRES, {"6": sampler(latent_image=["5", 0], denoise=0.3)}], "the pass of the node KSampler 6"),
+        (
+            [
+                HIRES,
+                {
+                    "9": node("VAEDecode", samples=["71", 0]),
+                    "71": sampler(latent_image=["72", 0], denoise=0.2),
+                },
+                {"72": node("LatentUpscaleBy", samples=["7", 0], upscale_method="bilinear", scale_by=2)},
+            ],
+            "the pass of the node KSampler 71",
+        ),
+    ],
+    ids=["text", "denoise", "batch", "seed", "pictures", "same size", "three passes"],
+)
+def test_what_no_field_can_tell_is_told(parts: list[Nodes], told: str) -> None:
+    assert told in read(PLAIN, *parts).unread
+
+
+def test_a_pass_over_an_enlarged_start_picture_keeps_both_strengths(bench: ReplayBench) -> None:
+    start = {"8": node("VAEEncode", pixels=["80", 0], vae=["1", 2]), "80": node("LoadImage", image="cat.png")}
+    text = read(PLAIN, HIRES, start, {"5": sampler(denoise=0.4)})
+    request, _ = import_request(text, None, bench.registries, pictures={"img2img.image": "mine.png"})
+    assert request.img2img is not None
+    assert request.hires is not None
+    assert (request.img2img.denoising_strength, request.hires.denoising_strength) == (0.4, 0.55)
+
+
 def test_the_picture_that_is_saved_counts() -> None:
-    preview = {"2": node("PreviewImage", images=["30", 0]), "30": node("LoadImage", image="x.png")}
-    assert read(PLAIN, preview).prompt == "a fox"
+    other = {"2": node("PreviewImage", images=["30", 0]), "30": node("VAEDecode", samples=["31", 0])}
+    other |= {"31": sampler(positive=["32", 0]), "32": node("CLIPTextEncode", text="a dog", clip=["1", 1])}
+    assert read(PLAIN, other).prompt == "a fox"
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,19 @@ class Node:
                 return str(number)
         return ""
 
+    def output(self, name: str) -> int:
+        """Which output of that node it is, from 0."""
+        match self.inputs.get(name):
+            case [_, int() as output]:
+                return output
+        return 0
+
 
 class Graph:
     """The nodes of a graph, and which of them were understood.
+
+    Attributes:
+        opaque: Nodes that a value was asked of, and whose value is not known.
 
     Raises:
         BadInput: the text is no such graph.
@@ -45,6 +55,7 @@ class Graph:
     def __init__(self, text: str) -> None:
         self._nodes = _nodes(text)
         self.understood: set[str] = set()
+        self.opaque: list[Node] = []
 
     def of_kind(self, *kinds: str) -> list[Node]:
         """All nodes of these kinds, in the order of their numbers as far as they are some."""
@@ -66,8 +77,10 @@ class Graph:
                 given = node.inputs.get(name)
                 return None if isinstance(given, dict | list) else given
             node, name = source, next((key for key in _VALUE_INPUTS if key in source.inputs), "")
-            if name:
-                self.understand(node)
+            if not name:
+                self.opaque.append(node)
+                return None
+            self.understand(node)
         return None
 
     def text(self, node: Node, name: str) -> str:
@@ -75,18 +88,22 @@ class Graph:
         value = self.value(node, name)
         return "" if value is None else str(value)
 
-    def chain(self, node: Node, name: str, through: Mapping[str, tuple[str, ...]]) -> list[Node]:
+    def chain(
+        self, node: Node, name: str, through: Mapping[str, tuple[str, ...]], *, second: str = ""
+    ) -> list[Node]:
         """The nodes that lie behind an input, one behind the other.
 
         Args:
             through: By kind, the inputs by which it goes on; under "" those for kinds that are not named.
+            second: The input by which it goes on from the second output of a node that has such an input.
         """
         found: list[Node] = []
-        current = self.source(node, name)
-        while current is not None and len(found) < LONGEST_CHAIN:
-            found.append(current)
-            inputs = through.get(current.kind, through.get("", ()))
-            current = next((self._nodes[to] for to in map(current.link, inputs) if to in self._nodes), None)
+        while (source := self.source(node, name)) is not None and len(found) < LONGEST_CHAIN:
+            found.append(source)
+            inputs = through.get(source.kind, through.get("", ()))
+            if node.output(name) == 1 and second in source.inputs:
+                inputs = (second,)
+            node, name = source, next((each for each in inputs if self.source(source, each)), "")
         return found
 
 

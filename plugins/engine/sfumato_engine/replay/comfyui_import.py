@@ -15,6 +15,7 @@ from pathlib import PureWindowsPath
 from typing import Any
 
 from sfumato.errors import BadInput
+from sfumato_engine.infotext_passes import DENOISING, HIRES_DENOISING
 from sfumato_engine.prompts import parse_attention
 from sfumato_engine.replay.comfyui_graph import Graph, Node
 from sfumato_engine.replay.comfyui_prompts import (
@@ -95,14 +96,20 @@ def read_graph(text: str) -> Infotext:
         **_start_fields(graph, first),
         **_model_fields(graph, first, finishing),
     }
+    lost = _lost(graph, passes)
     for earlier, later in pairwise(passes):
-        fields |= _second_fields(graph, earlier, later)
+        further = _second_fields(graph, earlier, later)
+        if DENOISING in fields and DENOISING in further:
+            further[HIRES_DENOISING] = further.pop(DENOISING)
+        if not further or fields.keys() & further.keys():
+            lost.append(f"the pass of the node {later.node.kind} {later.node.number}")
+        fields = further | fields
     prompt, guidance = prompt_of(graph, first.guider, "positive", "conditioning")
     negative, _ = prompt_of(graph, first.guider, "negative")
     tags = lora_tags(graph, first.guider)
     if guidance:
         fields["Distilled CFG Scale"] = guidance
-    unread = [f"the node {node.kind}" for node in _not_understood(graph, passes, finishing)]
+    unread = [f"the node {node.kind}" for node in _not_understood(graph, passes, finishing)] + lost
     if any(weight != 1.0 for each in (prompt, negative) for _, weight in parse_attention(each)):
         fields["Emphasis"] = "No norm"
         unread.append("weights of words, which act a little otherwise in ComfyUI")
@@ -112,16 +119,25 @@ def read_graph(text: str) -> Infotext:
 
 def _last_sampler(graph: Graph) -> tuple[Node, list[Node]]:
     """The sampler whose picture is saved, and the nodes between it and the saving, the latter first."""
-    for output in graph.of_kind(*OUTPUTS):
-        name = next((name for name in ("images", "image") if name in output.inputs), "")
-        behind = graph.chain(output, name, _BACK_TO_SAMPLER)
-        if behind and behind[-1].kind in SAMPLERS:
-            return behind[-1], behind[:-1]
+    found = _samplers_of_outputs(graph)
+    if found:
+        return found[0][-1], found[0][:-1]
     raise BadInput(
         "The picture's graph cannot be followed.",
         why=f"No node of {', '.join(SAMPLERS)} leads to a picture that is saved.",
         hint="Graphs of other nodes than ComfyUI's own are not understood.",
     )
+
+
+def _samplers_of_outputs(graph: Graph) -> list[list[Node]]:
+    """For each output the nodes behind it, back to a sampler; saved pictures go before those only shown."""
+    found = []
+    for output in sorted(graph.of_kind(*OUTPUTS), key=lambda node: node.kind == "PreviewImage"):
+        name = next((name for name in ("images", "image") if name in output.inputs), "")
+        behind = graph.chain(output, name, _BACK_TO_SAMPLER)
+        if behind and behind[-1].kind in SAMPLERS:
+            found.append(behind)
+    return found
 
 
 def _passes(graph: Graph, last: Node) -> list[Pass]:
@@ -183,7 +199,7 @@ def _start_fields(graph: Graph, first: Pass) -> dict[str, str]:
     if start.kind != "LoadImage":
         return {}
     graph.understand(start)
-    fields = {"Denoising strength": first.denoise or "1", "Img2img all steps": "True"}
+    fields = {DENOISING: first.denoise or "1", "Img2img all steps": "True"}
     for node in first.between:
         if node.kind in ("VAEEncode", "SetLatentNoiseMask"):
             graph.understand(node)
@@ -238,7 +254,7 @@ def _second_fields(graph: Graph, earlier: Pass, later: Pass) -> dict[str, str]:
     }
     changed = {key: there for key, (here, there) in named.items() if here != there}
     return {
-        "Denoising strength": later.denoise,
+        DENOISING: later.denoise,
         "Hires steps": later.steps,
         **changed,
         **prompts,
@@ -286,6 +302,29 @@ def _enlarged(graph: Graph, between: Sequence[Node]) -> dict[str, str] | None:
     return fields if "Hires resize" in fields else {**fields, "Hires upscale": str(factor)}
 
 
+def _lost(graph: Graph, passes: Sequence[Pass]) -> list[str]:
+    """What no field can tell, in words."""
+    first, start = passes[0], passes[0].before
+    found = []
+    if start is not None and start.kind in EMPTY:
+        if first.denoise and _number(first.denoise) < 1:
+            found.append(f"the denoise of {first.denoise} where there is nothing to start from")
+        if _number(graph.value(start, "batch_size")) > 1:
+            found.append("which picture of its batch it is: the first one is drawn")
+    if start is not None and start.kind in SAMPLERS:
+        found.append(f"the pass of the node {start.kind} {start.number}")
+    for later in passes[1:]:
+        adds_noise = graph.text(later.node, "add_noise").lower() not in ("disable", "false")
+        if adds_noise and later.seed not in ("", first.seed):
+            found.append(f"the seed {later.seed} of the second pass")
+    ends = {behind[-1].number for behind in _samplers_of_outputs(graph)}
+    if len(ends) > 1:
+        found.append(
+            f"which of its {len(ends)} pictures it is: that of the node {passes[-1].node.number} is drawn"
+        )
+    return found
+
+
 def _number(value: Any) -> float:
     try:
         return float(value)
@@ -301,4 +340,5 @@ def _not_understood(graph: Graph, passes: Sequence[Pass], finishing: Sequence[No
         nodes += [each.guider, *each.between, *model_chain(graph, each.guider)]
         nodes += [node for name in ("noise", "sampler", "sigmas") if (node := graph.source(each.node, name))]
         nodes += conditioning(graph, each.guider, "positive", "conditioning", "negative")
+    nodes += graph.opaque
     return [node for node in nodes if node.number not in graph.understood and node.kind not in silent]

@@ -55,7 +55,7 @@ def stem(file: str) -> str:
 
 def conditioning(graph: Graph, guider: Node, *names: str) -> list[Node]:
     """The nodes behind these inputs of a sampler, down to those that encode the texts."""
-    return [node for name in names for node in graph.chain(guider, name, _CONDITIONING)]
+    return [node for name in names for node in graph.chain(guider, name, _CONDITIONING, second="negative")]
 
 
 def prompt_of(graph: Graph, guider: Node, *names: str) -> tuple[str, str]:
