@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sfumato.models import PromptText
-from sfumato_engine.tiling import without_tiling, wrapped_around
+from sfumato_engine.tiling import wrapped_around
 
 from ..tiny_models import sd
 from .drawing import loaded
@@ -26,4 +26,3 @@ def test_a_moved_picture_is_denoised_and_decoded_to_the_moved_result(tmp_path: P
     for one, other, shift in ((denoised, of_moved, 8), (decoded, decoded_moved, 64)):
         same = torch.allclose(torch.roll(one, (shift, shift), dims=(2, 3)), other, atol=1e-4)
         assert same == wanted
-    assert without_tiling(model) == ""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sfumato.events import ImageSaved, PhaseStarted, Warned
+from sfumato.models import LatentFormat
 from sfumato.records import GenerationResult, ImageRecord
 from sfumato.registry import Entry
 from sfumato.tasks import TaskContext
@@ -23,7 +24,7 @@ from sfumato_engine.no_effect import without_effect
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.noise.settings import NoiseSettings
 from sfumato_engine.preparation import Prepared, PreparedPass, prepare
-from sfumato_engine.preview import preview_by
+from sfumato_engine.preview import Preview, preview_by
 from sfumato_engine.progress import Progress
 from sfumato_engine.provenance import Provenance, trace
 from sfumato_engine.recording import Recorder
@@ -96,6 +97,7 @@ class Drawing:
         request = self._resolved.request
         story = in_background(lambda: trace(self._resolved, prepared, self._context))
         self._progress = self._progress_of(prepared)
+        self._previews = self._previews_of(prepared)
         self._warn(prepared.warnings)
         last, models = prepared.last, [model for one in prepared.passes for model in one.models]
         try:
@@ -113,14 +115,17 @@ class Drawing:
             wait([story], STORY_PATIENCE)
 
     def _progress_of(self, prepared: Prepared) -> Progress:
-        model = prepared.first.model
         return Progress(
             self._context.events,
             sum(one.sampling.steps for one in prepared.passes),
             self._resolved.request.count,
-            preview=preview_by(model.latent_format, model.device, self._context),
             preview_every=self._context.settings.engine.preview_every,
         )
+
+    def _previews_of(self, prepared: Prepared) -> dict[LatentFormat, Preview]:
+        """One for each kind of latents among the passes."""
+        devices = {one.model.latent_format: one.model.device for one in prepared.passes}
+        return {kind: preview_by(kind, device, self._context) for kind, device in devices.items()}
 
     def _draw_batch(self, prepared: Prepared, numbers: Sequence[int]) -> Tensor:
         """Clean latents of the pictures with these numbers, after all passes."""
@@ -145,6 +150,7 @@ class Drawing:
             original: What the pass before has left, [b, c, h, w].
         """
         self._phase("sampling")
+        self._progress.preview = self._previews[one.model.latent_format]
         started = time.monotonic()
         for adapters in one.adapters:
             adapters.apply()

@@ -11,7 +11,7 @@ from sfumato.errors import BadInput
 from sfumato.events import CancelToken, PhaseStarted
 from sfumato.models import LoadedModel, PromptText, TextEmbedding
 from sfumato.tasks import TaskContext
-from sfumato_engine.adapters import PassAdapters, embeddings_in_infotext
+from sfumato_engine.adapters import PassAdapters, infotext_of
 from sfumato_engine.batching import passes_side_by_side
 from sfumato_engine.conditioning import Encoder
 from sfumato_engine.device import placement
@@ -30,7 +30,7 @@ from sfumato_engine.sizes import check_size
 from sfumato_engine.stages import Stages
 from sfumato_engine.start.start_picture import Start, start_from
 from sfumato_engine.start.view import View, view_of_nothing
-from sfumato_engine.tiling import without_tiling, wrapped_around
+from sfumato_engine.tiling import wrapped_around
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,10 @@ class Prepared:
     @property
     def infotext(self) -> dict[str, Any]:
         """What adapters and learned words add to the infotext."""
-        fields = {
-            k: v for one in self.passes for adapters in one.adapters for k, v in adapters.infotext.items()
-        }
-        words = [found for one in self.passes for found in one.embeddings]
-        return fields | embeddings_in_infotext(words)
+        return infotext_of(
+            (adapters for one in self.passes for adapters in one.adapters),
+            (found for one in self.passes for found in one.embeddings),
+        )
 
 
 @dataclass(frozen=True)
@@ -178,7 +177,6 @@ class Preparation:
         warnings = (
             *guidance_warnings(resolved, guide.guidance, sigmas),
             *(w for g in guides for w in g.warnings),
-            *(without_tiling(g.kept.model) for g in guides if resolved.request.tiling),
         )
         return PreparedPass(
             resolved=resolved,
@@ -189,7 +187,7 @@ class Preparation:
             adapters=tuple(each.adapters for each in guides),
             start=start,
             embeddings=tuple(found for each in guides for found in each.embeddings),
-            warnings=tuple(warning for warning in warnings if warning),
+            warnings=warnings,
         )
 
     def _refiner(self, resolved: ResolvedRequest, before: LoadedModel, prompts: Prompts, view: View) -> Guide:

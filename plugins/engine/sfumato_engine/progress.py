@@ -29,6 +29,7 @@ class Progress:
 
     Attributes:
         steps_before: Steps of the batch that earlier passes have taken.
+        preview: That of the pass being drawn; a pass with another model may have latents of another kind.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Progress:
         self._events = events
         self._steps = steps
         self._batches = batches
-        self._preview = preview
+        self.preview = preview
         self._preview_every = preview_every
         self._clock = clock
         self.steps_before = 0
@@ -77,6 +78,6 @@ class Progress:
                 batches=self._batches,
                 steps_per_second=rate,
                 seconds_left=steps_left / rate if rate else None,
-                preview=self._preview(denoised) if wanted else (),
+                preview=self.preview(denoised) if wanted else (),
             )
         )

@@ -9,8 +9,7 @@ from torch import nn
 
 from sfumato.models import LoadedModel
 
-DRAWING = "unet"
-CONVOLVING = (DRAWING, "autoencoder")
+CONVOLVING = ("unet", "autoencoder")
 """Parts that see neighbours by convolutions alone or before all; in a transformer every token sees all."""
 
 
@@ -26,13 +25,6 @@ def wrapped_around(models: Iterable[LoadedModel], *, wanted: bool) -> Iterator[N
     finally:
         for layer in changed:
             layer.padding_mode = "zeros"
-
-
-def without_tiling(model: LoadedModel) -> str:
-    """What is told of a model that draws without convolutions; nothing of others."""
-    if DRAWING in model.networks:
-        return ""
-    return f"Tiling has no effect on '{model.info.name}', which draws without convolutions."
 
 
 def _convolutions(model: LoadedModel) -> Iterator[nn.Conv2d]:

@@ -40,8 +40,14 @@ def compare_stories(then: Story, now: Story) -> list[Difference]:
         *compare_values("", then.surroundings, now.surroundings),
         *_compare_files("model", [then.model], [now.model]),
     ]
+    for file_then, file_now in zip(then.models, now.models, strict=False):
+        differences += _compare_files(f"model '{shown(file_then.name)}'", [file_then], [file_now])
     for kind in dict.fromkeys([*then.parts, *now.parts]):
         differences += _compare_files(kind, then.parts.get(kind, ()), now.parts.get(kind, ()))
+    adapters = [{file.name: file for file in story.adapters} for story in (then, now)]
+    for what, (files_then, files_now) in (("adapter ", adapters), ("", (then.inputs, now.inputs))):
+        for name in files_then.keys() & files_now.keys():
+            differences += _compare_files(f"{what}{shown(name)}", [files_then[name]], [files_now[name]])
     return differences
 
 

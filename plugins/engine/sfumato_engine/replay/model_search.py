@@ -107,12 +107,17 @@ def _by_hash(wanted: WantedModel, context: TaskContext) -> ModelInfo | None:
 def _by_path(wanted: WantedModel, context: TaskContext) -> ModelInfo | None:
     """The file outside of the model folders that a stored path leads to, if its hash proves it."""
     for name in wanted.names:
-        if name.startswith(("//", "\\\\")):  # another machine's share is never asked
+        if is_of_another_machine(name):
             continue
         path = Path(name)
         if context.library.is_weights(path) and _may_be(path, wanted) and has_hash(path, wanted, context):
             return context.library.detect(path)
     return None
+
+
+def is_of_another_machine(path: str) -> bool:
+    """Whether this is a path to a share: what strangers write there is never asked for."""
+    return path.startswith(("//", "\\\\"))
 
 
 def _may_be(path: Path, wanted: WantedModel) -> bool:

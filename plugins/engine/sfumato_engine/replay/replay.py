@@ -17,9 +17,16 @@ from sfumato_engine.replay.comparison import compare_pixels, compare_stories, co
 from sfumato_engine.replay.contributors import check_contributors
 from sfumato_engine.replay.environment import installed_versions
 from sfumato_engine.replay.infotext_import import import_request, other_wanted_models, wanted_model
+from sfumato_engine.replay.inputs import with_inputs
 from sfumato_engine.replay.model_search import WantedModel, find_model, has_hash
-from sfumato_engine.replay.request_changes import changed_request, fitting_request, given_pictures, told
-from sfumato_engine.replay.story import Story, parse_story, request_of
+from sfumato_engine.replay.request_changes import (
+    SEPARATOR,
+    changed_request,
+    fitting_request,
+    given_pictures,
+    told,
+)
+from sfumato_engine.replay.story import Story, models_of, parse_story, request_of
 from sfumato_pictures import infotext
 from sfumato_pictures.infotext import Infotext
 from sfumato_pictures.metadata import is_json_object
@@ -117,11 +124,13 @@ def infotext_of(picture: Picture) -> Infotext | None:
 def _from_story(story: Story, request: ReplayRequest, context: TaskContext) -> Remembered:
     stored, unknown = request_of(story)
     check_contributors(story, stored, request.changes, context)
-    if "model" not in request.changes:
-        names = (stored.model or "", story.model.name, story.model.file)
-        model = find_model(WantedModel(names, story.model.sha256, story.model.size), context)
-        stored = stored.model_copy(update={"model": model})
-    return Remembered(stored, story, unknown)
+    models = {
+        field: find_model(WantedModel((name, model.name, model.file), model.sha256, model.size), context)
+        for field, name, model in models_of(story, stored)
+        if not {field, field.partition(SEPARATOR)[0]} & request.changes.keys()
+    }
+    stored = with_inputs(stored, story, request.path.parent, request.changes, context)
+    return Remembered(changed_request(stored, models), story, unknown)
 
 
 def _from_infotext(text: Infotext, request: ReplayRequest, context: TaskContext) -> Remembered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -31,12 +32,18 @@ class StoredModel(StoredFile):
     variant: str = ""
 
 
+class StoredAdapter(StoredFile):
+    name: str = ""
+
+
 class Story(BaseModel):
     """What a picture remembers.
 
     Attributes:
         request: As stored: not yet checked.
         seed: Of this picture; the request's is that of the first.
+        models: Those of the passes after the first, in their order.
+        inputs: The pictures that it was made from, by request field.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +54,9 @@ class Story(BaseModel):
     variation_seed: int | None = None
     model: StoredModel = StoredModel()
     parts: dict[str, tuple[StoredFile, ...]] = Field(default_factory=dict)
+    models: tuple[StoredModel, ...] = ()
+    adapters: tuple[StoredAdapter, ...] = ()
+    inputs: dict[str, StoredFile] = Field(default_factory=dict)
     environment: dict[str, Any] = Field(default_factory=dict)
     device: str = ""
     versions: dict[str, Any] = Field(default_factory=dict)
@@ -100,3 +110,13 @@ def request_of(story: Story) -> tuple[GenerationRequest, list[str]]:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:3])
         raise BadInput("The picture's story asks for what cannot be.", why=f"{problems}.") from error
+
+
+def models_of(story: Story, request: GenerationRequest) -> Iterator[tuple[str, str, StoredModel]]:
+    """Request field, name there, and file of each model that the request names."""
+    yield "model", request.model or "", story.model
+    further = story.models or (StoredModel(),)
+    if request.hires and request.hires.model:
+        yield "hires.model", request.hires.model, further[0]
+    if request.refiner:
+        yield "refiner.model", request.refiner.model, further[-1]
