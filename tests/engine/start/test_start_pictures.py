@@ -287,16 +287,23 @@ def test_outpainting_without_a_side_is_refused(workbench: Workbench, picture: Pa
         workbench.generate(seed=1, img2img=Img2Img(image=picture), outpaint=Outpaint())
 
 
-def test_colour_correction_brings_the_colours_of_the_picture_back(
+def test_colour_correction_brings_the_colours_of_the_picture_back_and_leaves_the_brightness(
     workbench: Workbench, picture: Path
 ) -> None:
-    def drawn(correct: bool) -> numpy.ndarray:
+    def drawn(correct: bool) -> Image.Image:
         start = Img2Img(image=picture, denoising_strength=1.0, color_correction=correct)
-        return pixels(workbench.generate(seed=4, steps=6, img2img=start).images[0].path)
+        return Image.open(workbench.generate(seed=4, steps=6, img2img=start).images[0].path).convert("YCbCr")
 
-    target = numpy.sort(pixels(picture).reshape(-1, 3), axis=0)
-    apart = [abs(numpy.sort(drawn(c).reshape(-1, 3), axis=0) - target).mean() for c in (True, False)]
-    assert apart[0] < apart[1]
+    def far_from_picture(image: Image.Image, channel: int) -> float:
+        both = (image, Image.open(picture).convert("YCbCr"))
+        one, other = (numpy.sort(numpy.asarray(each.getchannel(channel)).ravel()) for each in both)
+        return float(abs(one.astype(int) - other).mean())
+
+    corrected, plain_one = drawn(True), drawn(False)
+    for channel in (1, 2):
+        assert far_from_picture(corrected, channel) < far_from_picture(plain_one, channel) / 2
+    brightness = [numpy.asarray(each.getchannel(0)).astype(int) for each in (corrected, plain_one)]
+    assert abs(brightness[0] - brightness[1]).mean() < 3
 
 
 def test_transparent_parts_are_laid_on_the_background(workbench: Workbench, tmp_path: Path) -> None:

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import numpy
-from PIL import Image
+from PIL import Image, ImageCms
+
+DAYLIGHT = 6500
+"""Kelvin: sRGB's own white, so that greys have no colour."""
+SIGNED = numpy.array([0, 128, 128], dtype=numpy.uint8)
+"""Added to the bytes of L*a*b*, in which colours are signed numbers, to have them in order."""
 
 
 def with_colours_of(picture: Image.Image, original: Image.Image) -> Image.Image:
-    """The RGB picture with the histograms of its brightness and both colour differences matched."""
-    source, target = (numpy.asarray(each.convert("YCbCr")) for each in (picture, original))
-    matched = numpy.stack([_matched(source[..., c], target[..., c]) for c in range(3)], axis=-1)
-    return Image.fromarray(matched, mode="YCbCr").convert("RGB")
+    """The RGB picture with its own brightness, and the colours of the original.
+
+    As in A1111, the histograms of all channels of L*a*b* are matched, and the brightness is put back.
+    """
+    rgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB", DAYLIGHT)
+    to_lab = ImageCms.buildTransform(rgb, lab, "RGB", "LAB")
+    to_rgb = ImageCms.buildTransform(lab, rgb, "LAB", "RGB")
+    source, target = (
+        numpy.asarray(ImageCms.applyTransform(each, to_lab)) + SIGNED for each in (picture, original)
+    )
+    matched = numpy.stack([_matched(source[..., c], target[..., c]) for c in range(3)], axis=-1) - SIGNED
+    coloured = ImageCms.applyTransform(Image.fromarray(matched, mode="LAB"), to_rgb)
+    brightness = picture.convert("YCbCr").getchannel("Y")
+    return Image.merge("YCbCr", (brightness, *coloured.convert("YCbCr").split()[1:])).convert("RGB")
 
 
 def _matched(source: numpy.ndarray, target: numpy.ndarray) -> numpy.ndarray:
