@@ -11,6 +11,7 @@ QUICK = {
     "cold_start": ["--quick"],
     "emoji_sampling": ["--quick"],
     "sampling_overhead": ["--repeats", "2"],
+    "sdxl_sampling": ["--size", "tiny"],
     "checkpoint_load": ["--quick"],
     "lora": ["--rounds", "1"],
 }
