@@ -23,3 +23,7 @@ def register_commands(commands: Registrar[CommandInfo]) -> None:
         label="Styles",
         summary="List, add and remove styles: named pieces of prompts.",
     )
+    face = "sfumato_pictures.picture_commands"
+    commands.add("info", f"{face}:info", label="Info", summary="Print what pictures remember.")
+    commands.add("sheet", f"{face}:sheet", label="Sheet", summary="Put pictures on one sheet.")
+    commands.add("zip", f"{face}:archive", label="ZIP", summary="Put pictures into one ZIP file.")
