@@ -72,7 +72,7 @@ class MatchReport(BaseModel):
 
 
 class AppliedAdapters(Protocol):
-    """The adapters of one kind acting on a model; until the kind's next `apply`."""
+    """The adapters of one kind acting on a model, until others are put in force there."""
 
     reports: Sequence[MatchReport]
     notes: Sequence[str]
@@ -84,6 +84,13 @@ class AppliedAdapters(Protocol):
     text_identity: Hashable
     """Equal only where the text encoders are changed alike; None where they are as loaded."""
     changes_over_steps: bool
+
+    def put_in_force(self) -> None:
+        """Make exactly these act again, after others did; no file is looked for or read anew.
+
+        The passes and batches of one request are drawn with what it began with, whatever becomes of the files.
+        """
+        ...
 
     def at_step(self, step: int, steps: int) -> None:
         """Put the weights in force that step number `step`, from 0, of `steps` asks for."""
@@ -104,5 +111,10 @@ class AdapterKind(Protocol):
         ...
 
     def embeddings(self, model: LoadedModel, text: str, context: TaskContext) -> Sequence[TextEmbedding]:
-        """The learned words that occur in a prompt and fit the model, without its tags."""
+        """The learned words that occur in a prompt.
+
+        Args:
+            text: What encoders read of it, without tags and brackets; parts of other weights in lines of
+                their own.
+        """
         ...

@@ -107,6 +107,17 @@ class AdapterContract(EntryContract):
             kind.apply(model, uses, context)
             assert self.drawn(model).equal(expected), uses
 
+    def test_a_set_acts_again_after_others_did(
+        self, kind: AdapterKind, model: LoadedModel, context: TaskContext
+    ) -> None:
+        first, second = ([use] for use in self.uses)
+        applied = kind.apply(model, first, context)
+        expected = self.drawn(model)
+        for others in (second, []):
+            kind.apply(model, others, context)
+            applied.put_in_force()
+            assert self.drawn(model).equal(expected), others
+
     def test_what_acts_is_reported_with_its_files(
         self, kind: AdapterKind, model: LoadedModel, context: TaskContext
     ) -> None:

@@ -34,6 +34,9 @@ class NothingApplied:
     text_identity: Hashable = None
     changes_over_steps: bool = False
 
+    def put_in_force(self) -> None:
+        """Nothing acts."""
+
     def at_step(self, step: int, steps: int) -> None:
         """Nothing changes over the steps."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -26,12 +26,12 @@ from sfumato_adapters.learned_words import (
     text_encoder_widths,
 )
 from sfumato_adapters.reading import read_adapter
-from sfumato_adapters.settings import settings_of
+from sfumato_adapters.settings import AdapterSettings, settings_of
 from sfumato_adapters.stacks import Piece
 from sfumato_adapters.tags import LoraTag, read_tag
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from sfumato_adapters.changes import LayerChange
 
@@ -97,7 +97,11 @@ class ActiveLora:
 
 @dataclass
 class AppliedLoras:
-    """The LoRAs acting on a model; fulfils `sfumato.adapters.AppliedAdapters`."""
+    """The LoRAs acting on a model; fulfils `sfumato.adapters.AppliedAdapters`.
+
+    Attributes:
+        act: Puts them in force.
+    """
 
     reports: Sequence[MatchReport]
     notes: Sequence[str]
@@ -106,6 +110,7 @@ class AppliedLoras:
     changes_over_steps: bool
     active: Sequence[ActiveLora] = field(repr=False)
     acting: ActingAdapters = field(repr=False)
+    act: Callable[[], None] = field(repr=False)
     known: LoraFiles = field(repr=False)
 
     @cached_property
@@ -119,6 +124,10 @@ class AppliedLoras:
         }
         told = ", ".join(f"{name}: {digest}" for name, digest in hashes.items() if digest)
         return {"Lora hashes": told} if told else {}
+
+    def put_in_force(self) -> None:
+        """Make exactly these act again."""
+        self.act()
 
     def at_step(self, step: int, steps: int) -> None:
         """Put the strengths in force that this step asks for."""
@@ -149,10 +158,10 @@ class LoraKind:
         for use, tag in zip(uses, tags, strict=True):
             blocks = BlockFactors(tag.blocks, model.networks, use.text or use.name)
             active.append(ActiveLora(use, tag, state.open(found[use.name].path, model, context), blocks))
-        state.close_all_but(settings_of(context).keep_files, {lora.file.path for lora in active})
-        state.active = ()  # should this fail, nothing acts
-        self._act(state.acting, active, model, context)
-        state.active = active
+        settings = settings_of(context)
+        state.close_all_but(settings.keep_files, {lora.file.path for lora in active})
+        act = partial(state.act, active, model.networks, settings)
+        act()
         reports = [lora.file.report.model_copy(update={"name": lora.use.name}) for lora in active]
         notes = [file.note(name) for name, file in found.items()]
         for lora in active:
@@ -165,20 +174,9 @@ class LoraKind:
             changes_over_steps=any(lora.tag.changes_over_steps for lora in active),
             active=active,
             acting=state.acting,
+            act=act,
             known=self._files,
         )
-
-    def _act(
-        self, acting: ActingAdapters, active: Sequence[ActiveLora], model: LoadedModel, context: TaskContext
-    ) -> None:
-        pieces: dict[Place, list[Piece]] = {}
-        for number, lora in enumerate(active):
-            for place, piece in lora.pieces(number):
-                pieces.setdefault(place, []).append(piece)
-        changing = frozenset(
-            2 * number + 1 for number, lora in enumerate(active) if lora.tag.changes_over_steps
-        )
-        acting.act(model.networks, pieces, strengths(active, 0, 1), changing, settings_of(context))
 
     def embeddings(self, model: LoadedModel, text: str, context: TaskContext) -> Sequence[TextEmbedding]:
         """The learned words in a text that the LoRAs in force bring along."""
@@ -222,6 +220,21 @@ class _ModelState:
         self.acting = ActingAdapters()
         self.active: Sequence[ActiveLora] = ()
         self._open: OrderedDict[Path, OpenFile] = OrderedDict()
+
+    def act(
+        self, active: Sequence[ActiveLora], networks: Mapping[str, nn.Module], settings: AdapterSettings
+    ) -> None:
+        """Make exactly these act; should it fail, nothing acts."""
+        self.active = ()
+        pieces: dict[Place, list[Piece]] = {}
+        for number, lora in enumerate(active):
+            for place, piece in lora.pieces(number):
+                pieces.setdefault(place, []).append(piece)
+        changing = frozenset(
+            2 * number + 1 for number, lora in enumerate(active) if lora.tag.changes_over_steps
+        )
+        self.acting.act(networks, pieces, strengths(active, 0, 1), changing, settings)
+        self.active = active
 
     def open(self, path: Path, model: LoadedModel, context: TaskContext) -> OpenFile:
         """The file as it fits this model, read unless that was done before and it is unchanged since."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -62,11 +62,15 @@ class PassAdapters:
     _unfit: dict[str, str] = field(default_factory=dict)
 
     def apply(self) -> None:
-        """Put exactly these in force. Cheap where they are already.
+        """Put exactly these in force; the first time, their files are looked for and read.
 
         Raises:
             CheckpointError: one does not fit the model, or is damaged.
         """
+        for applied in self.applied:
+            applied.put_in_force()
+        if self.applied:
+            return
         self.applied = [
             self._applied(kind, [use for use in self.uses if use.tag in entry.info.tags])
             for entry, kind in self._kinds
@@ -142,7 +146,15 @@ class PassAdapters:
         return found
 
 
-def embeddings_in_infotext(embeddings: Sequence[TextEmbedding]) -> dict[str, Any]:
-    """The field that names learned words with the hashes of their files, as A1111 does."""
-    each = {found.name: found.identity[:SHORT_HASH] for found in embeddings}
-    return {"TI hashes": ", ".join(f"{name}: {short}" for name, short in each.items())} if each else {}
+def infotext_of(adapters: Iterable[PassAdapters], embeddings: Iterable[TextEmbedding]) -> dict[str, Any]:
+    """What the adapters and learned words of all passes add to the infotext, as A1111 writes it.
+
+    Its fields are lists, "name: hash" each; what several passes name comes once.
+    """
+    named: dict[str, dict[str, None]] = {}
+    for key, value in (item for each in adapters for item in each.infotext.items()):
+        named.setdefault(key, {}).update(dict.fromkeys(str(value).split(", ")))
+    for found in embeddings:
+        if found.vectors:  # else its name was read as text
+            named.setdefault("TI hashes", {})[f"{found.name}: {found.identity[:SHORT_HASH]}"] = None
+    return {key: ", ".join(items) for key, items in named.items()}

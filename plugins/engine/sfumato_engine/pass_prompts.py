@@ -9,7 +9,7 @@ from sfumato.adapters import AdapterUse
 from sfumato.events import CancelToken
 from sfumato_engine.adapters import uses_of
 from sfumato_engine.guidance import unconditional_share
-from sfumato_engine.prompts import CompiledPrompt, compile_prompt
+from sfumato_engine.prompts import CompiledPrompt, compile_prompt, extra_networks
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.stages import Stages
 
@@ -21,12 +21,14 @@ class Prompts:
     Attributes:
         negative: None where guidance never uses it.
         uses: The adapters that the prompt names.
-        texts: Both prompts as they are read, for learned words to be looked for.
+        not_uses: Tags in the negative prompt, where they are words.
+        texts: What encoders read of both prompts, for learned words to be looked for.
     """
 
     positive: CompiledPrompt
     negative: CompiledPrompt | None
     uses: tuple[AdapterUse, ...]
+    not_uses: tuple[str, ...]
     texts: str
 
     @classmethod
@@ -36,14 +38,16 @@ class Prompts:
         positive = compile_prompt(text, steps, emphasis=request.emphasis, check=cancel.check)
         used = unconditional_share([part.weight for part in positive.parts], resolved.cfg_scale)
         negative = None
-        negative_text = ""
+        not_uses: tuple[str, ...] = ()
         if used or request.regions or resolved.sampler.info.needs_unconditional:
-            negative_text = stages.prompt(request.negative_prompt)
+            without = stages.prompt(request.negative_prompt)
             negative = compile_prompt(
-                negative_text, steps, emphasis=request.emphasis, compose=False, check=cancel.check
+                without, steps, emphasis=request.emphasis, compose=False, check=cancel.check
             )
+            not_uses = tuple(without[tag.start : tag.end] for tag in extra_networks(without)[1])
         uses = tuple(uses_of(positive.networks, text, hires=resolved.is_hires))
-        return cls(positive, negative, uses, f"{text}\n{negative_text}")
+        texts = [*positive.texts, *(negative.texts if negative else ())]
+        return cls(positive, negative, uses, not_uses, "\n".join(dict.fromkeys(texts)))
 
     @property
     def count(self) -> int:
@@ -53,7 +57,10 @@ class Prompts:
     @property
     def warnings(self) -> Sequence[str]:
         """What was written that has an effect that was hardly meant."""
-        told = []
+        told = [
+            f"{tag} has no effect in the negative prompt, where it is read as words: write it into the prompt."
+            for tag in self.not_uses
+        ]
         weights = [part.weight for part in self.positive.parts]
         if len(weights) == 1 and weights != [1.0]:
             told.append(

@@ -6,6 +6,7 @@ Imports no torch: a file's header is enough to say of which kinds its layers are
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from sfumato_adapters.kinds import dora, scaling
 from sfumato_adapters.kinds.delta import Kind, Shape
@@ -52,6 +53,7 @@ def kinds_of(shapes: Mapping[str, Shape]) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind.claims(shapes))
 
 
+@cache
 def slots_of(kinds: tuple[Kind, ...]) -> frozenset[str]:
     """The slots that mean something in a layer of these kinds."""
     if not kinds:

@@ -40,6 +40,12 @@ class CompiledPrompt:
     parts: tuple[ScheduledPart, ...]
     networks: tuple[ExtraNetwork, ...]
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The pieces of text that encoders get over all steps, each once."""
+        chunks = (chunk for part in self.parts for _, chunks in part.spans for chunk in chunks)
+        return tuple(dict.fromkeys(piece for chunk in chunks for piece, _ in chunk))
+
 
 def _go_on() -> None:
     """Nobody stops the reading."""
