@@ -68,6 +68,9 @@ def test_a_size_of_other_proportions_crops_both_sides_alike(workbench: Workbench
     assert covering(512, 768, 1024, 1024) == (1024, 1536)
     grid = torch.arange(6.0).reshape(1, 1, 6, 1).expand(1, 1, 6, 4)
     assert centre(grid, 4, 4)[0, 0, :, 0].tolist() == [1, 2, 3, 4]
+    assert centre(grid, 4, 2, step=2)[0, 0, :, 0].tolist() == [2, 3]
+    assert covering(512, 704, 1000, 1000) == (1000, 1375)
+    assert covering(64, 88, 125, 125) == (125, 171)
     image = workbench.generate(seed=1, hires=HiresPass(width=64, height=96)).images[0]
     assert (image.width, image.height) == (64, 96)
 
@@ -134,5 +137,5 @@ def test_regions_bound_where_each_prompt_acts(workbench: Workbench, tmp_path: Pa
 
 
 def test_regions_and_prompts_must_be_as_many(workbench: Workbench, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"1 masks are given for 2 prompts"):
+    with pytest.raises(BadInput, match=r"joins 2 parts in the prompt of a pass, and there are 1 masks"):
         workbench.generate("a AND b", seed=1, regions=(mask(tmp_path / "a.png", None),))

@@ -37,9 +37,10 @@ def enlarged(
         larger = covering(latents.shape[-1], latents.shape[-2], width, height)
         return centre(enlarge(latents, *larger, told), width, height)
     width, height = hires.resolved.size
+    step = hires.model.latent_format.pixels_per_latent
     larger = covering(*first.resolved.size, width, height)
     pictures = [
-        centre(enlarge(pixels[None].to(told.device), *larger, told), width, height)
+        centre(enlarge(pixels[None].to(told.device), *larger, told), width, height, step)
         for pixels in decoded_pixels(first.model, latents, context)
     ]
     return torch.cat([encoded(hires.model, picture.to(hires.model.device), context) for picture in pictures])
@@ -72,12 +73,16 @@ def check_latents_alike(first: PreparedPass, hires: PreparedPass, upscaler: Foun
 
 
 def covering(width: int, height: int, to_width: int, to_height: int) -> tuple[int, int]:
-    """The smallest size of these proportions that covers the other one."""
-    factor = max(to_width / width, to_height / height)
-    return max(round(width * factor), to_width), max(round(height * factor), to_height)
+    """The smallest size of these proportions, rounded down, that covers the other one."""
+    if to_width * height > to_height * width:
+        return to_width, max(height * to_width // width, to_height)
+    return max(width * to_height // height, to_width), to_height
 
 
-def centre(picture: Tensor, width: int, height: int) -> Tensor:
-    """The middle of [b, c, h, w] at that size."""
-    top, left = (picture.shape[-2] - height) // 2, (picture.shape[-1] - width) // 2
+def centre(picture: Tensor, width: int, height: int, step: int = 1) -> Tensor:
+    """The middle of [b, c, h, w] at that size; it begins at a multiple of `step`, as whole latents do."""
+    top, left = (
+        (side - wanted) // step // 2 * step
+        for side, wanted in zip(picture.shape[-2:], (height, width), strict=True)
+    )
     return picture[..., top : top + height, left : left + width]

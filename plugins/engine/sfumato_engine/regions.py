@@ -17,6 +17,8 @@ from sfumato_pictures.reading import read_mask
 def read_regions(paths: Sequence[Path], prompts: int, size: tuple[int, int], device: str) -> list[Tensor]:
     """The masks at the size of the latents, [1, 1, h, w] in 0..1 each; none where none are given.
 
+    They are stretched to it, so that one set of masks serves pictures of all sizes.
+
     Args:
         prompts: How many AND joins.
         size: Width and height of the latents.
@@ -29,8 +31,8 @@ def read_regions(paths: Sequence[Path], prompts: int, size: tuple[int, int], dev
     if len(paths) != prompts:
         raise BadInput(
             "The regions do not fit the prompt.",
-            why=f"{len(paths)} masks are given for {prompts} prompts joined by AND.",
-            hint="Give one mask for each of the prompts, in their order.",
+            why=f"AND joins {prompts} parts in the prompt of a pass, and there are {len(paths)} masks.",
+            hint="Give one mask for each part, in their order; a hires prompt needs as many parts.",
         )
     masks = (Image.fromarray(read_mask(path)).resize(size, Image.Resampling.BOX) for path in paths)
     return [

@@ -150,6 +150,22 @@ def test_a_mask_of_half_the_size_is_enlarged_to_the_picture(
     assert (drawn[:, :8] == pixels(picture)[:, :8]).all()
 
 
+@pytest.mark.parametrize("opacity", [130, 255])
+def test_a_mask_of_opacity_is_all_or_nothing(
+    workbench: Workbench, picture: Path, tmp_path: Path, opacity: int
+) -> None:
+    brush = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
+    brush.paste((0, 0, 0, opacity), (16, 0, 32, 32))
+    brush.save(tmp_path / "brush.png")
+    white = mask(tmp_path / "white.png", (16, 0, 32, 32))
+    start = Img2Img(image=picture, denoising_strength=1.0)
+    drawn = [
+        pixels(workbench.generate(seed=2, img2img=start, inpaint=Inpaint(mask=path)).images[0].path)
+        for path in (tmp_path / "brush.png", white)
+    ]
+    assert (drawn[0] == drawn[1]).all()
+
+
 def test_a_mask_of_other_proportions_is_refused(workbench: Workbench, picture: Path, tmp_path: Path) -> None:
     wide = mask(tmp_path / "mask.png", (0, 0, 8, 8), (64, 32))
     with pytest.raises(BadInput, match="does not belong to the picture"):

@@ -19,11 +19,9 @@ def with_colours_of(picture: Image.Image, original: Image.Image) -> Image.Image:
     rgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB", DAYLIGHT)
     to_lab = ImageCms.buildTransform(rgb, lab, "RGB", "LAB")
     to_rgb = ImageCms.buildTransform(lab, rgb, "LAB", "RGB")
-    source, target = (
-        numpy.asarray(ImageCms.applyTransform(each, to_lab)) + SIGNED for each in (picture, original)
-    )
+    source, target = (numpy.asarray(to_lab.apply(each)) + SIGNED for each in (picture, original))
     matched = numpy.stack([_matched(source[..., c], target[..., c]) for c in range(3)], axis=-1) - SIGNED
-    coloured = ImageCms.applyTransform(Image.fromarray(matched, mode="LAB"), to_rgb)
+    coloured = to_rgb.apply(Image.fromarray(matched, mode="LAB"))
     brightness = picture.convert("YCbCr").getchannel("Y")
     return Image.merge("YCbCr", (brightness, *coloured.convert("YCbCr").split()[1:])).convert("RGB")
 

@@ -25,7 +25,7 @@ from sfumato_engine.start.picture_size import enough_for
 from sfumato_engine.start.resizing import resized, with_edges
 from sfumato_engine.start.soft import as_mask, changed_part
 from sfumato_engine.start.view import View, pixels_of
-from sfumato_pictures.reading import read_mask, read_picture
+from sfumato_pictures.reading import read_picture
 
 ALIKE = 0.02
 """Difference of proportions up to which a mask is taken to belong to a picture."""
@@ -149,7 +149,7 @@ def _layout(
 
 def _mask(inpaint: Inpaint, picture: Image.Image) -> Image.Image:
     """The mask at the picture's size, softened; some of it is not black."""
-    mask = Image.fromarray(read_mask(inpaint.mask))
+    mask = _painted(inpaint)
     proportions = [each.width / each.height for each in (mask, picture)]
     if abs(proportions[0] / proportions[1] - 1) > ALIKE:
         raise BadInput(
@@ -169,6 +169,14 @@ def _mask(inpaint: Inpaint, picture: Image.Image) -> Image.Image:
         why = f"Softened over {inpaint.blur:g} pixels, nothing of the mask is left."
         raise nothing_to_paint(why, "Paint a larger part white, or lower inpaint.blur.")
     return mask
+
+
+def _painted(inpaint: Inpaint) -> Image.Image:
+    """The mask as it was painted. As in A1111, opacity is all or nothing, unless greys are to count."""
+    given = read_picture(inpaint.mask)
+    if given.opacity is None:
+        return given.colours.convert("L")
+    return given.opacity if inpaint.soft else given.opacity.point(lambda value: 255 * (value > 128))
 
 
 def nothing_to_paint(why: str, hint: str) -> BadInput:
