@@ -30,6 +30,9 @@ class GenerationResult(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     images: tuple[ImageRecord, ...]
+    sheet: Path | None = Field(
+        default=None, description="All pictures on one, where the settings ask for it."
+    )
     seconds: float = Field(
         ge=0, description="Wall time from request to last saved picture, loading included."
     )

@@ -18,6 +18,7 @@ from sfumato.tasks import TaskContext
 from sfumato_engine.generate import generate
 from sfumato_engine.model_manager import WORKSPACE_KEY
 from sfumato_engine.settings import EngineSettings
+from sfumato_pictures.settings import SavingSettings
 from sfumato_samplers import plugin as samplers_plugin
 from sfumato_upscalers import plugin as upscalers_plugin
 
@@ -30,6 +31,7 @@ class Workbench:
 
     folder: Path
     settings: EngineSettings = field(default_factory=EngineSettings)
+    saving: SavingSettings = field(default_factory=SavingSettings)
     events: list[Event] = field(default_factory=list)
     cancel: CancelToken = field(default_factory=CancelToken)
     on_event: Callable[[Event], None] = lambda event: None
@@ -60,7 +62,7 @@ class Workbench:
         return TaskContext(
             registries=self.registries,
             library=OneModelLibrary(self.model_file, self.variant, self.ignores),  # type: ignore[arg-type]
-            settings=SimpleNamespace(engine=self.settings),
+            settings=SimpleNamespace(engine=self.settings, saving=self.saving),
             output_folder=self.folder / "out",
             events=bus,
             cancel=self.cancel,

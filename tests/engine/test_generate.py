@@ -18,6 +18,7 @@ from sfumato.events import Event, ImageSaved, PhaseStarted, StepCompleted, Warne
 from sfumato.models import PromptText
 from sfumato_engine.settings import EngineSettings
 from sfumato_pictures import infotext
+from sfumato_pictures.settings import SavingSettings
 
 from .conftest import Workbench
 from .gaussian_model import OneModelLibrary
@@ -277,3 +278,18 @@ def test_ctrl_c_keeps_finished_pictures(tmp_path: Path) -> None:
     )
     assert done.returncode == -signal.SIGINT
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["00001-1.png"]
+
+
+def test_a_contact_sheet_is_saved_where_the_settings_ask_for_it(workbench: Workbench) -> None:
+    assert workbench.generate(seed=1, batch_size=2).sheet is None
+    workbench.saving = SavingSettings(save_contact_sheets=True, grid_format="webp")
+    assert workbench.generate(seed=1).sheet is None
+    result = workbench.generate(seed=1, batch_size=2, count=2)
+    assert result.sheet is not None
+    assert result.sheet.suffix == ".webp"
+    with Image.open(result.sheet) as sheet:
+        assert sheet.size == (64, 64)
+    workbench.saving = SavingSettings(save_contact_sheets=True, grid_megapixels=1)
+    result = workbench.generate(seed=1, batch_size=2, width=1024, height=1024)
+    assert (len(result.images), result.sheet) == (2, None)
+    assert "no contact sheet" in result.warnings[-1]

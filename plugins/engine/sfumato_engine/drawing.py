@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, wait
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from sfumato.errors import SfumatoError
 from sfumato.events import ImageSaved, PhaseStarted, Warned
 from sfumato.models import LatentFormat
 from sfumato.records import GenerationResult, ImageRecord
@@ -66,6 +68,7 @@ def draw(resolved: ResolvedRequest, context: TaskContext, started: float) -> Gen
         drawing.run(prepare(resolved, context))
     return GenerationResult(
         images=tuple(drawing.images),
+        sheet=drawing.sheet,
         seconds=time.monotonic() - started,
         sampling_seconds=drawing.sampling_seconds,
         warnings=tuple(drawing.warnings),
@@ -77,12 +80,14 @@ class Drawing:
 
     Attributes:
         images: The pictures saved so far.
+        sheet: All of them on one, once they are drawn and where the settings ask for it.
         warnings: What the user was told so far.
         sampling_seconds: Wall time spent in samplers so far.
     """
 
     def __init__(self, resolved: ResolvedRequest, context: TaskContext) -> None:
         self.images: list[ImageRecord] = []
+        self.sheet: Path | None = None
         self.warnings: list[str] = []
         self.sampling_seconds = 0.0
         self._resolved = resolved
@@ -111,8 +116,17 @@ class Drawing:
                         numbers, decoded(last.model, latents, self._context), strict=True
                     ):
                         self._save(self._finished(prepared, pixels, latents, number, numbers), number, story)
+            self.sheet = self._saved_sheet()
         finally:
             wait([story], STORY_PATIENCE)
+
+    def _saved_sheet(self) -> Path | None:
+        """A sheet that cannot be is told: the pictures are there."""
+        try:
+            return self._recorder.save_sheet(self.images)
+        except SfumatoError as error:
+            self._warn([f"There is no contact sheet: {error}"])
+            return None
 
     def _progress_of(self, prepared: Prepared) -> Progress:
         return Progress(

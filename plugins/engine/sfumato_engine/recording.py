@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +15,8 @@ from sfumato_engine.provenance import AUTOENCODER, Provenance
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.saving import saving_settings
 from sfumato_pictures.metadata import PARAMETERS, STORY
+from sfumato_pictures.reading import read_picture
+from sfumato_pictures.sheet import contact_sheet, rows_for
 from sfumato_pictures.writer import PictureWriter
 
 
@@ -26,7 +30,8 @@ class Recorder:
     def __init__(self, resolved: ResolvedRequest, context: TaskContext) -> None:
         self._resolved = resolved
         self._started = datetime.now().astimezone()
-        self._writer = PictureWriter(context.output_folder, saving_settings(context))
+        self._settings = saving_settings(context)
+        self._writer = PictureWriter(context.output_folder, self._settings)
 
     def save(
         self, pixels: Tensor, number: int, provenance: Provenance
@@ -58,6 +63,29 @@ class Recorder:
             request=resolved.request,
         )
         return record, saved.warnings
+
+    def save_sheet(self, images: Sequence[ImageRecord]) -> Path | None:
+        """All pictures on one, where the settings ask for it and there are several.
+
+        Raises:
+            SfumatoError: it would be too large, or cannot be written; the pictures are kept.
+        """
+        settings = self._settings
+        if not settings.save_contact_sheets or len(images) < 2:
+            return None
+        rows = rows_for(len(images), batch_size=self._resolved.request.batch_size)
+        pixels = contact_sheet(
+            [
+                read_picture(image.path, largest_megapixels=settings.largest_megapixels).pixels
+                for image in images
+            ],
+            rows=rows,
+            largest_megapixels=settings.grid_megapixels,
+        )
+        first = images[0]
+        known = {"seed": first.seed, "prompt": first.request.prompt, "model": self._resolved.info.name}
+        saved = self._writer.save(pixels, {PARAMETERS: first.infotext}, known, format=settings.grid_format)
+        return saved.path
 
     def _known(self, number: int, provenance: Provenance) -> dict[str, Any]:
         """What placeholders of file names stand for, see `sfumato_pictures.placeholders`."""

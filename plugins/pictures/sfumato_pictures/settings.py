@@ -42,6 +42,11 @@ class SavingSettings(BaseModel):
         description="Pattern of folders in the output folder, such as [date] or [model_name]/[date]; "
         "empty for none.",
     )
+    save_contact_sheets: bool = Field(
+        default=False,
+        title="Save contact sheets",
+        description="Save a sheet of all pictures of a request that makes several, as A1111's grids are.",
+    )
     save_grids: bool = Field(
         default=True, title="Save grids", description="Save the sheets of grids beside their pictures."
     )
