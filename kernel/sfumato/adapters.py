@@ -88,7 +88,7 @@ class AppliedAdapters(Protocol):
     def put_in_force(self) -> None:
         """Make exactly these act again, after others did; no file is looked for or read anew.
 
-        The passes and batches of one request are drawn with what it began with, whatever becomes of the files.
+        All passes and batches of a request are drawn with what it began with, whatever becomes of files.
         """
         ...
 
@@ -111,7 +111,7 @@ class AdapterKind(Protocol):
         ...
 
     def embeddings(self, model: LoadedModel, text: str, context: TaskContext) -> Sequence[TextEmbedding]:
-        """The learned words that occur in a prompt.
+        """The learned words that occur in a prompt; without vectors those that do not fit the model.
 
         Args:
             text: What encoders read of it, without tags and brackets; parts of other weights in lines of

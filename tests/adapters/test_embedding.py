@@ -118,7 +118,7 @@ def test_a_word_for_some_of_the_encoders_fits_none_as_places_would_not_agree() -
 
 
 def test_widths_are_those_of_the_tokens_vectors(workbench: Workbench) -> None:
-    assert text_encoder_widths(workbench.model.networks) == {"clip_text": WIDTH, "t5_encoder": 32}
+    assert text_encoder_widths(workbench.model.networks) == {"clip_text": WIDTH}
 
 
 def test_a_word_that_does_not_fit_is_told_by_the_model_and_read_as_text(workbench: Workbench) -> None:
@@ -212,3 +212,17 @@ def test_a_lora_brings_its_words_while_it_is_in_force(workbench: Workbench) -> N
     assert found("a frown")["frown"].equal(vectors + 1)
     workbench.apply()
     assert found("a smile") == {}
+
+
+def test_flux_reads_learned_words_in_clips_part_of_the_prompt(workbench: Workbench) -> None:
+    clip = workbench.model.networks["clip_text"]
+    table = clip.get_submodule("text_model.embeddings.token_embedding").weight
+    ids = workbench.model.prompts.clip_tokenizer.encode("apple")
+    workbench.save("smile", {"emb_params": table[ids].clone()}, folder="embeddings")
+
+    def vector(text: str) -> torch.Tensor:
+        words = tuple(words_in(workbench, text))
+        return workbench.model.condition(PromptText((((text, 1.0),),), embeddings=words), {}).vector
+
+    assert not vector("a red apple").allclose(vector("a red thing"))
+    torch.testing.assert_close(vector("a red smile"), vector("a red apple"))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 BUNDLED = "bundle_emb."
-_ENCODERS = {"clip_l": "clip_text", "clip_g": "clip_g_text", "t5": "t5_encoder", "t5xxl": "t5_encoder"}
+_ENCODERS = {"clip_l": "clip_text", "clip_g": "clip_g_text"}
 _PRETRAINED_WIDTHS = {768: "clip_text", 1024: "open_clip_text", 1280: "clip_g_text"}
 _CLIPS = ("clip_text", "open_clip_text", "clip_g_text")
 _ONE = ""
@@ -75,7 +75,7 @@ def fitted(vectors: Mapping[str, Tensor], widths: Mapping[str, int]) -> dict[str
         fitting = [kind for kind, width in widths.items() if width == rows.shape[1]]
         default = _PRETRAINED_WIDTHS.get(rows.shape[1], next(iter(widths), "clip_text"))
         found[fitting[0] if fitting else default] = rows
-    if any(kind in _CLIPS and kind not in found for kind in widths):
+    if any(kind not in found for kind in widths):
         return {}
     return {kind: rows for kind, rows in found.items() if kind in widths}
 
@@ -91,9 +91,9 @@ def bundled_words(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]
 
 
 def text_encoder_widths(networks: Mapping[str, nn.Module]) -> dict[str, int]:
-    """The width of the tokens' vectors of each text encoder, by kind."""
+    """The width of the tokens' vectors of each text encoder that reads learned words, by kind."""
     widths = {}
-    for kind in (*_CLIPS, "t5_encoder"):
+    for kind in _CLIPS:
         tables = (
             [m for m in networks[kind].modules() if isinstance(m, nn.Embedding)] if kind in networks else []
         )

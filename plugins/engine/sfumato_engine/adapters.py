@@ -60,6 +60,7 @@ class PassAdapters:
     skip_unfit: bool = False
     applied: list[AppliedAdapters] = field(default_factory=list)
     _unfit: dict[str, str] = field(default_factory=dict)
+    _unread: list[str] = field(default_factory=list)
 
     def apply(self) -> None:
         """Put exactly these in force; the first time, their files are looked for and read.
@@ -91,10 +92,15 @@ class PassAdapters:
         return kind.apply(self.model, [use for use in fitting if use.text not in self._unfit], self.context)
 
     def embeddings(self, text: str) -> tuple[TextEmbedding, ...]:
-        """The learned words that occur in a text."""
-        return tuple(
-            found for _, kind in self._kinds for found in kind.embeddings(self.model, text, self.context)
-        )
+        """The learned words that occur in a text and fit the model; others are told."""
+        found = [each for _, kind in self._kinds for each in kind.embeddings(self.model, text, self.context)]
+        model = self.model.info.name
+        self._unread = [
+            f"The embedding '{each.name}' has no vectors for '{model}': its name is read as text."
+            for each in found
+            if not each.vectors
+        ]
+        return tuple(each for each in found if each.vectors)
 
     @property
     def unanswered(self) -> list[str]:
@@ -109,7 +115,8 @@ class PassAdapters:
 
     @property
     def notes(self) -> list[str]:
-        return [*self._unfit.values(), *(note for applied in self.applied for note in applied.notes)]
+        told = [note for applied in self.applied for note in applied.notes]
+        return [*self._unfit.values(), *told, *self._unread]
 
     @property
     def infotext(self) -> dict[str, Any]:
@@ -155,6 +162,5 @@ def infotext_of(adapters: Iterable[PassAdapters], embeddings: Iterable[TextEmbed
     for key, value in (item for each in adapters for item in each.infotext.items()):
         named.setdefault(key, {}).update(dict.fromkeys(str(value).split(", ")))
     for found in embeddings:
-        if found.vectors:  # else its name was read as text
-            named.setdefault("TI hashes", {})[f"{found.name}: {found.identity[:SHORT_HASH]}"] = None
+        named.setdefault("TI hashes", {})[f"{found.name}: {found.identity[:SHORT_HASH]}"] = None
     return {key: ", ".join(items) for key, items in named.items()}

@@ -58,7 +58,7 @@ class Prompts:
     def warnings(self) -> Sequence[str]:
         """What was written that has an effect that was hardly meant."""
         told = [
-            f"{tag} has no effect in the negative prompt, where it is read as words: write it into the prompt."
+            f"{tag} has no effect in the negative prompt, where it is read as words: move it to the prompt."
             for tag in self.not_uses
         ]
         weights = [part.weight for part in self.positive.parts]
