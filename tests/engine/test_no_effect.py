@@ -67,3 +67,8 @@ def test_what_has_an_effect_is_not_warned_about(workbench: Workbench, fields: di
 def test_weights_that_cancel_leave_the_negative_prompt_nothing_at_their_scale(workbench: Workbench) -> None:
     told = warned(workbench, "a cat:0.25 AND a dog:0.25", cfg_scale=2.0, negative_prompt="x")
     assert told == "Negative prompt has no effect at CFG scale 2."
+
+
+def test_a_file_for_a_part_that_the_model_does_not_have_is_told(workbench: Workbench) -> None:
+    result = workbench.generate(seed=1, parts={"autoencodr": str(workbench.model_file)})
+    assert result.warnings == ("The file for the part 'autoencodr' has no effect: 'gauss' has transformer.",)

@@ -10,6 +10,7 @@ from typing import Any
 from sfumato.errors import BadInput
 from sfumato.events import CancelToken, PhaseStarted
 from sfumato.models import LoadedModel, PromptText, TextEmbedding
+from sfumato.request import GenerationRequest
 from sfumato.tasks import TaskContext
 from sfumato_engine.adapters import PassAdapters, infotext_of
 from sfumato_engine.batching import passes_side_by_side
@@ -244,11 +245,7 @@ class Preparation:
         regions = read_regions(request.regions, len(prompts.positive.parts), (w, h), kept.model.device)
         guidance = replace(guided_by(prompts, resolved, encoder, one_batch=passes > 1), regions=regions)
         unused = [f"{tag} has no effect: nothing applies it." for tag in adapters.unanswered]
-        unused += [
-            f"The part '{kind}' has no effect on '{resolved.info.name}', which has none of that kind."
-            for kind in request.parts
-            if kind not in kept.model.files
-        ]
+        unused += parts_without_effect(request, kept.model)
         warnings = (*unused, *adapters.notes, *prompts.warnings, *guidance.notes)
         return Guide(kept, guidance, adapters, embeddings, view.shown_to(kept.model), warnings)
 
@@ -280,6 +277,15 @@ def check_hand_off(before: LoadedModel, after: LoadedModel) -> None:
             why="Their latents are of different kinds.",
             hint="Choose a refiner of the same family, such as the SDXL refiner for an SDXL model.",
         )
+
+
+def parts_without_effect(request: GenerationRequest, model: LoadedModel) -> list[str]:
+    """The files that were named for parts of a kind that the model does not have."""
+    return [
+        f"The file for the part '{kind}' has no effect: '{model.info.name}' has {', '.join(model.files)}."
+        for kind in request.parts
+        if kind not in model.files
+    ]
 
 
 def guidance_warnings(
