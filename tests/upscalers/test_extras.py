@@ -275,3 +275,21 @@ def test_faces_are_mended_as_far_as_asked_for_before_or_after_enlarging(
 def test_an_unknown_upscaler_offers_those_near(studio: Studio, tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="Did you mean"):
         run(studio, save(tmp_path / "x.png", colours()), upscaler="lancsoz")
+
+
+def test_none_leaves_the_picture_as_it_is(studio: Studio, tmp_path: Path) -> None:
+    given = save(tmp_path / "x.png", colours(), parameters=INFOTEXT)
+    fields = {"width": 80, "height": 10, "crop": True, "second_upscaler": "nearest", "second_visibility": 0.5}
+    (record,) = run(studio, given, upscaler="None", **fields).images
+    assert (pixels_of(record.path) == colours()).all()
+    assert (record.width, record.height, record.infotext) == (40, 30, INFOTEXT)
+    assert "postprocessing" not in read_metadata(record.path).texts
+
+
+def test_a_second_upscaler_of_none_is_no_second_one(studio: Studio, tmp_path: Path) -> None:
+    given = save(tmp_path / "x.png", colours())
+    (record,) = run(
+        studio, given, upscaler="nearest", scale=2, second_upscaler="None", second_visibility=0.5
+    ).images
+    assert (pixels_of(record.path) == resized(colours(), (80, 60), Image.Resampling.NEAREST)).all()
+    assert "upscaler 2" not in record.infotext

@@ -186,6 +186,12 @@ def a_torchscript_program(path: Path) -> None:
     torch.jit.trace(torch.nn.Conv2d(3, 3, 1), torch.ones(1, 3, 4, 4)).save(path)
 
 
+def a_network_that_does_not_fit(path: Path) -> None:
+    network = compact()
+    network.body[2].weight.data = torch.ones(5, 8, 3, 3)
+    write(network, path)
+
+
 def an_empty_file(path: Path) -> None:
     path.touch()
 
@@ -199,7 +205,8 @@ def an_empty_file(path: Path) -> None:
         (a_torn_file, "torn.pth", "cannot be read"),
         (an_inpainting_network, "lama.pth", "made for Inpainting"),
         (a_program, "program.pth", "refused"),
-        (a_torchscript_program, "script.pt", "script.pt"),
+        (a_torchscript_program, "script.pt", "refused"),
+        (a_network_that_does_not_fit, "odd.pth", "size mismatch"),
         (an_empty_file, "empty.pth", "cannot be read"),
         (an_empty_file, "empty.safetensors", "empty"),
     ],

@@ -23,12 +23,10 @@ def read_pickled(path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # of files that are refused anyway
             held = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            f"'{path.name}' is refused.",
-            why="It is damaged, or holds more than tensors: such a file can run any program when opened.",
-            hint="Get it as .safetensors, or convert it with a tool you trust.",
-        ) from error
+        raise _refused(path) from error
     except (RuntimeError, OSError, EOFError, LookupError, ValueError, TypeError, AttributeError) as error:
+        if "TorchScript" in str(error):
+            raise _refused(path) from error
         raise CheckpointError(
             f"'{path.name}' cannot be read.",
             why=f"{next(iter(str(error).splitlines()), 'It is damaged')}.",
@@ -40,3 +38,11 @@ def read_pickled(path: Path) -> dict[str, Any]:
             hint="Get it again, as .safetensors if there is one.",
         )
     return held
+
+
+def _refused(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"'{path.name}' is refused.",
+        why="It is damaged, or holds more than tensors: such a file can run any program when opened.",
+        hint="Get it as .safetensors, or convert it with a tool you trust.",
+    )

@@ -27,6 +27,8 @@ from sfumato_upscalers import extras_text
 from sfumato_upscalers.computing import chosen_device
 from sfumato_upscalers.sizes import crop_window, enlarged_size
 
+NONE = "none"
+"""Leaves a picture as it is, as in A1111's extras; in hires fix it is an upscaler like the others."""
 SHORTAGE = ("not enough memory", "can't allocate memory", "out of memory")
 """What torch says of a lack of memory."""
 
@@ -43,8 +45,8 @@ class Enlarging:
         self._request = request
         self._context = context
         self._upscaler = self._found(request.upscaler)
-        mixed = request.second_upscaler and request.second_visibility > 0
-        self._second = self._found(request.second_upscaler) if mixed and request.second_upscaler else None
+        mixed = request.second_visibility > 0 and self._upscaler
+        self._second = self._found(request.second_upscaler or NONE) if mixed else None
         self._face_restorer = (
             context.registries.face_restorers.get(request.face_restorer) if request.face_restorer else None
         )
@@ -52,8 +54,11 @@ class Enlarging:
         self._saving: SavingSettings = getattr(context.settings, "saving", None) or SavingSettings()
         self._folder = PictureFolder(context.output_folder, numbered=self._saving.number_files)
 
-    def _found(self, name: str) -> FoundUpscaler:
+    def _found(self, name: str) -> FoundUpscaler | None:
+        """The upscaler of that name; None for `NONE`."""
         found = find_upscaler(name, self._context.registries, self._context.library)
+        if found.entry.info.name == NONE:
+            return None
         if found.entry.info.works_on != "pixels":
             raise BadInput(
                 f"'{found.label}' enlarges latents, not pictures.",
@@ -120,14 +125,16 @@ class Enlarging:
         colours = _tensor(picture.colours)
         if not self._request.faces_last:
             colours = self._with_faces(colours, context)
-        size = enlarged_size(*picture.size, self._request)
+        size = enlarged_size(*picture.size, self._request) if self._upscaler else picture.size
         enlarged = self._enlarged(_planes(colours), size, context)
         if picture.opacity is not None:
             grey = _tensor(picture.opacity).expand(-1, -1, 3)
             alpha = self._enlarged(_planes(grey), size, context).mean(dim=1, keepdim=True)
             enlarged = torch.cat([enlarged, alpha], dim=1)
-        rows, columns = crop_window(*size, self._request)
-        pixels = _bytes(enlarged[..., rows, columns])
+        if self._upscaler is not None:
+            rows, columns = crop_window(*size, self._request)
+            enlarged = enlarged[..., rows, columns]
+        pixels = _bytes(enlarged)
         if self._request.faces_last:
             mended = self._with_faces(pixels[..., :3].contiguous(), context)
             pixels = torch.cat([mended, pixels[..., 3:]], dim=-1)
@@ -135,6 +142,8 @@ class Enlarging:
 
     def _enlarged(self, pixels: Tensor, size: tuple[int, int], context: UpscaleContext) -> Tensor:
         """Pixels [1, 3, h, w] in 0..1, by the first upscaler and, where asked for, mixed with the second."""
+        if self._upscaler is None:
+            return pixels
         found = self._by(self._upscaler, pixels, size, context)
         if self._second is None:
             return found
@@ -172,7 +181,7 @@ class Enlarging:
     def _saved(self, pixels: Tensor, picture: Picture, path: Path) -> ImageRecord:
         done = extras_text.fields(
             self._request,
-            self._upscaler.label,
+            self._upscaler.label if self._upscaler else None,
             self._second.label if self._second else None,
             self._face_restorer.info.label if self._face_restorer else None,
         )
@@ -194,7 +203,7 @@ class Enlarging:
             seed=_seed(told.fields.get("Seed", "")),
             width=width,
             height=height,
-            infotext=texts.get(PARAMETERS, texts[extras_text.POSTPROCESSING]),
+            infotext=texts.get(PARAMETERS) or texts.get(extras_text.POSTPROCESSING, ""),
             request=GenerationRequest(prompt=told.prompt, negative_prompt=told.negative_prompt),
         )
         self._context.events.emit(ImageSaved(image=record))

@@ -13,12 +13,23 @@ POSTPROCESSING = "postprocessing"
 
 
 def fields(
-    request: UpscaleRequest, upscaler: str, second: str | None, face_restorer: str | None
+    request: UpscaleRequest, upscaler: str | None, second: str | None, face_restorer: str | None
 ) -> dict[str, str]:
     """What was done, by key; the names are those that people know.
 
     A1111 does not tell the shares of the second upscaler and of face restoration as these do.
+
+    Args:
+        upscaler: None where the picture kept its size.
     """
+    found = _enlarging_fields(request, upscaler, second) if upscaler else {}
+    if face_restorer:
+        found["Postprocess face restoration"] = face_restorer
+        found["Postprocess face restoration visibility"] = f"{request.face_visibility:g}"
+    return found
+
+
+def _enlarging_fields(request: UpscaleRequest, upscaler: str, second: str | None) -> dict[str, str]:
     found: dict[str, str] = {}
     if request.width or request.height:
         found["Postprocess upscale to"] = f"{request.width}x{request.height}"
@@ -30,9 +41,6 @@ def fields(
     if second:
         found["Postprocess upscaler 2"] = second
         found["Postprocess upscaler 2 visibility"] = f"{request.second_visibility:g}"
-    if face_restorer:
-        found["Postprocess face restoration"] = face_restorer
-        found["Postprocess face restoration visibility"] = f"{request.face_visibility:g}"
     return found
 
 
@@ -44,6 +52,8 @@ def texts(had: Metadata, done: Mapping[str, str]) -> dict[str, str]:
     line = ", ".join(f"{key}: {infotext.quoted(value)}" for key, value in done.items())
     kept = {PARAMETERS: had.parameters, STORY: had.story, GRAPH: had.graph, WORKFLOW: had.workflow}
     found = {**had.texts, **{key: text for key, text in kept.items() if text}}
+    if not line:
+        return found
     if infotext.read(had.parameters).fields:
         found[PARAMETERS] = f"{had.parameters.rstrip()}, {line}"
     return {**found, POSTPROCESSING: line}

@@ -5,6 +5,7 @@ Files are opened by our own readers, pickled ones for tensors alone: spandrel wo
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,9 @@ from sfumato_networks.torchvision_operators import declare_where_missing
 
 if TYPE_CHECKING:
     from spandrel import ImageModelDescriptor
+
+LONGEST_REASON = 200
+"""Characters: torch lists every tensor that does not fit, after a line that says nothing."""
 
 _CHANNELS = (1, 3, 4)
 
@@ -33,9 +37,7 @@ def load(path: Path) -> ImageModelDescriptor[Any]:
     stored = spandrel.canonicalize_state_dict(_tensors(path))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # what networks of old do in a way of old is not the user's concern
+            warnings.simplefilter("ignore")  # networks of old do things in ways of old
             found = spandrel.MAIN_REGISTRY.load(stored)
     except spandrel.UnsupportedModelError as error:
         raise _no_upscaler(path, f"Its {len(stored)} tensors are not those of any known upscaler.") from error
@@ -48,7 +50,7 @@ def load(path: Path) -> ImageModelDescriptor[Any]:
         IndexError,
         AssertionError,
     ) as error:
-        why = next(iter(str(error).splitlines()), "")
+        why = textwrap.shorten(str(error), LONGEST_REASON, placeholder=" ...").rstrip(".")
         raise CheckpointError(
             f"'{path.name}' cannot be loaded.", why=f"Its tensors do not fit: {why}.", hint="Get it again."
         ) from error

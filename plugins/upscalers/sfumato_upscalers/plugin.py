@@ -16,7 +16,7 @@ RESAMPLERS = {
     "bicubic": ("Bicubic", "Softer than Lanczos, with less ringing."),
     "bilinear": ("Bilinear", "Soft, and never rings."),
     "nearest": ("Nearest", "Repeats pixels: for pixel art."),
-    "none": ("None", "No upscaler of its own: what is left is shrunk or enlarged by Lanczos."),
+    "none": ("None", "Extras keep the picture as it is; hires fix enlarges by Lanczos."),
 }
 LATENT_MODES = {
     "latent": ("Latent", "Bilinear on latents; wants a denoising strength of 0.5 and more."),

@@ -22,7 +22,7 @@ class UpscalerSettings(BaseModel):
         description="Pixels of a picture's part that is enlarged at once, along each side; 0: all of it.",
     )
     overlap: int = Field(
-        default=24,
+        default=32,  # less costs as much: tiles begin at multiples of 16
         ge=0,
         le=1024,
         title="Tile overlap",
