@@ -33,6 +33,18 @@ def test_a_gpu_computes_in_types_that_do_not_overflow(stored: str, expected: tor
     assert compute_type("auto", stored=stored, parameters=1, device="cuda") == expected
 
 
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [("F32", torch.float16), ("BF16", torch.bfloat16), ("F16", torch.float16), ("F8_E4M3", torch.float16)],
+)
+def test_what_fits_float16_computes_in_it_on_a_gpu_alone(stored: str, expected: torch.dtype) -> None:
+    def chosen(device: str) -> torch.dtype:
+        return compute_type("auto", stored=stored, parameters=1, device=device, fits_float16=True)
+
+    assert chosen("cuda") == expected
+    assert chosen("cpu") != torch.float16
+
+
 @pytest.mark.parametrize("wanted", ["float16", "int4", ""])
 def test_impossible_wishes_are_refused(wanted: str) -> None:
     with pytest.raises(BadInput):

@@ -17,6 +17,8 @@ from sfumato_models_diffusers.detection import KINDS, TRANSFORMER
 from sfumato_models_diffusers.options import DiffusersOptions
 from sfumato_models_diffusers.recipes import Recipe
 from sfumato_models_diffusers.recipes.recipe import Prompt
+from sfumato_networks.clip_text import own_layers
+from sfumato_networks.prompt_batches import Stacked, each_alike
 
 _WEIGHTS_IGNORED = "Attention weights have no effect on this model: its text encoder reads plain text."
 
@@ -58,17 +60,14 @@ class DiffusersModel:
         }
         self._transformer: nn.Module = self.networks[TRANSFORMER]
         self._dtype: torch.dtype = pipeline.transformer.dtype
+        self._stacked = Stacked[DiffusersConditioning](lambda each: each.prompt)
 
     def layer_names(self, part: str) -> Mapping[str, LayerTarget]:
         """By diffusers' and transformers' names, which are the networks' own."""
         network = self.networks.get(part)
         if network is None:
             return {}
-        return {
-            path: LayerTarget(path)
-            for path, module in network.named_modules()
-            if path and isinstance(getattr(module, "weight", None), Tensor)
-        }
+        return own_layers(network)
 
     def noise_schedule(self, width: int, height: int, options: Mapping[str, Any]) -> NoiseSchedule:
         """Flow levels under the shift that the options ask for, or the folder's scheduler."""
@@ -106,13 +105,12 @@ class DiffusersModel:
         picture: None = None,
     ) -> Tensor:
         """``x0 = x - sigma * v`` for latents x [b, c, h, w]; prompts of one length are run together."""
-        velocity = torch.empty_like(x)
-        for chosen in _alike(conditioning):
-            prompts = [conditioning[position].prompt for position in chosen]
-            prompt = tuple(self._computed(torch.cat(tensors)) for tensors in zip(*prompts, strict=True))
-            part = self.recipe.velocity(self.pipeline, x[chosen].to(self._dtype), sigma, prompt)
-            velocity[chosen] = part.to(x.dtype)
-        return x - sigma * velocity
+
+        def evaluate(x: Tensor, prompts: Sequence[DiffusersConditioning]) -> Tensor:
+            prompt = tuple(map(self._computed, self._stacked(prompts)))
+            return self.recipe.velocity(self.pipeline, x.to(self._dtype), sigma, prompt).to(x.dtype)
+
+        return x - sigma * each_alike(x, conditioning, lambda prompt: prompt.shapes, evaluate)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
@@ -147,11 +145,3 @@ class DiffusersModel:
 
     def _computed(self, tensor: Tensor) -> Tensor:
         return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
-
-
-def _alike(conditioning: Sequence[DiffusersConditioning]) -> list[list[int]]:
-    """The places of prompts that can be stacked, together."""
-    places: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-    for place, prompt in enumerate(conditioning):
-        places.setdefault(prompt.shapes, []).append(place)
-    return list(places.values())

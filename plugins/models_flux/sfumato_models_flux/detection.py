@@ -9,9 +9,10 @@ from typing import Any
 from sfumato.models import CheckpointHeader, ModelInfo
 from sfumato.request import RequestDefaults
 from sfumato_models_flux.config import FILL, PICTURE_CHANNELS, FluxConfig, expected_shapes
-from sfumato_models_flux.header_checks import check_types, checked_config, preferred_options, refuse_lora
+from sfumato_models_flux.header_checks import FLUX_BLOCKS, preferred_options, stored_axes
 from sfumato_models_flux.options import FluxOptions
 from sfumato_models_flux.stored_transformer import StoredTransformer, find_transformer
+from sfumato_networks.header_checks import check_types, checked_config, refuse_lora
 from sfumato_networks.part_finder import CLIP_TOKENIZER, T5_TOKENIZER
 from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER, Part, recognise
 from sfumato_networks.quantised_storage import refuse_quantised
@@ -28,12 +29,12 @@ def detect(header: CheckpointHeader) -> ModelInfo | None:
     Raises:
         CheckpointError: it is of this family but cannot be right or is quantised, or is a LoRA.
     """
-    refuse_lora(header)
+    refuse_lora(header, *FLUX_BLOCKS)
     stored = find_transformer(header)
     if stored is None:
         return None
     refuse_quantised(stored.tensors, header.path.name)
-    check_types(header, stored)
+    check_types(header, stored.tensors)
     config = read_config(header, stored)
     parts = recognise(header)
     variant = _variant(config)
@@ -63,7 +64,13 @@ def read_config(header: CheckpointHeader, stored: StoredTransformer) -> FluxConf
     Raises:
         CheckpointError: a tensor is missing or has another shape than the rest implies.
     """
-    return checked_config(header, stored, FluxConfig.from_shapes, expected_shapes, family="Flux")
+    return checked_config(
+        header,
+        stored,
+        lambda: FluxConfig.from_shapes(stored.shapes, axes=stored_axes(header)),
+        expected_shapes,
+        family="Flux",
+    )
 
 
 def _variant(config: FluxConfig) -> str:

@@ -9,12 +9,7 @@ from torch import nn
 from sfumato.models import LayerTarget
 from sfumato_models_flux.config import FluxConfig
 from sfumato_models_flux.diffusers_keys import HALVES_SWAPPED, layers
-from sfumato_networks.clip_text import layers_with_weights
-
-
-def own_layers(network: nn.Module) -> dict[str, LayerTarget]:
-    """Every layer with a weight, by the path it lies at."""
-    return {path: LayerTarget(path) for path in layers_with_weights(network)}
+from sfumato_networks.clip_text import own_layers
 
 
 def transformer_layers(

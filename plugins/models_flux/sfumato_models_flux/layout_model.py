@@ -15,12 +15,14 @@ from sfumato.errors import BadInput
 from sfumato.models import LatentFormat, LayerTarget, ModelInfo
 from sfumato.noise_schedule import NoiseSchedule, dynamic_shift, flow_schedule
 from sfumato_models_flux.latent_space import PATCH, LatentScaling
-from sfumato_models_flux.layer_names import own_layers, transformer_layers
+from sfumato_models_flux.layer_names import transformer_layers
 from sfumato_models_flux.options import LayoutOptions
 from sfumato_models_flux.stored_transformer import TRANSFORMER
 from sfumato_models_flux.transformer import image_positions, pack, unpack
 from sfumato_networks.autoencoder import Autoencoder
+from sfumato_networks.clip_text import own_layers
 from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT
+from sfumato_networks.prompt_batches import each_alike
 from sfumato_networks.tokenizer import Tokenizer
 
 KEPT_SIZES = 8
@@ -133,48 +135,30 @@ class LayoutModel(ABC, Generic[Prompt, Options]):
         picture: Tensor | None = None,
     ) -> Tensor:
         """``x0 = x - sigma * v`` for latents x [b, c, h, w] at sigma in 0..1, one conditioning a picture."""
-        lengths = {c.context.shape[1] for c in conditioning}
-        if len(lengths) > 1:
-            return self._denoise_by_length(x, sigma, conditioning, options, picture)
+        checked = self._options(options)
         h, w = x.shape[-2:]
-        tokens = self._tokens_of(x, picture).to(conditioning[0].context.dtype)
-        rotary = self._rotary_table(h, w, lengths.pop())
-        velocity = self._velocity(tokens, sigma, conditioning, rotary, self._options(options))
-        return x - sigma * unpack(velocity, h, w).to(x.dtype)
+
+        def evaluate(x: Tensor, prompts: Sequence[Prompt]) -> Tensor:
+            context = prompts[0].context
+            tokens = self._tokens_of(x, picture).to(context.dtype)
+            rotary = self._rotary_table(h, w, context.shape[1])
+            return unpack(self._velocity(tokens, sigma, prompts, rotary, checked), h, w).to(x.dtype)
+
+        return x - sigma * each_alike(x, conditioning, lambda prompt: prompt.context.shape[1], evaluate)
 
     def _tokens_of(self, x: Tensor, picture: Tensor | None) -> Tensor:
         """What the transformer takes for latents, [b, n, in_channels]."""
         return pack(x)
 
-    def _denoise_by_length(
-        self,
-        x: Tensor,
-        sigma: float,
-        conditioning: Sequence[Prompt],
-        options: Mapping[str, Any] | Options,
-        picture: Tensor | None,
-    ) -> Tensor:
-        """Prompts of more or fewer chunks do not fit into one batch: one evaluation for each length."""
-        positions: dict[int, list[int]] = {}
-        for position, prompt in enumerate(conditioning):
-            positions.setdefault(prompt.context.shape[1], []).append(position)
-        denoised = torch.empty_like(x)
-        for chosen in positions.values():
-            prompts = [conditioning[position] for position in chosen]
-            denoised[chosen] = self.denoise(x[chosen], sigma, prompts, options, picture=picture)
-        return denoised
-
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [b, c, h, w] to pixels [b, 3, H, W] in 0..1, float32."""
-        raw = self.scaling.to_autoencoder(latents.float()).to(self._autoencoder_dtype)
-        return self.autoencoder.decode(raw).float().mul(0.5).add(0.5).clamp(0, 1)
+        return self.autoencoder.decode_pixels(self.scaling.to_autoencoder(latents.float()))
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
         """Pixels [b, 3, H, W] in 0..1 to latents [b, c, h, w], float32."""
-        raw = self.autoencoder.encode((pixels * 2 - 1).to(self._autoencoder_dtype))
-        return self.scaling.to_model(raw.float())
+        return self.scaling.to_model(self.autoencoder.encode_pixels(pixels))
 
     def sampling_memory(
         self, width: int, height: int, batch_size: int, options: Mapping[str, Any] | Options
@@ -190,11 +174,7 @@ class LayoutModel(ABC, Generic[Prompt, Options]):
 
     def decoding_memory(self, width: int, height: int, batch_size: int) -> int:
         """Bytes at the peak of the decoder: its last level."""
-        # At full size the decoder holds, with what convolutions need, five maps of the next level's width.
-        sizes = self.autoencoder.config
-        channels = sizes.base_channels * sizes.channel_multipliers[min(1, len(sizes.channel_multipliers) - 1)]
-        a_pixel = 5 * channels * self._autoencoder_dtype.itemsize
-        return batch_size * width * height * a_pixel
+        return self.autoencoder.decoding_memory(width, height, batch_size)
 
     def _options(self, options: Mapping[str, Any] | Options) -> Options:
         if not isinstance(options, Mapping):
@@ -226,7 +206,3 @@ class LayoutModel(ABC, Generic[Prompt, Options]):
             while len(self._rotary) > KEPT_SIZES:
                 self._rotary.popitem(last=False)
         return table
-
-    @property
-    def _autoencoder_dtype(self) -> torch.dtype:
-        return self.autoencoder.decoder.conv_in.weight.dtype

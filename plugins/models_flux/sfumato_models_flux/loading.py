@@ -10,17 +10,11 @@ from sfumato_models_flux.detection import read_config
 from sfumato_models_flux.latent_space import NAME, latent_format, read_scaling
 from sfumato_models_flux.model import FluxModel
 from sfumato_models_flux.options import FluxOptions
-from sfumato_models_flux.part_loader import (
-    FoundParts,
-    PartLoader,
-    find_parts,
-    load_tokenizer,
-    transformer_files,
-)
 from sfumato_models_flux.prompts import PromptEncoder
 from sfumato_models_flux.stored_transformer import TRANSFORMER, find_transformer
 from sfumato_models_flux.transformer import FluxTransformer
 from sfumato_networks.part_finder import CLIP_TOKENIZER, T5_TOKENIZER, PartFinder
+from sfumato_networks.part_loader import FoundParts, PartLoader, files_of, find_parts, load_tokenizer
 from sfumato_networks.part_loading import load_autoencoder, load_clip_text, load_t5_encoder
 from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER
 
@@ -46,16 +40,18 @@ def load(info: ModelInfo, library: ModelLibrary, placement: Placement) -> FluxMo
     finder = PartFinder(header, library, latents=NAME, wished=placement.part_files)
     found = find_parts(info, finder, widths, dict.fromkeys((CLIP_TOKENIZER, T5_TOKENIZER)))
     loader = PartLoader(library, placement, _wanted_types(info))
-    part = found.parts[AUTOENCODER]
-    autoencoder = load_autoencoder(part, *loader.arguments(part))
+    part = stored.info(expected_shapes(config))
+    transformer = loader.network(header, part, stored.open, lambda: FluxTransformer(config))
+    vae = found.parts[AUTOENCODER]
+    autoencoder = load_autoencoder(vae, *loader.arguments(vae))
     return FluxModel(
         info,
-        loader.transformer(header, stored, expected_shapes(config), lambda: FluxTransformer(config)),
+        transformer,
         autoencoder,
         _load_prompts(found, loader),
-        latent_format(part, autoencoder.config, header.metadata),
-        read_scaling(part, header.metadata),
-        files={**transformer_files(header, stored), **found.files},
+        latent_format(vae, autoencoder.config, header.metadata),
+        read_scaling(vae, header.metadata),
+        files={TRANSFORMER: files_of(header, stored.tensors.values()), **found.files},
     )
 
 

@@ -20,6 +20,7 @@ from sfumato_models_flux.prompts import FluxConditioning, PromptEncoder
 from sfumato_models_flux.transformer import FluxTransformer, pack
 from sfumato_networks.autoencoder import Autoencoder
 from sfumato_networks.parts import CLIP_TEXT, T5_ENCODER
+from sfumato_networks.prompt_batches import Stacked
 from sfumato_networks.tokenizer import Tokenizer
 
 T5_LENGTHS = {"schnell": 256}
@@ -43,7 +44,7 @@ class FluxModel(LayoutModel[FluxConditioning, FluxOptions]):
         encoders = {CLIP_TEXT: prompts.clip, T5_ENCODER: prompts.t5}
         super().__init__(info, transformer, autoencoder, encoders, latent_format, scaling, files)
         self.prompts = prompts
-        self._stacked: tuple[list[FluxConditioning], tuple[Tensor, Tensor]] | None = None
+        self._stacked = Stacked[FluxConditioning](lambda prompt: (prompt.context, prompt.vector))
 
     @property
     def t5_tokenizer(self) -> Tokenizer:
@@ -78,7 +79,7 @@ class FluxModel(LayoutModel[FluxConditioning, FluxOptions]):
         rotary: Tensor,
         options: FluxOptions,
     ) -> Tensor:
-        context, vector = self._stack(conditioning)
+        context, vector = self._stacked(conditioning)
         times = torch.full((len(tokens),), sigma, device=tokens.device)
         guidance = None
         if self.transformer.guidance_in is not None:
@@ -105,17 +106,3 @@ class FluxModel(LayoutModel[FluxConditioning, FluxOptions]):
     @property
     def _trained_t5_length(self) -> int:
         return T5_LENGTHS.get(self.info.variant, T5_LENGTH)
-
-    def _stack(self, conditioning: Sequence[FluxConditioning]) -> tuple[Tensor, Tensor]:
-        """Contexts and vectors of a batch, each as one tensor; kept for the next step of the same batch."""
-        if len(conditioning) == 1:
-            return conditioning[0].context, conditioning[0].vector
-        if self._stacked is not None and _same(self._stacked[0], conditioning):
-            return self._stacked[1]
-        tensors = torch.cat([c.context for c in conditioning]), torch.cat([c.vector for c in conditioning])
-        self._stacked = (list(conditioning), tensors)
-        return tensors
-
-
-def _same(kept: Sequence[object], given: Sequence[object]) -> bool:
-    return len(kept) == len(given) and all(a is b for a, b in zip(kept, given, strict=True))

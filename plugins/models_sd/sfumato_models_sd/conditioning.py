@@ -28,6 +28,10 @@ class SdConditioning:
     is_negative: bool = False
     notes: tuple[str, ...] = ()
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        return (self.context,) if self.pooled is None else (self.context, self.pooled)
+
 
 @dataclass(frozen=True)
 class PromptEncoder:

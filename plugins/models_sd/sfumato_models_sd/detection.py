@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from sfumato.errors import CheckpointError
 from sfumato.models import CheckpointHeader, ModelInfo
-from sfumato_models_sd.config import Shape, UNetConfig, expected_shapes
+from sfumato_models_sd.config import UNetConfig, expected_shapes
 from sfumato_models_sd.prediction import Trained, stated
 from sfumato_models_sd.stored_unet import StoredUNet, find_unet
 from sfumato_models_sd.variants import Variant, variant_of
+from sfumato_networks.header_checks import check_types, checked_config
 from sfumato_networks.parts import AUTOENCODER, Part, recognise
 from sfumato_networks.quantised_storage import refuse_quantised
 
 FULL_WIDTH = 320
 """Model channels of every UNet that Stability AI and RunwayML published, but for the refiner's 384."""
-_NUMBERS_ONLY = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "C64", "F8_E8M0"}
 _EDM_MARKS = ("edm_mean", "edm_std", "edm_vpred.sigma_max")
-_GET_AGAIN = "Get the file again, or ask who made it."
 
 
 def detect(header: CheckpointHeader) -> ModelInfo | None:
@@ -32,7 +31,7 @@ def detect(header: CheckpointHeader) -> ModelInfo | None:
     if stored is None:
         return None
     refuse_quantised(stored.tensors, header.path.name)
-    _check_types(header, stored)
+    check_types(header, stored.tensors)
     config = read_config(header, stored)
     variant = read_variant(header, config)
     trained = read_trained(header, variant, config)
@@ -62,14 +61,13 @@ def read_config(header: CheckpointHeader, stored: StoredUNet) -> UNetConfig:
     Raises:
         CheckpointError: a tensor is missing or has another shape than the rest implies.
     """
-    try:
-        config = UNetConfig.from_shapes(stored.shapes)
-    except KeyError as error:
-        raise _lacks(header, [str(error.args[0])]) from error
-    except (ValueError, IndexError, ZeroDivisionError) as error:
-        raise _unfit(header, error) from error
-    _check_shapes(header, stored.shapes, expected_shapes(config))
-    return config
+    return checked_config(
+        header,
+        stored,
+        lambda: UNetConfig.from_shapes(stored.shapes),
+        expected_shapes,
+        family="Stable Diffusion",
+    )
 
 
 def read_variant(header: CheckpointHeader, config: UNetConfig) -> Variant:
@@ -99,48 +97,6 @@ def is_in_doubt(header: CheckpointHeader, variant: Variant, config: UNetConfig) 
     """Whether only the weights can tell what it predicts: SD 2.x exists both ways."""
     doubtful = variant.full_name == "sd2" and config.model_channels == FULL_WIDTH
     return doubtful and stated(header) is None
-
-
-def _check_shapes(
-    header: CheckpointHeader, found: Mapping[str, Shape], expected: Mapping[str, Shape]
-) -> None:
-    missing = [name for name in expected if name not in found]
-    if missing:
-        raise _lacks(header, missing)
-    for name, shape in expected.items():
-        if found[name] != shape:
-            raise CheckpointError(
-                f"'{header.path.name}' does not fit together: tensor '{name}' has a wrong shape.",
-                why=f"Expected {list(shape)} by the sizes of its other tensors, found {list(found[name])}.",
-                hint=_GET_AGAIN,
-            )
-
-
-def _lacks(header: CheckpointHeader, missing: list[str]) -> CheckpointError:
-    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    return CheckpointError(
-        f"'{header.path.name}' is an incomplete Stable Diffusion model.",
-        why=f"Its UNet lacks {', '.join(missing[:3])}{more}.",
-        hint=_GET_AGAIN,
-    )
-
-
-def _unfit(header: CheckpointHeader, error: Exception) -> CheckpointError:
-    return CheckpointError(
-        f"'{header.path.name}' has the tensors of Stable Diffusion, but not its sizes.",
-        why=f"{error}.",
-        hint=_GET_AGAIN,
-    )
-
-
-def _check_types(header: CheckpointHeader, stored: StoredUNet) -> None:
-    for name, info in stored.tensors.items():
-        if name.endswith(("weight", "bias")) and info.dtype in _NUMBERS_ONLY:
-            raise CheckpointError(
-                f"'{header.path.name}' cannot be used: tensor '{name}' has a wrong type.",
-                why=f"Expected floating-point weights (F16, BF16, F32, F8), found {info.dtype}.",
-                hint="It may be quantised in a way that no installed plugin reads: get another file.",
-            )
 
 
 def _label(variant: Variant, config: UNetConfig, trained: Trained) -> str:

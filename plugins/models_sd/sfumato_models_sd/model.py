@@ -14,7 +14,7 @@ from sfumato.errors import BadInput
 from sfumato.models import LatentFormat, LayerTarget, ModelInfo, PromptText
 from sfumato.noise_schedule import NoiseSchedule
 from sfumato_models_sd.conditioning import PromptEncoder, SdConditioning, label, numbers
-from sfumato_models_sd.layer_names import own_layers, unet_layers
+from sfumato_models_sd.layer_names import unet_layers
 from sfumato_models_sd.masked_picture import blank_picture, masked_picture
 from sfumato_models_sd.memory import peak_values
 from sfumato_models_sd.options import SdOptions
@@ -23,7 +23,9 @@ from sfumato_models_sd.stored_unet import UNET
 from sfumato_models_sd.unet import UNet
 from sfumato_models_sd.variants import Variant
 from sfumato_networks.autoencoder import Autoencoder
+from sfumato_networks.clip_text import own_layers
 from sfumato_networks.parts import AUTOENCODER
+from sfumato_networks.prompt_batches import Stacked, each_alike
 
 
 class SdModel:
@@ -57,7 +59,7 @@ class SdModel:
         self.networks: Mapping[str, nn.Module] = {UNET: unet, **texts, AUTOENCODER: autoencoder}
         self._schedules = {zero_snr: trained_schedule(zero_snr) for zero_snr in (False, True)}
         self._checked: tuple[Mapping[str, Any], SdOptions] | None = None
-        self._stacked: tuple[list[SdConditioning], tuple[Tensor, Tensor | None]] | None = None
+        self._stacked = Stacked[SdConditioning](lambda prompt: prompt.tensors)
         self._blank: Tensor | None = None
 
     def layer_names(self, part: str) -> Mapping[str, LayerTarget]:
@@ -107,11 +109,13 @@ class SdModel:
 
         Without a ``picture`` an inpainting model paints all of it anew.
         """
-        if len({each.context.shape[1] for each in conditioning}) > 1:
-            return self._denoise_by_length(x, sigma, conditioning, options, picture)
         checked = self._options(options)
         variance = sigma * sigma + 1
-        output = self._predict(x / variance**0.5, sigma, conditioning, checked, picture).to(x.dtype)
+
+        def evaluate(x: Tensor, prompts: Sequence[SdConditioning]) -> Tensor:
+            return self._predict(x, sigma, prompts, checked, picture)
+
+        output = each_alike(x / variance**0.5, conditioning, lambda prompt: prompt.context.shape[1], evaluate)
         if self._predicts_velocity(checked):
             return x / variance - output * (sigma / variance**0.5)
         return x - sigma * output
@@ -124,53 +128,34 @@ class SdModel:
         options: SdOptions,
         picture: Tensor | None,
     ) -> Tensor:
-        """What the UNet makes of latents scaled to unit variance."""
+        """What the UNet makes of latents scaled to unit variance, and prompts of one length."""
         b, _, h, w = x.shape
-        context, pooled = self._stack(conditioning)
+        context, *pooled = self._stacked(conditioning)
         vector = None
-        if pooled is not None:
+        if pooled:
             side = self.latent_format.pixels_per_latent
             rows = [
                 numbers(self.variant, w * side, h * side, options, is_negative=each.is_negative)
                 for each in conditioning
             ]
-            vector = label(pooled, rows)
+            vector = label(pooled[0], rows)
+        taken = x
         if self.variant.inpaints:
             seen = self._blank_picture(h, w) if picture is None else picture
-            x = torch.cat((x, seen.to(x).expand(b, -1, -1, -1)), dim=1)
+            taken = torch.cat((x, seen.to(x).expand(b, -1, -1, -1)), dim=1)
         step = timestep(self._schedules[options.zero_snr], sigma)
         times = torch.full((b,), step, device=x.device)
-        return self.unet(x.to(context.dtype), times, context, vector)
-
-    def _denoise_by_length(
-        self,
-        x: Tensor,
-        sigma: float,
-        conditioning: Sequence[SdConditioning],
-        options: Mapping[str, Any] | SdOptions,
-        picture: Tensor | None,
-    ) -> Tensor:
-        """Prompts of more or fewer windows do not fit into one batch: one evaluation for each length."""
-        positions: dict[int, list[int]] = {}
-        for position, prompt in enumerate(conditioning):
-            positions.setdefault(prompt.context.shape[1], []).append(position)
-        denoised = torch.empty_like(x)
-        for chosen in positions.values():
-            prompts = [conditioning[position] for position in chosen]
-            denoised[chosen] = self.denoise(x[chosen], sigma, prompts, options, picture=picture)
-        return denoised
+        return self.unet(taken.to(context.dtype), times, context, vector).to(x.dtype)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [b, 4, h, w] to pixels [b, 3, H, W] in 0..1, float32."""
-        raw = (latents.float() / self.scale).to(self._autoencoder_dtype)
-        return self.autoencoder.decode(raw).float().mul(0.5).add(0.5).clamp(0, 1)
+        return self.autoencoder.decode_pixels(latents.float() / self.scale)
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
         """Pixels [b, 3, H, W] in 0..1 to latents [b, 4, h, w], float32: the mean of their distribution."""
-        raw = self.autoencoder.encode((pixels * 2 - 1).to(self._autoencoder_dtype))
-        return raw.float() * self.scale
+        return self.autoencoder.encode_pixels(pixels) * self.scale
 
     def sampling_memory(
         self, width: int, height: int, batch_size: int, options: Mapping[str, Any] | SdOptions
@@ -182,10 +167,7 @@ class SdModel:
 
     def decoding_memory(self, width: int, height: int, batch_size: int) -> int:
         """Bytes at the peak of the decoder: its last level."""
-        # At full size the decoder holds, with what convolutions need, five maps of the next level's width.
-        sizes = self.autoencoder.config
-        channels = sizes.base_channels * sizes.channel_multipliers[min(1, len(sizes.channel_multipliers) - 1)]
-        return batch_size * width * height * 5 * channels * self._autoencoder_dtype.itemsize
+        return self.autoencoder.decoding_memory(width, height, batch_size)
 
     def _options(self, options: Mapping[str, Any] | SdOptions) -> SdOptions:
         if isinstance(options, SdOptions):
@@ -198,17 +180,6 @@ class SdModel:
         chosen = self.info.prediction if options.prediction == "auto" else options.prediction
         return chosen == "v"
 
-    def _stack(self, conditioning: Sequence[SdConditioning]) -> tuple[Tensor, Tensor | None]:
-        """Contexts and pooled states of a batch; kept for the next step of the same batch."""
-        if len(conditioning) == 1:
-            return conditioning[0].context, conditioning[0].pooled
-        if self._stacked is not None and _same(self._stacked[0], conditioning):
-            return self._stacked[1]
-        pooled = [each.pooled for each in conditioning if each.pooled is not None]
-        tensors = torch.cat([c.context for c in conditioning]), torch.cat(pooled) if pooled else None
-        self._stacked = (list(conditioning), tensors)
-        return tensors
-
     def _blank_picture(self, h: int, w: int) -> Tensor:
         if self._blank is None or self._blank.shape[-2:] != (h, w):
             side = self.latent_format.pixels_per_latent
@@ -218,11 +189,3 @@ class SdModel:
     @property
     def _dtype(self) -> torch.dtype:
         return self.unet.dtype
-
-    @property
-    def _autoencoder_dtype(self) -> torch.dtype:
-        return self.autoencoder.decoder.conv_in.weight.dtype
-
-
-def _same(kept: Sequence[object], given: Sequence[object]) -> bool:
-    return len(kept) == len(given) and all(a is b for a, b in zip(kept, given, strict=True))

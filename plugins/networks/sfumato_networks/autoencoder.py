@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -257,6 +258,26 @@ class Autoencoder(nn.Module):
         maps = kept_values(widths, width * height) * weight.element_size()
         strip = STRIP_COPIES * 4 * pixels * config.base_channels
         return maps, strip
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of its weights."""
+        return self.decoder.conv_in.weight.dtype
+
+    def decode_pixels(self, latents: Tensor) -> Tensor:
+        """Pixels [b, 3, h*f, w*f] in 0..1, float32, of unscaled latents of any type."""
+        return self.decode(latents.to(self.dtype)).float().mul(0.5).add(0.5).clamp(0, 1)
+
+    def encode_pixels(self, pixels: Tensor) -> Tensor:
+        """Mean latents (unscaled), float32, of pixels [b, 3, h, w] in 0..1 of any type."""
+        return self.encode((pixels * 2 - 1).to(self.dtype)).float()
+
+    def decoding_memory(self, width: int, height: int, batch_size: int) -> int:
+        """Bytes at the peak of the decoder, its last level, for pictures of so many pixels."""
+        # At full size it holds, with what convolutions need, five maps of the next level's width.
+        multipliers = self.config.channel_multipliers
+        channels = self.config.base_channels * multipliers[min(1, len(multipliers) - 1)]
+        return batch_size * width * height * 5 * channels * self.dtype.itemsize
 
     def moments(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance, each ``[b, latent, h/f, w/f]``, of images ``[b, 3, h, w]`` in -1..1."""

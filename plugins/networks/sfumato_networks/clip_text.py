@@ -184,7 +184,7 @@ class ClipText(nn.Module):
 
     def layer_names(self) -> dict[str, LayerTarget]:
         """Its layers by their own names, which are transformers', and by those of transformers 5."""
-        layers = {name: LayerTarget(name) for name in layers_with_weights(self)}
+        layers = own_layers(self)
         return layers | {name.removeprefix("text_model."): target for name, target in layers.items()}
 
 
@@ -200,6 +200,8 @@ def at_end_token(states: Tensor, token_ids: Tensor, end_token: int) -> Tensor:
     return states[torch.arange(len(states), device=states.device), ends]
 
 
-def layers_with_weights(network: nn.Module) -> list[str]:
-    """The names of all modules that have a weight of their own."""
-    return [name for name, module in network.named_modules() if "weight" in module._parameters]
+def own_layers(network: nn.Module) -> dict[str, LayerTarget]:
+    """Every layer with a weight, by the path it lies at."""
+    modules = network.named_modules()
+    paths = (path for path, module in modules if module._parameters.get("weight") is not None)
+    return {path: LayerTarget(path) for path in paths}

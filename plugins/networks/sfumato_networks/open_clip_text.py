@@ -21,7 +21,7 @@ from sfumato_networks.clip_text import (
     ClipTextOutput,
     at_end_token,
     causal_mask,
-    layers_with_weights,
+    own_layers,
 )
 from sfumato_networks.shapes import count_blocks
 
@@ -139,7 +139,7 @@ class OpenClipText(nn.Module):
 
     def layer_names(self) -> dict[str, LayerTarget]:
         """Its layers by their own names and by those that transformers has for them."""
-        names = {name: LayerTarget(name) for name in layers_with_weights(self)}
+        names = own_layers(self)
         names["text_model.embeddings.token_embedding"] = LayerTarget("token_embedding")
         names["text_model.final_layer_norm"] = LayerTarget("ln_final")
         width = self.config.hidden_size

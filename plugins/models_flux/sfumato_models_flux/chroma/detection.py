@@ -9,8 +9,9 @@ from sfumato.models import CheckpointHeader, ModelInfo
 from sfumato.request import RequestDefaults
 from sfumato_models_flux.chroma.config import APPROXIMATOR, ChromaConfig, expected_shapes
 from sfumato_models_flux.chroma.options import ChromaOptions
-from sfumato_models_flux.header_checks import check_types, checked_config, preferred_options, refuse_lora
+from sfumato_models_flux.header_checks import FLUX_BLOCKS, preferred_options, stored_axes
 from sfumato_models_flux.stored_transformer import StoredTransformer, find_transformer_like
+from sfumato_networks.header_checks import check_types, checked_config, refuse_lora
 from sfumato_networks.part_finder import T5_TOKENIZER
 from sfumato_networks.parts import AUTOENCODER, T5_ENCODER, Part, recognise
 from sfumato_networks.quantised_storage import refuse_quantised
@@ -39,9 +40,9 @@ def detect(header: CheckpointHeader) -> ModelInfo | None:
     stored = find_chroma(header)
     if stored is None:
         return None
-    refuse_lora(header)
+    refuse_lora(header, *FLUX_BLOCKS)
     refuse_quantised(stored.tensors, header.path.name)
-    check_types(header, stored)
+    check_types(header, stored.tensors)
     config = read_config(header, stored)
     parts = recognise(header)
     return ModelInfo(
@@ -69,7 +70,13 @@ def find_chroma(header: CheckpointHeader) -> StoredTransformer | None:
 
 def read_config(header: CheckpointHeader, stored: StoredTransformer) -> ChromaConfig:
     """The transformer's sizes; CheckpointError where a tensor is missing or of another shape than that."""
-    return checked_config(header, stored, ChromaConfig.from_shapes, expected_shapes, family="Chroma")
+    return checked_config(
+        header,
+        stored,
+        lambda: ChromaConfig.from_shapes(stored.shapes, axes=stored_axes(header)),
+        expected_shapes,
+        family="Chroma",
+    )
 
 
 def _is_chroma(names: Collection[str]) -> bool:

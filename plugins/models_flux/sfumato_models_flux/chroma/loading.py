@@ -13,9 +13,9 @@ from sfumato_models_flux.chroma.model import ChromaModel
 from sfumato_models_flux.chroma.options import ChromaOptions
 from sfumato_models_flux.chroma.transformer import ChromaTransformer
 from sfumato_models_flux.latent_space import NAME, latent_format, read_scaling
-from sfumato_models_flux.part_loader import PartLoader, find_parts, load_tokenizer, transformer_files
 from sfumato_models_flux.stored_transformer import TRANSFORMER
 from sfumato_networks.part_finder import T5_TOKENIZER, PartFinder
+from sfumato_networks.part_loader import PartLoader, files_of, find_parts, load_tokenizer
 from sfumato_networks.part_loading import load_autoencoder, load_t5_encoder
 from sfumato_networks.parts import AUTOENCODER, T5_ENCODER
 from sfumato_networks.t5_prompts import T5Prompts
@@ -41,18 +41,20 @@ def load(info: ModelInfo, library: ModelLibrary, placement: Placement) -> Chroma
     finder = PartFinder(header, library, latents=NAME, wished=placement.part_files)
     found = find_parts(info, finder, widths, {T5_TOKENIZER: _own_tokenizer(header, placement)})
     loader = PartLoader(library, placement, _wanted_types(info))
+    part = stored.info(expected_shapes(config))
+    transformer = loader.network(header, part, stored.open, lambda: ChromaTransformer(config))
     vae_part, t5_part = found.parts[AUTOENCODER], found.parts[T5_ENCODER]
     autoencoder = load_autoencoder(vae_part, *loader.arguments(vae_part))
     t5 = load_t5_encoder(t5_part, *loader.arguments(t5_part))
     tokenizer = load_tokenizer(found.tokenizers[T5_TOKENIZER], t5_part, t5.config.vocab_size)
     return ChromaModel(
         info,
-        loader.transformer(header, stored, expected_shapes(config), lambda: ChromaTransformer(config)),
+        transformer,
         autoencoder,
         T5Prompts(t5, tokenizer),
         latent_format(vae_part, autoencoder.config, header.metadata),
         read_scaling(vae_part, header.metadata),
-        files={**transformer_files(header, stored), **found.files},
+        files={TRANSFORMER: files_of(header, stored.tensors.values()), **found.files},
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -15,15 +14,12 @@ from sfumato.request import RequestDefaults
 from sfumato_models_sd.sd3.config import Sd3Config, expected_shapes
 from sfumato_models_sd.sd3.options import Sd3Options
 from sfumato_models_sd.sd3.stored_transformer import StoredTransformer, find_transformer
-from sfumato_networks.made_tensors import Shape
+from sfumato_networks.header_checks import GET_AGAIN, check_types, checked_config, refuse_lora
 from sfumato_networks.part_finder import T5_TOKENIZER
 from sfumato_networks.parts import AUTOENCODER, CLIP_G_TEXT, CLIP_TEXT, T5_ENCODER, Part, recognise
 from sfumato_networks.quantised_storage import refuse_quantised
 from sfumato_networks.tokenizer import holds_tokenizer
 
-_GET_AGAIN = "Get the file again, or ask who made it."
-_LORA = re.compile(r"lora_(down|up|A|B)\b|lora\d?\.(down|up)\b|lokr_|hada_")
-_NUMBERS_ONLY = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "C64", "F8_E8M0"}
 _PUBLISHED = {"3-medium": (1536, 24), "3.5-medium": (1536, 24), "3.5-large": (2432, 38)}
 """Width and blocks of the published models."""
 _DEFAULTS = {
@@ -41,12 +37,12 @@ def detect(header: CheckpointHeader) -> ModelInfo | None:
     Raises:
         CheckpointError: it is of this family but cannot be right or is quantised, or is a LoRA.
     """
-    _refuse_lora(header)
+    refuse_lora(header, "joint_blocks")
     stored = find_transformer(header)
     if stored is None:
         return None
     refuse_quantised(stored.tensors, header.path.name)
-    _check_types(header, stored)
+    check_types(header, stored.tensors)
     config = read_config(header, stored)
     parts, variant = recognise(header), _variant(config, header)
     steps, cfg_scale = _DEFAULTS[variant]
@@ -75,18 +71,13 @@ def read_config(header: CheckpointHeader, stored: StoredTransformer) -> Sd3Confi
     Raises:
         CheckpointError: a tensor is missing or has another shape than the rest implies.
     """
-    try:
-        config = Sd3Config.from_shapes(stored.shapes, head_size=_stated_head_size(header))
-    except KeyError as error:
-        raise _lacks(header, [str(error.args[0])]) from error
-    except (ValueError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(
-            f"'{header.path.name}' has the tensors of Stable Diffusion 3, but not its sizes.",
-            why=f"{error}.",
-            hint=_GET_AGAIN,
-        ) from error
-    _check_shapes(header, stored.shapes, expected_shapes(config))
-    return config
+    return checked_config(
+        header,
+        stored,
+        lambda: Sd3Config.from_shapes(stored.shapes, head_size=_stated_head_size(header)),
+        expected_shapes,
+        family="Stable Diffusion 3",
+    )
 
 
 def _stated_head_size(header: CheckpointHeader) -> int | None:
@@ -94,52 +85,6 @@ def _stated_head_size(header: CheckpointHeader) -> int | None:
     stated = header.configs.get("transformer", {}).get("attention_head_dim")
     stated = header.metadata.get("sfumato.sd3_head_size") if stated is None else stated
     return None if stated is None else int(str(stated))
-
-
-def _check_shapes(
-    header: CheckpointHeader, found: Mapping[str, Shape], expected: Mapping[str, Shape]
-) -> None:
-    """Raises `CheckpointError` naming the first tensors that are missing, or one of a wrong shape."""
-    missing = [name for name in expected if name not in found]
-    if missing:
-        raise _lacks(header, missing)
-    for name, shape in expected.items():
-        if found[name] != shape:
-            raise CheckpointError(
-                f"'{header.path.name}' does not fit together: tensor '{name}' has a wrong shape.",
-                why=f"Expected {list(shape)} by the sizes of its other tensors, found {list(found[name])}.",
-                hint=_GET_AGAIN,
-            )
-
-
-def _lacks(header: CheckpointHeader, missing: list[str]) -> CheckpointError:
-    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-    return CheckpointError(
-        f"'{header.path.name}' is an incomplete Stable Diffusion 3 model.",
-        why=f"It lacks {', '.join(missing[:3])}{more}.",
-        hint=_GET_AGAIN,
-    )
-
-
-def _check_types(header: CheckpointHeader, stored: StoredTransformer) -> None:
-    for name, info in stored.tensors.items():
-        if name.endswith(("weight", "bias", "pos_embed")) and info.dtype in _NUMBERS_ONLY:
-            raise CheckpointError(
-                f"'{header.path.name}' cannot be used: tensor '{name}' has a wrong type.",
-                why=f"Expected floating-point weights (BF16, F16, F32, F8), found {info.dtype}.",
-                hint="It may be quantised in a way that no installed plugin reads: get another file.",
-            )
-
-
-def _refuse_lora(header: CheckpointHeader) -> None:
-    names = header.tensors
-    marked = [name for name in names if _LORA.search(name)]
-    if 2 * len(marked) > len(names) and any("joint_blocks" in name for name in marked):
-        raise CheckpointError(
-            f"'{header.path.name}' is a LoRA, not a model.",
-            why=f"{len(marked)} of its {len(names)} tensors are low-rank changes to another model's weights.",
-            hint="Choose the model it was made for, and name this file in the prompt: <lora:NAME>.",
-        )
 
 
 def _variant(config: Sd3Config, header: CheckpointHeader) -> str:
@@ -186,5 +131,5 @@ def _preferred_options(header: CheckpointHeader) -> dict[str, Any]:
         raise CheckpointError(
             f"'{header.path.name}' has an unusable scheduler/scheduler_config.json.",
             why=f"shift is {problem['input']!r}: {problem['msg']}.",
-            hint=_GET_AGAIN,
+            hint=GET_AGAIN,
         ) from error

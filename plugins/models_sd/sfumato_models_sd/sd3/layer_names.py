@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torch import Tensor, nn
+from torch import nn
 
 from sfumato.models import LayerTarget
 from sfumato_models_sd.sd3.config import Sd3Config
 from sfumato_models_sd.sd3.diffusers_keys import layers
-
-
-def own_layers(network: nn.Module) -> dict[str, LayerTarget]:
-    """Every layer with a weight, by the path it lies at."""
-    return {
-        path: LayerTarget(path)
-        for path, module in network.named_modules()
-        if path and isinstance(getattr(module, "weight", None), Tensor)
-    }
+from sfumato_networks.clip_text import own_layers
 
 
 def transformer_layers(network: nn.Module, config: Sd3Config) -> dict[str, LayerTarget]:

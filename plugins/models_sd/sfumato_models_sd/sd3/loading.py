@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-
-import torch
-from torch import Tensor
-
 from sfumato.errors import CheckpointError, MissingPart
 from sfumato.library import ModelLibrary
-from sfumato.models import CheckpointHeader, ModelInfo, PartInfo, Placement, TensorInfo
+from sfumato.models import CheckpointHeader, ModelInfo, Placement
 from sfumato_models_sd.sd3.config import Sd3Config
 from sfumato_models_sd.sd3.detection import read_config
 from sfumato_models_sd.sd3.latent_space import NAME, latent_format, read_scaling
@@ -20,38 +13,15 @@ from sfumato_models_sd.sd3.model import Sd3Model
 from sfumato_models_sd.sd3.options import Sd3Options
 from sfumato_models_sd.sd3.positions import PositionTable
 from sfumato_models_sd.sd3.prompts import PromptEncoder
-from sfumato_models_sd.sd3.stored_transformer import TRANSFORMER, StoredTransformer, find_transformer
+from sfumato_models_sd.sd3.stored_transformer import TRANSFORMER, find_transformer
 from sfumato_networks.clip_prompts import ClipPrompts
-from sfumato_networks.compute_types import compute_type
 from sfumato_networks.part_finder import CLIP_TOKENIZER, T5_TOKENIZER, PartFinder
+from sfumato_networks.part_loader import FoundParts, PartLoader, files_of, load_tokenizer
 from sfumato_networks.part_loading import load_autoencoder, load_clip_text, load_t5_encoder
-from sfumato_networks.parts import AUTOENCODER, CLIP_G_TEXT, CLIP_TEXT, T5_ENCODER, Part, recognise
+from sfumato_networks.parts import AUTOENCODER, CLIP_G_TEXT, CLIP_TEXT, T5_ENCODER, recognise
 from sfumato_networks.t5_prompts import T5Prompts
-from sfumato_networks.tokenizer import Tokenizer
-from sfumato_networks.weights import build_empty, load_network
 
 TEXT_ENCODERS = (CLIP_TEXT, CLIP_G_TEXT, T5_ENCODER)
-
-
-@dataclass(frozen=True)
-class FoundParts:
-    """Where everything besides the transformer is, by kind; of the text encoders there is at least one.
-
-    Attributes:
-        clip_widths: Features of CLIP-L and of CLIP-G, whether they were found or not.
-    """
-
-    parts: Mapping[str, Part]
-    tokenizers: Mapping[str, Path]
-    clip_widths: tuple[int, int]
-
-    @property
-    def files(self) -> dict[str, tuple[Path, ...]]:
-        """The files that hold them, by kind; a tokenizer's are all in its folder."""
-        return {kind: files_of(part.header, part.stored.values()) for kind, part in self.parts.items()} | {
-            kind: tuple(sorted(path for path in folder.iterdir() if path.is_file()))
-            for kind, folder in self.tokenizers.items()
-        }
 
 
 def load(info: ModelInfo, library: ModelLibrary, placement: Placement) -> Sd3Model:
@@ -70,37 +40,43 @@ def load(info: ModelInfo, library: ModelLibrary, placement: Placement) -> Sd3Mod
         raise CheckpointError(f"'{info.path.name}' holds no SD3 transformer.", hint="Detect the file again.")
     config = read_config(header, stored)
     finder = PartFinder(header, library, latents=NAME, wished=placement.part_files)
-    found = find_parts(info, finder, config)
-    loader = _Loader(info, library, placement)
-    transformer, positions = loader.transformer(header, stored, config)
+    widths = clip_widths(header, config.vector_size)
+    found = find_some_parts(info, finder, config, widths)
+    loader = PartLoader(library, placement, _wanted_types(info))
+    part = stored.info(config)
+    transformer = loader.network(header, part, stored.open, lambda: MMDiT(config))
+    table = stored.positions(loader.opened(header.path))
     vae = found.parts[AUTOENCODER]
     autoencoder, scaling = load_autoencoder(vae, *loader.arguments(vae)), read_scaling(vae)
+    clip_l, clip_g = (_clip(kind, found, loader) for kind in (CLIP_TEXT, CLIP_G_TEXT))
     return Sd3Model(
         info,
         transformer,
-        positions,
+        PositionTable(table, config.positions, loader.dtype(part), placement.device),
         autoencoder,
-        loader.prompts(found, config),
+        PromptEncoder(clip_l, clip_g, _t5(found, loader), widths, config.context_size, placement.device),
         latent_format(autoencoder.config, scaling, config.patch),
         scaling,
         files={TRANSFORMER: files_of(header, stored.tensors.values()), **found.files},
     )
 
 
-def files_of(header: CheckpointHeader, tensors: Iterable[TensorInfo]) -> tuple[Path, ...]:
-    """The files that hold these tensors of a checkpoint."""
-    return tuple(sorted({info.file or header.path for info in tensors}))
+def _wanted_types(info: ModelInfo) -> dict[str, str]:
+    options = Sd3Options.model_validate(info.options)
+    texts = dict.fromkeys(TEXT_ENCODERS, options.text_dtype)
+    return {TRANSFORMER: options.transformer_dtype, AUTOENCODER: options.vae_dtype, **texts}
 
 
-def find_parts(info: ModelInfo, finder: PartFinder, config: Sd3Config) -> FoundParts:
-    """Look for all parts that fit the transformer.
+def find_some_parts(
+    info: ModelInfo, finder: PartFinder, config: Sd3Config, widths_of_clips: tuple[int, int]
+) -> FoundParts:
+    """Look for all parts that fit the transformer; of the text encoders there is at least one.
 
     Raises:
         MissingPart: names all that were not found and without which nothing can be drawn.
     """
-    clip_l, clip_g = clip_widths(finder.header, config.vector_size)
-    widths = {CLIP_TEXT: clip_l, CLIP_G_TEXT: clip_g, T5_ENCODER: config.context_size}
-    widths[AUTOENCODER] = config.out_channels
+    widths = dict(zip((CLIP_TEXT, CLIP_G_TEXT), widths_of_clips, strict=True))
+    widths |= {T5_ENCODER: config.context_size, AUTOENCODER: config.out_channels}
     parts = {kind: part for kind, width in widths.items() if (part := finder.find(kind, width))}
     needed = {CLIP_TOKENIZER: {CLIP_TEXT, CLIP_G_TEXT}, T5_TOKENIZER: {T5_ENCODER}}
     wanted = [kind for kind, readers in needed.items() if readers & parts.keys()]
@@ -111,7 +87,7 @@ def find_parts(info: ModelInfo, finder: PartFinder, config: Sd3Config) -> FoundP
         error = finder.missing(info.name, [*missing, *(TEXT_ENCODERS if without_text else ())])
         enough = "\nOne of the text encoders is enough, all three draw best." if without_text else ""
         raise MissingPart(error.what, why=error.why, hint=error.hint + enough)
-    return FoundParts(parts, tokenizers, (clip_l, clip_g))
+    return FoundParts(parts, tokenizers)
 
 
 def clip_widths(header: CheckpointHeader, vector_size: int) -> tuple[int, int]:
@@ -129,79 +105,18 @@ def clip_widths(header: CheckpointHeader, vector_size: int) -> tuple[int, int]:
     return clip_l, vector_size - clip_l
 
 
-class _Loader:
-    """Makes networks of parts, each file opened once."""
-
-    def __init__(self, info: ModelInfo, library: ModelLibrary, placement: Placement) -> None:
-        self._library = library
-        self._placement = placement
-        self._opened: dict[Path, Mapping[str, Tensor]] = {}
-        options = Sd3Options.model_validate(info.options)
-        self._wanted = dict.fromkeys(TEXT_ENCODERS, options.text_dtype)
-        self._wanted |= {TRANSFORMER: options.transformer_dtype, AUTOENCODER: options.vae_dtype}
-
-    def transformer(
-        self, header: CheckpointHeader, stored: StoredTransformer, config: Sd3Config
-    ) -> tuple[MMDiT, PositionTable]:
-        opened, dtype = self._open(header.path), self._dtype(stored.info(config))
-        device, where = self._placement.device, header.path.name
-        network = build_empty(lambda: MMDiT(config))
-        network = load_network(network, stored.open(opened), dtype, device, where=where)
-        return network, PositionTable(stored.positions(opened), config.positions, dtype, device)
-
-    def prompts(self, found: FoundParts, config: Sd3Config) -> PromptEncoder:
-        return PromptEncoder(
-            self._clip(CLIP_TEXT, found),
-            self._clip(CLIP_G_TEXT, found),
-            self._t5(found),
-            found.clip_widths,
-            config.context_size,
-            self._placement.device,
-        )
-
-    def _clip(self, kind: str, found: FoundParts) -> ClipPrompts | None:
-        part = found.parts.get(kind)
-        if part is None:
-            return None
-        clip = load_clip_text(part, *self.arguments(part), projected=True)
-        folder = found.tokenizers[CLIP_TOKENIZER]
-        return ClipPrompts(clip, _tokenizer(folder, clip.config.vocab_size, part), kind)
-
-    def _t5(self, found: FoundParts) -> T5Prompts | None:
-        part = found.parts.get(T5_ENCODER)
-        if part is None:
-            return None
-        t5 = load_t5_encoder(part, *self.arguments(part))
-        folder = found.tokenizers[T5_TOKENIZER]
-        return T5Prompts(t5, _tokenizer(folder, t5.config.vocab_size, part))
-
-    def arguments(self, part: Part) -> tuple[Mapping[str, Tensor], torch.dtype, str]:
-        """The opened file, the type to compute in, and the device, for a part's loading function."""
-        return self._open(part.header.path), self._dtype(part.info), self._placement.device
-
-    def _open(self, path: Path) -> Mapping[str, Tensor]:
-        if path not in self._opened:
-            self._opened[path] = self._library.open_tensors(path)
-        return self._opened[path]
-
-    def _dtype(self, part: PartInfo) -> torch.dtype:
-        wanted = self._placement.part_dtypes.get(part.kind, "auto")
-        if wanted == "auto":
-            wanted = self._wanted[part.kind]
-        if wanted == "auto":
-            wanted = self._placement.dtype
-        return compute_type(
-            wanted, stored=part.dtype, parameters=part.parameters, device=self._placement.device
-        )
+def _clip(kind: str, found: FoundParts, loader: PartLoader) -> ClipPrompts | None:
+    part = found.parts.get(kind)
+    if part is None:
+        return None
+    clip = load_clip_text(part, *loader.arguments(part), projected=True)
+    tokenizer = load_tokenizer(found.tokenizers[CLIP_TOKENIZER], part, clip.config.vocab_size)
+    return ClipPrompts(clip, tokenizer, kind)
 
 
-def _tokenizer(folder: Path, rows: int, part: Part) -> Tokenizer:
-    """Raises `CheckpointError` where it has more tokens than the encoder has rows."""
-    tokenizer = Tokenizer.from_folder(folder)
-    if tokenizer.vocabulary_size > rows:
-        raise CheckpointError(
-            f"The tokenizer in '{folder}' belongs to another text encoder than '{part.header.path.name}'.",
-            why=f"It has {tokenizer.vocabulary_size} tokens, the encoder knows {rows}.",
-            hint="Put the model's own tokenizers beside it, into tokenizers/clip_l and tokenizers/t5xxl.",
-        )
-    return tokenizer
+def _t5(found: FoundParts, loader: PartLoader) -> T5Prompts | None:
+    part = found.parts.get(T5_ENCODER)
+    if part is None:
+        return None
+    t5 = load_t5_encoder(part, *loader.arguments(part))
+    return T5Prompts(t5, load_tokenizer(found.tokenizers[T5_TOKENIZER], part, t5.config.vocab_size))

@@ -13,14 +13,16 @@ from sfumato.errors import BadInput
 from sfumato.models import LatentFormat, LayerTarget, ModelInfo, PromptText
 from sfumato.noise_schedule import NoiseSchedule, flow_schedule
 from sfumato_models_sd.sd3.latent_space import LatentScaling
-from sfumato_models_sd.sd3.layer_names import own_layers, transformer_layers
+from sfumato_models_sd.sd3.layer_names import transformer_layers
 from sfumato_models_sd.sd3.mmdit import MMDiT
 from sfumato_models_sd.sd3.options import Sd3Options
 from sfumato_models_sd.sd3.positions import PositionTable
 from sfumato_models_sd.sd3.prompts import CLIP_LENGTH, PromptEncoder, Sd3Conditioning
 from sfumato_models_sd.sd3.stored_transformer import TRANSFORMER
 from sfumato_networks.autoencoder import Autoencoder
+from sfumato_networks.clip_text import own_layers
 from sfumato_networks.parts import AUTOENCODER, CLIP_G_TEXT, CLIP_TEXT
+from sfumato_networks.prompt_batches import Stacked, each_alike
 
 
 class Sd3Model:
@@ -56,7 +58,7 @@ class Sd3Model:
             AUTOENCODER: autoencoder,
         }
         self._checked: tuple[Mapping[str, Any], Sd3Options] | None = None
-        self._stacked: tuple[list[Sd3Conditioning], tuple[Tensor, Tensor]] | None = None
+        self._stacked = Stacked[Sd3Conditioning](lambda prompt: (prompt.context, prompt.vector))
 
     def layer_names(self, part: str) -> Mapping[str, LayerTarget]:
         """By the network's own names; also by diffusers' for the transformer, transformers' for CLIPs."""
@@ -112,49 +114,27 @@ class Sd3Model:
         Raises:
             BadInput: the latents are beyond the positions that the model knows.
         """
-        lengths = {c.context.shape[1] for c in conditioning}
-        if len(lengths) > 1:
-            return self._denoise_by_length(x, sigma, conditioning, options)
-        b, _, h, w = x.shape
-        rows, columns = h // self.transformer.config.patch, w // self.transformer.config.patch
+        rows, columns = (side // self.transformer.config.patch for side in x.shape[2:])
         self._check_size(rows, columns)
-        context, vector = self._stack(conditioning)
-        velocity = self.transformer(
-            x.to(context.dtype),
-            torch.full((b,), sigma, device=x.device),
-            context,
-            vector,
-            self.positions.of_size(rows, columns),
-        )
-        return x - sigma * velocity.to(x.dtype)
+        positions = self.positions.of_size(rows, columns)
 
-    def _denoise_by_length(
-        self,
-        x: Tensor,
-        sigma: float,
-        conditioning: Sequence[Sd3Conditioning],
-        options: Mapping[str, Any] | Sd3Options,
-    ) -> Tensor:
-        """Prompts of more or fewer windows do not fit into one batch: one evaluation for each length."""
-        places: dict[int, list[int]] = {}
-        for place, prompt in enumerate(conditioning):
-            places.setdefault(prompt.context.shape[1], []).append(place)
-        denoised = torch.empty_like(x)
-        for chosen in places.values():
-            denoised[chosen] = self.denoise(x[chosen], sigma, [conditioning[i] for i in chosen], options)
-        return denoised
+        def evaluate(x: Tensor, prompts: Sequence[Sd3Conditioning]) -> Tensor:
+            context, vector = self._stacked(prompts)
+            times = torch.full((len(x),), sigma, device=x.device)
+            velocity: Tensor = self.transformer(x.to(context.dtype), times, context, vector, positions)
+            return velocity.to(x.dtype)
+
+        return x - sigma * each_alike(x, conditioning, lambda prompt: prompt.context.shape[1], evaluate)
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [b, c, h, w] to pixels [b, 3, H, W] in 0..1, float32."""
-        raw = self.scaling.to_autoencoder(latents.float()).to(self._autoencoder_dtype)
-        return self.autoencoder.decode(raw).float().mul(0.5).add(0.5).clamp(0, 1)
+        return self.autoencoder.decode_pixels(self.scaling.to_autoencoder(latents.float()))
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
         """Pixels [b, 3, H, W] in 0..1 to latents [b, c, h, w], float32."""
-        raw = self.autoencoder.encode((pixels * 2 - 1).to(self._autoencoder_dtype))
-        return self.scaling.to_model(raw.float())
+        return self.scaling.to_model(self.autoencoder.encode_pixels(pixels))
 
     def sampling_memory(
         self, width: int, height: int, batch_size: int, options: Mapping[str, Any] | Sd3Options
@@ -171,10 +151,7 @@ class Sd3Model:
 
     def decoding_memory(self, width: int, height: int, batch_size: int) -> int:
         """Bytes at the peak of the decoder: its last level."""
-        # At full size the decoder holds, with what convolutions need, five maps of the next level's width.
-        sizes = self.autoencoder.config
-        channels = sizes.base_channels * sizes.channel_multipliers[min(1, len(sizes.channel_multipliers) - 1)]
-        return batch_size * width * height * 5 * channels * self._autoencoder_dtype.itemsize
+        return self.autoencoder.decoding_memory(width, height, batch_size)
 
     def _options(self, options: Mapping[str, Any] | Sd3Options) -> Sd3Options:
         if isinstance(options, Sd3Options):
@@ -193,21 +170,3 @@ class Sd3Model:
             why=f"It knows positions up to {self.positions.side * side} pixels along each side.",
             hint="Choose a smaller size, and enlarge the picture with an upscaler.",
         )
-
-    def _stack(self, conditioning: Sequence[Sd3Conditioning]) -> tuple[Tensor, Tensor]:
-        """Contexts and vectors of a batch, each as one tensor; kept for the next step of the same batch."""
-        if len(conditioning) == 1:
-            return conditioning[0].context, conditioning[0].vector
-        if self._stacked is not None and _same(self._stacked[0], conditioning):
-            return self._stacked[1]
-        tensors = torch.cat([c.context for c in conditioning]), torch.cat([c.vector for c in conditioning])
-        self._stacked = (list(conditioning), tensors)
-        return tensors
-
-    @property
-    def _autoencoder_dtype(self) -> torch.dtype:
-        return self.autoencoder.decoder.conv_in.weight.dtype
-
-
-def _same(kept: Sequence[object], given: Sequence[object]) -> bool:
-    return len(kept) == len(given) and all(a is b for a, b in zip(kept, given, strict=True))

@@ -1,8 +1,8 @@
-"""The parts of a model of Flux's layout: found, opened, and made into networks with mapped weights."""
+"""The parts of a model: found, opened once, and made into networks that compute in the types asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from sfumato.errors import CheckpointError
 from sfumato.library import ModelLibrary
 from sfumato.models import CheckpointHeader, ModelInfo, PartInfo, Placement, TensorInfo
-from sfumato_models_flux.stored_transformer import TRANSFORMER, StoredTransformer
 from sfumato_networks.compute_types import compute_type
 from sfumato_networks.part_finder import PartFinder
-from sfumato_networks.parts import Part
+from sfumato_networks.parts import CLIP_KINDS, Part
 from sfumato_networks.tokenizer import Tokenizer
 from sfumato_networks.weights import build_empty, load_network
 
@@ -25,7 +24,7 @@ N = TypeVar("N", bound=nn.Module)
 
 @dataclass(frozen=True)
 class FoundParts:
-    """Where everything besides the transformer is, by kind of part."""
+    """Where everything besides the diffusion model is, by kind of part."""
 
     parts: Mapping[str, Part]
     tokenizers: Mapping[str, Path]
@@ -71,45 +70,56 @@ class PartLoader:
 
     Args:
         wanted: The compute type that the model's own options ask for, by kind of part.
+        fits_float16: The kinds of parts whose signals stay within its range; those of CLIPs do anyway.
     """
 
-    def __init__(self, library: ModelLibrary, placement: Placement, wanted: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        library: ModelLibrary,
+        placement: Placement,
+        wanted: Mapping[str, str],
+        fits_float16: Collection[str] = (),
+    ) -> None:
+        self.device = placement.device
         self._library = library
         self._placement = placement
         self._wanted = wanted
+        self._fits_float16 = {*CLIP_KINDS, *fits_float16}
         self._opened: dict[Path, Mapping[str, Tensor]] = {}
 
-    def transformer(
+    def network(
         self,
         header: CheckpointHeader,
-        stored: StoredTransformer,
-        names: Iterable[str],
+        part: PartInfo,
+        tensors: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]],
         build: Callable[[], N],
     ) -> N:
-        """The network that ``build`` makes, with the stored tensors of these names."""
-        tensors = stored.open(self._open(header.path))
-        dtype = self._dtype(stored.info(names))
+        """The network that ``build`` makes, with what ``tensors`` takes out of the opened checkpoint."""
+        weights = tensors(self.opened(header.path))
         return load_network(
-            build_empty(build), tensors, dtype, self._placement.device, where=header.path.name
+            build_empty(build), weights, self.dtype(part), self.device, where=header.path.name
         )
 
     def arguments(self, part: Part) -> tuple[Mapping[str, Tensor], torch.dtype, str]:
         """The opened file, the type to compute in, and the device, for a part's loading function."""
-        return self._open(part.header.path), self._dtype(part.info), self._placement.device
+        return self.opened(part.header.path), self.dtype(part.info), self.device
 
-    def _open(self, path: Path) -> Mapping[str, Tensor]:
+    def opened(self, path: Path) -> Mapping[str, Tensor]:
+        """The tensors of a checkpoint."""
         if path not in self._opened:
             self._opened[path] = self._library.open_tensors(path)
         return self._opened[path]
 
-    def _dtype(self, part: PartInfo) -> torch.dtype:
-        wanted = self._placement.part_dtypes.get(part.kind, "auto")
-        if wanted == "auto":
-            wanted = self._wanted.get(part.kind, "auto")
-        if wanted == "auto":
-            wanted = self._placement.dtype
+    def dtype(self, part: PartInfo) -> torch.dtype:
+        """The type that a part computes in; raises `BadInput` where that is none for the device."""
+        placement = self._placement
+        choices = placement.part_dtypes.get(part.kind, "auto"), self._wanted.get(part.kind, "auto")
         return compute_type(
-            wanted, stored=part.dtype, parameters=part.parameters, device=self._placement.device
+            next((choice for choice in choices if choice != "auto"), placement.dtype),
+            stored=part.dtype,
+            parameters=part.parameters,
+            device=self.device,
+            fits_float16=part.kind in self._fits_float16,
         )
 
 
@@ -127,8 +137,3 @@ def load_tokenizer(folder: Path, part: Part, rows: int) -> Tokenizer:
             hint="Put the model's own tokenizers beside it, into tokenizers/clip_l and tokenizers/t5xxl.",
         )
     return tokenizer
-
-
-def transformer_files(header: CheckpointHeader, stored: StoredTransformer) -> dict[str, tuple[Path, ...]]:
-    """The files that hold the transformer, under its kind of part."""
-    return {TRANSFORMER: files_of(header, stored.tensors.values())}
