@@ -23,7 +23,7 @@ class Choosy:
     def apply(self, model: Any, uses: Sequence[AdapterUse], context: Any) -> Any:
         if any(use.name == "bad" for use in uses):
             raise CheckpointError("'bad' was made for another family.")
-        return SimpleNamespace(notes=[], names=[use.name for use in uses])
+        return SimpleNamespace(notes=[], names=[use.name for use in uses], put_in_force=lambda: None)
 
     def embeddings(self, model: Any, text: str, context: Any) -> Sequence[Any]:
         return ()

@@ -110,7 +110,8 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
     """
     asked, request = request, with_styles(request, saving_settings(context))
     start = request.img2img
-    first = replace(_resolve_pass(with_size_of_picture(request), context), asked=asked)
+    request = with_size_of_picture(with_absolute_paths(request))
+    first = replace(_resolve_pass(request, context), asked=asked)
     if start is not None:
         first = replace(first, denoising=Denoising(start.denoising_strength, start.all_steps))
     if request.hires is None:
@@ -152,6 +153,17 @@ def _fitting_sampler_options(request: GenerationRequest, context: TaskContext) -
     known = {option.name for entry in method for option in entry.info.options}
     options = {name: value for name, value in request.sampler_options.items() if name in known}
     return request.model_copy(update={"sampler_options": options})
+
+
+def with_absolute_paths(request: GenerationRequest) -> GenerationRequest:
+    """Pictures and masks by paths that hold wherever the program is started next."""
+    update: dict[str, Any] = {"regions": tuple(path.absolute() for path in request.regions)}
+    if request.img2img:
+        image = request.img2img.image.absolute()
+        update["img2img"] = request.img2img.model_copy(update={"image": image})
+    if request.inpaint:
+        update["inpaint"] = request.inpaint.model_copy(update={"mask": request.inpaint.mask.absolute()})
+    return request.model_copy(update=update)
 
 
 def with_size_of_picture(request: GenerationRequest) -> GenerationRequest:

@@ -91,6 +91,15 @@ def test_inputs_that_moved_along_with_the_picture_are_found(bench: ReplayBench, 
     assert bench.replay(moved).verdict == "same"
 
 
+def test_inputs_named_from_another_folder_are_found(
+    bench: ReplayBench, made_from: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bench.folder / "inputs")
+    picture = bench.draw(img2img={"image": "start.png"}, inpaint={"mask": "mask.png"})
+    monkeypatch.chdir(bench.folder)
+    assert bench.replay(picture).verdict == "same"
+
+
 def test_an_input_that_changed_is_told(bench: ReplayBench, made_from: dict) -> None:
     picture = bench.draw(**made_from)
     plain(made_from["img2img"]["image"], (32, 32))
