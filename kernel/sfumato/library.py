@@ -329,14 +329,23 @@ def _walk(base: Path) -> Iterator[Path]:
             continue
         entered.add(real)
         folders.sort()
-        yield from (Path(folder, name) for name in files if os.path.isfile(Path(folder, name)))
+        yield from (Path(folder, name) for name in files if os.path.isfile(os.path.join(folder, name)))
 
 
 def _each_once(paths: Iterable[Path]) -> list[Path]:
     """The first of the paths that lead to each file or folder."""
-    first: dict[Path, Path] = {}
+    first: dict[str, Path] = {}
+    folders: dict[
+        Path, str
+    ] = {}  # to follow the links to each file's folder anew would cost most of the time
     for path in paths:
-        first.setdefault(path.resolve(), path)
+        if path.is_symlink():
+            real = os.path.realpath(path)
+        else:
+            if path.parent not in folders:
+                folders[path.parent] = os.path.realpath(path.parent)
+            real = os.path.join(folders[path.parent], path.name)
+        first.setdefault(real, path)
     return list(first.values())
 
 

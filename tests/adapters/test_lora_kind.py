@@ -15,8 +15,10 @@ from torch import nn
 
 from sfumato.errors import BadInput, CheckpointError, UnknownName
 from sfumato_adapters import choice
+from sfumato_adapters.files import LoraFiles
 from sfumato_adapters.settings import AdapterSettings
 
+from ..tiny_models import library_of
 from .adapter_files import random
 from .conftest import Workbench, load_flux, use_of
 
@@ -182,6 +184,23 @@ def test_a_name_in_several_folders_is_told_and_the_outermost_taken(workbench: Wo
     assert applied.files == {"style": outer}
     assert any("names 2 files" in note and "'inner/style'" in note for note in applied.notes)
     assert workbench.apply("inner/style").files == {"inner/style": inner}
+
+
+def test_files_that_were_trained_under_one_name_are_told_apart_by_their_own(workbench: Workbench) -> None:
+    for name in ("first", "second"):
+        workbench.write(name, metadata={"ss_output_name": "Style"})
+    applied = workbench.apply("style")
+    (note,) = applied.notes
+    offered = note.split("meant by '")[1].split("'")[0]
+    assert {offered, applied.files["style"].stem} == {"first", "second"}
+
+
+def test_how_deep_a_model_folder_lies_does_not_make_its_files_inner_ones(workbench: Workbench) -> None:
+    deep = workbench.folder / "deep" / "er"
+    outer = workbench.write("style", folder="deep/er/loras")
+    inner = workbench.write("style", folder="loras/inner")
+    found = LoraFiles().find(["style"], library_of(workbench.folder, deep))["style"]
+    assert (found.path, found.others) == (outer, (inner,))
 
 
 def test_tensors_that_find_no_place_are_told(workbench: Workbench) -> None:

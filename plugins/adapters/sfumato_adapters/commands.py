@@ -67,7 +67,7 @@ def _show(studio: Studio, file: str | None, model: str | None, as_json: bool) ->
     if file is None:
         raise BadInput("Which LoRA?", hint="Name it: sfumato loras show NAME. 'sfumato loras' lists them.")
     with only_data_on_stdout():
-        path = Path(file) if Path(file).is_file() else LoraFiles().find(file, studio.library).path
+        path = Path(file) if Path(file).is_file() else LoraFiles().find([file], studio.library)[file].path
         description = describe(studio.library.header(path))
         report = _match(studio, path, model) if model is not None else None
     if as_json:

@@ -98,6 +98,8 @@ class EmbeddingKind:
 
 def occurs(name: str, text: str) -> bool:
     """Whether a word stands in a text, letter case aside, and not as part of a longer one."""
+    if name.lower() not in text.lower():
+        return False  # quickly: there may be thousands of files
     before, after = "(?<![0-9a-z])", "(?![0-9a-z])"
     return re.search(f"{before}{re.escape(name)}{after}", text, re.IGNORECASE) is not None
 

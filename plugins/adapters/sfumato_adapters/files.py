@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,10 +41,10 @@ class FoundFile:
         """What is told of a name that means several files; empty where it means one."""
         if not self.others:
             return ""
-        folder = self.others[0].parent.name
+        other, *more = self.others
         return (
             f"'{name}' names {len(self.others) + 1} files: {self.path} is used. "
-            f"Another is meant by its folder: '{folder}/{name}'."
+            f"Another is meant by '{_own_name(other, (self.path, *more))}'."
         )
 
 
@@ -66,26 +66,28 @@ class LoraFiles:
         self._aliases: dict[State, str] = {}
         self._hashes: dict[State, str] = {}
 
-    def find(self, name: str, library: ModelLibrary) -> FoundFile:
-        """The file of that name, with or without its ending and folders before it, or of that alias.
+    def find(self, names: Iterable[str], library: ModelLibrary) -> dict[str, FoundFile]:
+        """The files of these names, with or without ending and folders before it, or of these aliases.
 
         Of several the outermost is taken. Letter case counts only where files differ by nothing else.
 
         Raises:
             UnknownName: there is none; the nearest names are offered.
         """
-        paths = sorted(library.files(FOLDER), key=lambda path: len(path.parts))
-        wanted = _parts(name)
-        found = [path for path in paths if wanted in _endings(path, len(wanted))]
-        if not found:
-            lower = _parts(name.lower())
-            found = [p for p in paths if lower in _endings(Path(str(p).lower()), len(lower))]
-        if not found:
-            found = [path for path in paths if self._alias(path, library) == name]
-        if not found:
-            hint = "'sfumato loras' lists them all." if paths else f"Put it into: {_where(library)}."
-            raise UnknownName("LoRA", name, [path.stem for path in paths], hint=hint)
-        return FoundFile(found[0], tuple(found[1:]))
+        wanted = list(dict.fromkeys(names))
+        paths = library.files(FOLDER) if wanted else []
+        folders = library.folders(FOLDER) if wanted else []
+        found = {}
+        for name in wanted:
+            of_name = _named(name, paths) or [
+                path for path in paths if self._alias(path, library).lower() == name.lower()
+            ]
+            if not of_name:
+                hint = "'sfumato loras' lists them all." if paths else f"Put it into: {_where(library)}."
+                raise UnknownName("LoRA", name, [path.stem for path in paths], hint=hint)
+            first, *others = sorted(of_name, key=lambda path: _depth(path, folders))
+            found[name] = FoundFile(first, tuple(others))
+        return found
 
     def _alias(self, path: Path, library: ModelLibrary) -> str:
         if not library.is_weights(path):
@@ -125,6 +127,30 @@ def _hash_of_tensors(path: Path) -> str:
             length = int.from_bytes(file.read(8), "little")
             file.seek(8 + length)
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _named(name: str, paths: Sequence[Path]) -> list[Path]:
+    """Those of that name, letter case aside where none has it as it is written."""
+    wanted, lower = _parts(name), _parts(name.lower())
+    likely = [path for path in paths if lower[-1] in (path.name.lower(), path.stem.lower())]
+    exactly = [path for path in likely if wanted in _endings(path, len(wanted))]
+    return exactly or [path for path in likely if lower in _endings(Path(str(path).lower()), len(lower))]
+
+
+def _depth(path: Path, folders: Sequence[Path]) -> int:
+    """How many folders of the user's lie around a file."""
+    return min(
+        (len(path.relative_to(base).parts) for base in folders if path.is_relative_to(base)), default=0
+    )
+
+
+def _own_name(path: Path, others: Collection[Path]) -> str:
+    """The shortest name that a file shares with none of the others."""
+    for count in range(1, len(path.parts)):
+        for name in reversed(_endings(path, count)):
+            if not any(name in _endings(other, count) for other in others):
+                return "/".join(name)
+    return str(path)
 
 
 def _parts(name: str) -> tuple[str, ...]:

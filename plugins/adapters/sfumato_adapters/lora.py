@@ -153,7 +153,7 @@ class LoraKind:
         if state is None:
             state = self._models[model] = _ModelState()
         tags = [read_tag(use) for use in uses]
-        found = {use.name: self._files.find(use.name, context.library) for use in uses}
+        found = self._files.find([use.name for use in uses], context.library)
         active = []
         for use, tag in zip(uses, tags, strict=True):
             blocks = BlockFactors(tag.blocks, model.networks, use.text or use.name)
