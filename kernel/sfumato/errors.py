@@ -38,15 +38,17 @@ class BadInput(SfumatoError):
     exit_code = 2
 
 
+MOST_KNOWN = 40
+"""Names that an error lists; more of them nobody reads."""
+
+
 class UnknownName(BadInput):
     """A name that no registry entry answers to; offers the nearest ones."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str = "") -> None:
         names = list(known)
         near = nearest_names(name, names)
-        offer = (
-            f"Did you mean {', '.join(near)}?" if near else f"Known: {', '.join(sorted(names)) or 'none'}."
-        )
+        offer = f"Did you mean {', '.join(near)}?" if near else f"Known: {_listed(names)}."
         super().__init__(f"There is no {kind} named '{name}'.", hint=f"{offer} {hint}".strip())
         self.kind = kind
         self.name = name
@@ -73,6 +75,12 @@ class Cancelled(SfumatoError):
     """The user stopped the work; what was finished is kept."""
 
     exit_code = 130
+
+
+def _listed(names: list[str]) -> str:
+    """In order, as many as are read."""
+    more = f" and {len(names) - MOST_KNOWN} more" if len(names) > MOST_KNOWN else ""
+    return f"{', '.join(sorted(names)[:MOST_KNOWN]) or 'none'}{more}"
 
 
 def nearest_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:

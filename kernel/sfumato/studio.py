@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-from pydantic import ValidationError
 
 from sfumato.backends import Backends
-from sfumato.errors import BadInput, UnknownName
 from sfumato.events import CancelToken, EventBus, Listener
 from sfumato.file_hashes import FileHashes
 from sfumato.library import ModelLibrary
@@ -18,10 +17,12 @@ from sfumato.plugins import PluginManager
 from sfumato.records import GenerationResult
 from sfumato.registries import Registries
 from sfumato.replay import ReplayReport, ReplayRequest
-from sfumato.request import GenerationRequest
+from sfumato.request import GenerationRequest, GridRequest, UpscaleRequest
+from sfumato.request.schema import checked
 from sfumato.settings import Settings
 from sfumato.tasks import TaskContext
 from sfumato.training import TrainingConfig, TrainingResult
+from sfumato.upscaling import UpscaleResult
 
 
 class Studio:
@@ -106,6 +107,62 @@ class Studio:
         )
         return report
 
+    def grid(
+        self,
+        request: str | GenerationRequest | GridRequest,
+        *,
+        output_folder: str | Path | None = None,
+        on_event: Listener | None = None,
+        cancel: CancelToken | None = None,
+        **fields: Any,
+    ) -> Any:
+        """Make many pictures of one request, and labelled sheets of them.
+
+        Args:
+            request: What all pictures have in common, or a whole grid; see `generate` for the others.
+            fields: Fields of `GridRequest`, as in ``x={"field": "steps", "values": ["10-30 (+10)"]}``.
+
+        Returns:
+            What the task "grid" gives: `cells`, each with its images, `sheets`, `seconds` and `warnings`.
+
+        Raises:
+            BadInput: a field, value or name cannot be; nothing was drawn.
+        """
+        whole = _grid_request(request, fields)
+        return self.run(
+            "grid",
+            whole,
+            backend=whole.base.backend,
+            output_folder=output_folder,
+            on_event=on_event,
+            cancel=cancel,
+        )
+
+    def upscale(
+        self,
+        images: str | Path | Iterable[str | Path],
+        *,
+        output_folder: str | Path | None = None,
+        on_event: Listener | None = None,
+        cancel: CancelToken | None = None,
+        **fields: Any,
+    ) -> UpscaleResult:
+        """Enlarge pictures, and mend faces in them; each is saved anew with the text it had.
+
+        Args:
+            images: Picture files, or folders of them; see `generate` for the others.
+            fields: Fields of `UpscaleRequest`, such as ``upscaler="lanczos", scale=2``.
+
+        Raises:
+            BadInput: a field or name cannot be, or no picture could be read.
+        """
+        paths = (images,) if isinstance(images, (str, Path)) else tuple(images)
+        request = checked(UpscaleRequest, {"images": paths, **fields})
+        result: UpscaleResult = self.run(
+            "upscale", request, output_folder=output_folder, on_event=on_event, cancel=cancel
+        )
+        return result
+
     def train(
         self,
         config: TrainingConfig,
@@ -154,16 +211,14 @@ def build_request(request: str | GenerationRequest, fields: dict[str, Any]) -> G
     Raises:
         BadInput: a field is unknown or out of range; all such fields are named.
     """
-    known = GenerationRequest.model_fields
-    for name in fields:
-        if name not in known:
-            raise UnknownName("request field", name, known)
     given = {"prompt": request} if isinstance(request, str) else request.model_dump(exclude_unset=True)
-    try:
-        return GenerationRequest.model_validate({**given, **fields})
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} (got {problem['input']!r:.60})"
-            for problem in error.errors()
-        )
-        raise BadInput("The request cannot be carried out.", why=f"{problems}.") from error
+    return checked(GenerationRequest, {**given, **fields})
+
+
+def _grid_request(request: str | GenerationRequest | GridRequest, fields: Mapping[str, Any]) -> GridRequest:
+    """A checked grid from what its pictures have in common, or from another grid, and further fields."""
+    if isinstance(request, GridRequest):
+        given = {name: getattr(request, name) for name in request.model_fields_set}
+    else:
+        given = {"base": build_request(request, {})}
+    return checked(GridRequest, {**given, **fields})

@@ -38,3 +38,18 @@ def test_text_that_no_file_can_carry_is_cleaned(prompt: str) -> None:
 def test_a_request_survives_json() -> None:
     request = GenerationRequest(prompt='quotes " and \n lines', seed=3, model_options={"guidance": 2.5})
     assert GenerationRequest.model_validate_json(request.model_dump_json()) == request
+
+
+def test_what_a_request_cannot_be_is_told_without_the_words_of_a_library() -> None:
+    with pytest.raises(BadInput) as error:
+        build_request("a hat", {"inpaint": {"mask": "m.png"}})
+    assert error.value.why == ("inpainting and outpainting need the picture to start from: img2img.image.")
+    with pytest.raises(BadInput, match=r"steps: .* \(got 'many'\)\."):
+        build_request("a hat", {"steps": "many"})
+
+
+def test_an_unknown_name_lists_no_more_than_is_read() -> None:
+    few, many = UnknownName("pear", "zzz", ["a1", "a2"]), UnknownName("pear", "zzz", map(str, range(500)))
+    assert few.hint == "Known: a1, a2."
+    assert many.hint.endswith("and 460 more.")
+    assert len(many.hint) < 500

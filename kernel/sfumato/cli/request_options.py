@@ -35,6 +35,11 @@ WIDEST_CHOICE = 20
 METAVARS = {"sampler_options": "NAME=VALUE", "stages": "NAME[.OPTION=VALUE]", "parts": "PART=FILE"}
 """What stands for the value of options that hold several, each with a name."""
 
+LIST_METAVARS = {"styles": "NAME", "regions": "FILE"}
+"""What stands for the value of options that are given again and again."""
+
+EXAMPLES = {"sampler_options": "eta=0.5", "parts": "autoencoder=sdxl_vae"}
+
 NOT_OPTIONS = ("prompt", "model_options")
 """The prompt is the argument; model options have one option each, by family."""
 
@@ -135,7 +140,7 @@ def _parameter(
         min=low,
         max=high,
         rich_help_panel=panel,
-        metavar=METAVARS.get(option.field) or _metavar(kind),
+        metavar={**METAVARS, **LIST_METAVARS}.get(option.field) or _metavar(kind),
     )
     return inspect.Parameter(
         option.parameter,
@@ -223,11 +228,12 @@ def _put(target: dict[str, Any], path: list[str], value: Any) -> None:
     target[last] = value
 
 
-def _pair(option: OptionField, text: str, example: str = "eta=0.5") -> tuple[str, Any]:
+def _pair(option: OptionField, text: str, example: str = "") -> tuple[str, Any]:
     """'eta=0.5' is ("eta", 0.5); text that is no number and no true or false stays text."""
     name, separator, value = text.partition("=")
     if not separator or not name.strip():
-        raise BadInput(f"'{text}' is not an option with a value.", hint=f"Write {option.flag} {example}")
+        written = example or EXAMPLES[option.field]
+        raise BadInput(f"'{text}' is not a name with a value.", hint=f"Write {option.flag} {written}")
     return name.strip(), parse_json(value)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sfumato.errors import BadInput, UnknownName
 
 
 class Schema(BaseModel):
@@ -13,6 +16,41 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+AnySchema = TypeVar("AnySchema", bound=Schema)
+
+
 def group(name: str) -> dict[str, Any]:
     """Where a form or a help page shows the field."""
     return {"group": name}
+
+
+def checked(
+    schema: type[AnySchema],
+    values: Mapping[str, Any],
+    what: str = "The request cannot be carried out.",
+    hint: str = "",
+) -> AnySchema:
+    """A request with these fields.
+
+    Args:
+        what: What is told where it cannot be, and `hint` what to do then.
+
+    Raises:
+        BadInput: a field is unknown, or some are out of range; all of these are named.
+    """
+    for name in values:
+        if name not in schema.model_fields:
+            raise UnknownName("request field", name, schema.model_fields)
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(map(_told, error.errors()))
+        raise BadInput(what, why=f"{problems}.", hint=hint) from error
+
+
+def _told(problem: Mapping[str, Any]) -> str:
+    """Which field, why not, and what it was given where that is short."""
+    where, given = ".".join(map(str, problem["loc"])), problem["input"]
+    reason = problem["msg"].removeprefix("Value error, ")
+    got = f" (got {given!r:.60})" if isinstance(given, (str, int, float)) else ""
+    return ": ".join(filter(None, (where, reason[:1].lower() + reason[1:]))) + got
