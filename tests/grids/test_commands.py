@@ -64,6 +64,8 @@ def test_a_whole_grid_or_its_base_may_come_from_json(capsys: Captured, tmp_path:
         (("grid", "a", "--x", "steps: 1", "--set", "steps"), "--set steps=20"),
         (("grid", "a", "--x", "steps: 1", "--set", "steps=x"), "valid integer"),
         (("grid", "a", "--x", "steps: 1", "--from", "gone.json"), "cannot be read"),
+        (("grid", "a", "--x", "steps: 1", "--vary-seeds", "q"), "no axis 'q'"),
+        (("grid", "a", "--x", "foo: 1"), "more. One option"),
         (("matrix", "a cat"), "no parts"),
         (("batch", "gone.txt"), "cannot be read"),
     ],
@@ -73,6 +75,13 @@ def test_what_cannot_be_is_told(capsys: Captured, tmp_path: Path, words: tuple[s
     assert (code, lines) == (2, [])
     assert told in said
     assert not (tmp_path / "out").exists()
+
+
+def test_options_of_folders_are_refused_beside_a_file_of_prompts(capsys: Captured, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("a fig\n")
+    code, lines, said = run(capsys, "batch", tmp_path / "p.txt", "--masks", tmp_path, "--out", tmp_path)
+    assert (code, lines) == (2, [])
+    assert "--masks is for folders" in said
 
 
 def test_a_cell_that_fails_makes_the_exit_code_1(capsys: Captured, tmp_path: Path) -> None:

@@ -97,3 +97,26 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(SfumatoError, match="cannot be used"):
         Journal.of(GRID, tmp_path / "out").begin("a")
+
+
+def test_two_runs_of_one_grid_do_not_draw_into_one_folder(tmp_path: Path) -> None:
+    other = Journal.of(GRID.model_copy(update={"margin": 3}), tmp_path)
+    with Journal.of(GRID, tmp_path).held(), other.held():
+        with pytest.raises(SfumatoError, match="being drawn") as error, Journal.of(GRID, tmp_path).held():
+            pass
+        assert "--out" in error.value.hint
+    with Journal.of(GRID, tmp_path).held():
+        pass
+
+
+def test_a_fresh_run_takes_nothing_from_one_that_is_being_drawn(tmp_path: Path) -> None:
+    journal = Journal.of(GRID, tmp_path)
+    fresh = Journal.of(GRID.model_copy(update={"resume": False}), tmp_path)
+    with journal.held():
+        journal.finish("a", [record(tmp_path, "1.png")])
+        with pytest.raises(SfumatoError), fresh.held():
+            pass
+    assert Journal.of(GRID, tmp_path).done
+    with fresh.held():
+        pass
+    assert not Journal.of(GRID, tmp_path).done

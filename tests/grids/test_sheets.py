@@ -16,7 +16,7 @@ from sfumato_grids.empty_tile import empty_tile
 from sfumato_grids.journal import Journal
 from sfumato_grids.plan import Plan
 from sfumato_grids.records import GridCell
-from sfumato_grids.sheets import draw_sheets, sheet_text
+from sfumato_grids.sheets import _Sheets, draw_sheets, sheet_text
 from sfumato_pictures import infotext
 
 from .conftest import apples, axis
@@ -50,6 +50,18 @@ def test_a_sheet_that_would_be_too_large_is_told_and_left_out(context: TaskConte
     assert "too large" in told[0]
     assert "saving.grid_megapixels" in told[0]
     assert all(one.images[0].path.is_file() for one in cells)
+
+
+def test_pictures_that_no_sheet_has_room_for_are_not_read(context: TaskContext, tmp_path: Path) -> None:
+    cells = [cell(tmp_path, column, (900, 900)) for column in (0, 1)]
+    for one in cells:
+        one.images[0].path.unlink()
+    told: list[str] = []
+    sheets = _Sheets(PLAN, GRID, Journal.of(GRID, tmp_path), context, told.extend)
+    assert not sheets.have_room(cells)
+    assert sheets.have_room([cell(tmp_path, 0, (700, 700))])
+    assert not sheets.have_room([cell(tmp_path, 0, (700, 700))], side_by_side=2)
+    assert [text.count("too large") for text in told] == [1, 1]
 
 
 def test_a_grid_without_any_picture_has_no_sheet(context: TaskContext, tmp_path: Path) -> None:

@@ -70,13 +70,14 @@ def grid(
 
     A grid that was cut short goes on where it was when the same command is given again.
     """
-    from sfumato_grids.running import read_axes
+    from sfumato_grids.running import EXAMPLE, read_axes
 
     request = grid_request(
         prompt,
         source,
         sets or [],
         axes=read_axes({"x": x, "y": y, "z": z}, vary_seeds),
+        hint=f"As in {EXAMPLE}",
         seeds=seeds,
         legend=not no_legend,
         sheets=False if no_sheets else None,
@@ -163,12 +164,13 @@ def batch(
     as_json: AsJson = False,
 ) -> None:
     """Draw each prompt of a file, or each picture of a folder anew; the results are named as these are."""
-    from sfumato_grids.running import folder_parts
+    from sfumato_grids.running import folder_parts, refuse_options_of_folders
 
     path = prompts_or_folder.expanduser()
     if path.is_dir():
         parts = folder_parts(path, masks, recursive=recursive, scale=scale, take=take or [], texts=texts)
     else:
+        refuse_options_of_folders(masks=masks, scale=scale, take=take, texts=texts, recursive=recursive)
         parts = {"prompts": {"file": path, "position": position}}
     request = grid_request(
         prompt,

@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from sfumato.errors import SfumatoError
 from sfumato.records import ImageRecord
 from sfumato.request import GenerationRequest, GridRequest
+from sfumato_grids.locking import take_lock
 from sfumato_grids.seeds import SeedSource
 
 FORMAT = 1
@@ -53,6 +55,7 @@ class Journal:
     seeds: SeedSource = field(default_factory=SeedSource.fresh)
     done: dict[str, tuple[ImageRecord, ...]] = field(default_factory=dict)
     begun: Begun | None = None
+    _resumes: bool = True
     _known: bool = False
 
     @classmethod
@@ -63,15 +66,38 @@ class Journal:
             SfumatoError: there is one, but it cannot be read.
         """
         content = request.model_dump_json(exclude={"resume"})
-        journal = cls(folder / f".grid-{_hash(content)}.jsonl")
+        journal = cls(folder / f".grid-{_hash(content)}.jsonl", _resumes=request.resume)
         try:
-            if not request.resume:
-                journal.path.unlink(missing_ok=True)
-            elif journal.path.is_file():
+            if request.resume and journal.path.is_file():
                 journal._read(journal.path.read_bytes())
         except OSError as error:
             raise _unusable(journal.path, error) from error
         return journal
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other runs of the same grid away from the folder; one that does not resume forgets the old.
+
+        Raises:
+            SfumatoError: another run is at it, or nothing can be written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, _APPENDING, 0o666)
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+        try:
+            if not take_lock(descriptor):
+                raise SfumatoError(
+                    f"This grid is being drawn in '{self.path.parent}' already.",
+                    why="Another run has its journal open.",
+                    hint="Wait for it, stop it, or name another folder with --out.",
+                )
+            if not self._resumes:
+                os.ftruncate(descriptor, 0)
+            yield
+        finally:
+            os.close(descriptor)
 
     def finished(self, key: str) -> tuple[ImageRecord, ...]:
         """The pictures of a cell or sheet that is done, if all their files are still there."""

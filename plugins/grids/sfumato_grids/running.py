@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from sfumato.errors import BadInput
 from sfumato.request import GridRequest
+from sfumato.request.schema import checked
 from sfumato_grids.fields import find_field, put
 from sfumato_grids.values import split_values
 
@@ -29,12 +28,14 @@ def grid_request(
     *,
     axes: Mapping[str, Any] | None = None,
     base: Mapping[str, Any] | None = None,
+    hint: str = "",
     **parts: Any,
 ) -> GridRequest:
     """The request that options make, over the one in a file.
 
     Args:
         base: Sections that the base request needs to be complete.
+        hint: What to do where there is no such grid.
         parts: Fields of `GridRequest`; None leaves those of the file.
 
     Raises:
@@ -50,24 +51,20 @@ def grid_request(
         _set(values, text)
     whole |= {name: axis for name, axis in (axes or {}).items() if axis is not None}
     whole |= {name: value for name, value in parts.items() if value is not None}
-    try:
-        return GridRequest.model_validate(whole)
-    except ValidationError as error:
-        problems = "; ".join(
-            ": ".join(
-                filter(None, (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ")))
-            )
-            for each in error.errors()
-        )
-        raise BadInput("The grid cannot be drawn so.", why=f"{problems}.", hint=f"As in {EXAMPLE}") from error
+    return checked(GridRequest, whole, "The grid cannot be drawn so.", hint)
 
 
 def read_axes(texts: Mapping[str, str | None], vary_seeds: str = "") -> dict[str, Any]:
     """Axes from texts such as 'steps: 10, 20'.
 
     Raises:
-        BadInput: one has no colon, or a quote that does not end.
+        BadInput: one has no colon, or a quote that does not end, or seeds vary along none of them.
     """
+    unknown = set(vary_seeds.lower()) - set("xyz")
+    if unknown:
+        raise BadInput(
+            f"There is no axis '{min(unknown)}' to vary seeds along.", hint="Write --vary-seeds xy"
+        )
     axes: dict[str, Any] = {}
     for name, text in texts.items():
         if text is None:
@@ -89,6 +86,13 @@ def folder_parts(path: Path, masks: Path | None, **options: Any) -> dict[str, An
     if masks:
         base["inpaint"] = {"mask": masks}
     return {"pictures": {"folder": path, "masks": masks, **options}, "base": base}
+
+
+def refuse_options_of_folders(**given: Any) -> None:
+    """Raises `BadInput` where one of them is given beside a file of prompts."""
+    for name, value in given.items():
+        if value:
+            raise BadInput(f"--{name} is for folders of pictures.", hint="Leave it out, or name a folder.")
 
 
 def _from_file(path: Path) -> dict[str, Any]:

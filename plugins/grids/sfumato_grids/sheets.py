@@ -19,7 +19,7 @@ from sfumato_grids.records import GridCell
 from sfumato_pictures import infotext
 from sfumato_pictures.metadata import PARAMETERS
 from sfumato_pictures.reading import read_picture
-from sfumato_pictures.sheet import Legends, labelled_sheet
+from sfumato_pictures.sheet import Legends, check_size, labelled_sheet
 from sfumato_pictures.writer import PictureWriter
 
 if TYPE_CHECKING:
@@ -45,11 +45,17 @@ def draw_sheets(
         return ()
     context.events.emit(PhaseStarted(phase="drawing", detail="sheets"))
     sheets = _Sheets(plan, request, journal, context, warn)
-    by_sheet = [[cell for cell in cells if cell.sheet == z] for z in range(len(plan.sheets))]
-    drawn = [sheets.of(z, of_one) for z, of_one in enumerate(by_sheet)]
-    records = [record for record, _ in drawn]
-    if len(plan.sheets) > 1:
-        records.append(sheets.of_all([pixels for _, pixels in drawn], cells))
+    by_sheet: list[list[GridCell]] = [[] for _ in plan.sheets]
+    for cell in cells:
+        by_sheet[cell.sheet].append(cell)
+    with_whole = len(plan.sheets) > 1 and sheets.have_room(cells, len(plan.sheets))
+    records, kept = [], []
+    for of_one in by_sheet:
+        record, pixels = sheets.of(of_one)
+        records.append(record)
+        kept.append(pixels if with_whole else None)
+    if with_whole:
+        records.append(sheets.of_all(kept, cells))
     return tuple(record for record in records if record)
 
 
@@ -61,11 +67,23 @@ class _Sheets:
     context: TaskContext
     warn: Warn
 
-    def of(self, z: int, cells: Sequence[GridCell]) -> tuple[ImageRecord | None, NDArray[np.uint8] | None]:
+    def have_room(self, cells: Sequence[GridCell], side_by_side: int = 1) -> bool:
+        """Whether sheets of these cells are small enough; asked before any picture is read, and told."""
+        sizes = [(cell.images[0].width, cell.images[0].height) for cell in cells if cell.images]
+        width = max(width for width, _ in sizes) * len(self.plan.columns) * side_by_side
+        height = max(height for _, height in sizes) * len(self.plan.rows)
+        try:
+            check_size(width, height, saving_settings(self.context).grid_megapixels)
+        except BadInput as error:
+            self.warn([str(error)])
+            return False
+        return True
+
+    def of(self, cells: Sequence[GridCell]) -> tuple[ImageRecord | None, NDArray[np.uint8] | None]:
         """The sheet of one value of the Z axis, and its pixels for the sheet of all."""
         self.context.cancel.check()
         first = next((cell.images[0] for cell in cells if cell.images), None)
-        if first is None:
+        if first is None or not self.have_room(cells):
             return None, None
         tiles = self._tiles(cells, (first.width, first.height))
         legends = self._legends(self.plan.columns, self.plan.rows)

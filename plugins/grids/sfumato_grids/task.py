@@ -37,17 +37,18 @@ def draw_grid(request: GridRequest, context: TaskContext) -> GridResult:
     Raises:
         BadInput: a field, value, file or name cannot be; all are told, and nothing was drawn.
         Cancelled: stopped by the user; finished pictures are kept, and the next run goes on there.
-        SfumatoError: nothing can be written into the output folder.
+        SfumatoError: nothing can be written into the output folder, or another run draws the same grid there.
     """
     started = time.monotonic()
     journal = Journal.of(request, context.output_folder)
     plan = make_plan(request, context, journal.seeds)
     refuse([*plan.problems, *problems_with_names(plan.cells, context)])
     drawing = GridDrawing(plan, journal, context)
-    cells = drawing.run()
     sheets: tuple[ImageRecord, ...] = ()
-    if plan.has_sheets:
-        sheets = draw_sheets(plan, cells, request, journal, context, drawing.warn)
+    with journal.held():
+        cells = drawing.run()
+        if plan.has_sheets:
+            sheets = draw_sheets(plan, cells, request, journal, context, drawing.warn)
     seconds = time.monotonic() - started
     return GridResult(cells=cells, sheets=sheets, seconds=seconds, warnings=tuple(drawing.warnings))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LARGEST_MEGAPIXELS = 200
 """A sheet of that size takes 600 MB while it is drawn."""
 
-PAPER, INK, FAINT = "#ffffff", "#000000", "#999999"
+PAPER, INK = "#ffffff", "#000000"
 _LEAST_FONT, _FONT_SHARE = 12, 25
 """The font is a share of the pictures' width, and never smaller than can be read."""
 _LONGEST_LABEL = 2000
@@ -114,7 +114,17 @@ def labelled_sheet(
         raise BadInput("There is no picture for the sheet.")
     tile_size = max(width for width, _ in sizes), max(height for _, height in sizes)
     sheet = _Layout(tile_size, columns, math.ceil(len(tiles) / columns), margin, legends or Legends())
-    width, height = sheet.size
+    check_size(*sheet.size, largest_megapixels)
+    image = Image.new("RGB", sheet.size, background)
+    for number, tile in enumerate(tiles):
+        if tile:
+            image.paste(tile, sheet.place(number, tile.size))
+    sheet.draw_legends(image)
+    return np.asarray(image)
+
+
+def check_size(width: int, height: int, largest_megapixels: float) -> None:
+    """Raises `BadInput` when a sheet of so many pixels would be too large."""
     if width * height > largest_megapixels * 1e6:
         raise BadInput(
             "The sheet of all pictures would be too large.",
@@ -122,12 +132,6 @@ def labelled_sheet(
             hint="Take fewer or smaller pictures, or raise saving.grid_megapixels; "
             "the pictures themselves are kept.",
         )
-    image = Image.new("RGB", sheet.size, background)
-    for number, tile in enumerate(tiles):
-        if tile:
-            image.paste(tile, sheet.place(number, tile.size))
-    sheet.draw_legends(image)
-    return np.asarray(image)
 
 
 class _Layout:
