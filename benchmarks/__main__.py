@@ -12,6 +12,7 @@ QUICK = {
     "emoji_sampling": ["--quick"],
     "sampling_overhead": ["--repeats", "2"],
     "sdxl_sampling": ["--size", "tiny"],
+    "sdxl_load": ["--size", "tiny"],
     "checkpoint_load": ["--quick"],
     "lora": ["--rounds", "1"],
 }

@@ -21,14 +21,13 @@ from typing import Any
 import torch
 from tests.tiny_models import sd
 from tests.tiny_models.flux import TinyFlux
-from tests.tiny_models.library import library_of
 from torch import Tensor
 
 from benchmarks.sampling_overhead import registered
+from benchmarks.sdxl_models import MEDIUM, SMALL, WIDE, load_model
 from benchmarks.timing import Cell, Report, Timing, take_turns, time_call
 from sfumato.events import CancelToken, EventBus
-from sfumato.models import Placement, PromptText
-from sfumato.registries import Registries
+from sfumato.models import PromptText
 from sfumato_engine.batching import passes_side_by_side
 from sfumato_engine.guidance import Guidance, GuidedModel, PromptPart
 from sfumato_engine.noise.image_noise import ImageNoise
@@ -42,18 +41,6 @@ from sfumato_samplers.schedules.karras import karras
 OURS, PEER, LOOP, COMFYUI = "sfumato", "diffusers pipeline", "diffusers, least loop", "ComfyUI"
 STEPS, CFG_SCALE = 20, 5.0
 
-SMALL = replace(
-    sd.SDXL,
-    clip=sd.TinyText(width=128, layers=2),
-    open_clip=sd.TinyText(width=512, layers=2, projection=512),
-    channels=(64, 128, 256),
-    depths=(0, 1, 2),
-)
-"""About 23 M weights."""
-MEDIUM = replace(SMALL, channels=(128, 256, 512), depths=(0, 1, 3), residual_blocks=2)
-"""About 169 M weights."""
-WIDE = replace(SMALL, channels=(320, 640, 1280))
-"""The widths of SDXL in fewer blocks."""
 FLUX = TinyFlux(8, 128, 4, 9, context_size=1024, vector_size=768)
 """About 300 M weights."""
 SMALL_FLUX = replace(FLUX, double_blocks=1, single_blocks=2)
@@ -104,25 +91,9 @@ class Case:
         return ImageNoise(NoiseSettings(seeds=(0,)), self.shape, "cpu", (self.sigmas[-2], self.sigmas[0]))
 
 
-def loaded_model(tiny: sd.TinySD, folder: Path, dtype: str) -> Any:
-    """Our model, from a single file that is written for it."""
-    import sfumato_models_sd.plugin
-    from sfumato_models_sd.family import SdFamily
-
-    registries = Registries()
-    registrar = registries.model_families.registrar("models_sd")
-    sfumato_models_sd.plugin.register_model_families(registrar)
-    registrar.commit()
-    path = sd.write_single_file(tiny, folder, "model", getattr(torch, dtype))
-    library, family = library_of(folder, registries=registries), SdFamily()
-    info = family.detect(library.header(path))
-    if info is None:
-        raise ValueError("the checkpoint was not recognised")
-    return family.load(info, library, Placement(device="cpu", dtype=dtype))
-
-
 def case_of(tiny: sd.TinySD, folder: Path, dtype: str, side: int) -> Case:
-    model = loaded_model(tiny, folder, dtype)
+    path = sd.write_single_file(tiny, folder, "model", getattr(torch, dtype))
+    model = load_model(path, dtype)
     texts = (("The blue one", False), ("red", True))
     positive, negative = (
         model.condition(PromptText((((text, 1.0),),), is_negative=is_negative), {})
