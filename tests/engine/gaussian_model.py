@@ -50,6 +50,7 @@ class GaussianModel:
         self.shown: list[Tensor] = []
         self.batches: list[int] = []
         self.decoded: list[int] = []
+        self.pictures: list[tuple[int, ...]] = []
         self.contrast = 0.25
 
     def layer_names(self, part: str) -> Mapping[str, LayerTarget]:
@@ -89,6 +90,7 @@ class GaussianModel:
         )
 
     def encode(self, pixels: Tensor) -> Tensor:
+        self.pictures.append(tuple(pixels.shape))
         return torch.nn.functional.avg_pool2d(pixels.sub(0.5).mul(4), 8)
 
     def sampling_memory(self, width: int, height: int, batch_size: int, options: Mapping[str, Any]) -> int:

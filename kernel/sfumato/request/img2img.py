@@ -148,7 +148,11 @@ class Inpaint(Schema):
 
 
 class Outpaint(Schema):
-    """How far the start picture is carried on beyond its edges, in pixels."""
+    """How far the start picture is carried on beyond its edges, in pixels.
+
+    The result is as large as the picture and what is added, to the pixel; it is drawn a little larger where
+    the model needs it.
+    """
 
     left: int = Field(default=0, ge=0, le=8192, title="Left", description="Pixels to the left.")
     right: int = Field(default=0, ge=0, le=8192, title="Right", description="Pixels to the right.")

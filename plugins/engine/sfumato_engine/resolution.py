@@ -117,7 +117,11 @@ def resolve(request: GenerationRequest, context: TaskContext) -> ResolvedRequest
     if request.hires is None:
         return _with_refiner(first, context)
     if request.inpaint or request.outpaint:
-        raise BadInput("Hires fix does not go together with inpainting or outpainting.")
+        raise BadInput(
+            "Hires fix does not go together with inpainting or outpainting.",
+            why="The mask says what may change in the first pass, and the second one would change all.",
+            hint="Leave it out, and give the finished picture to img2img at a larger size.",
+        )
     return _with_hires(first, request.hires, context)
 
 

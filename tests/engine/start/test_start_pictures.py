@@ -13,6 +13,7 @@ from PIL import Image
 
 from sfumato.errors import BadInput
 from sfumato.request import GenerationRequest, Img2Img, Inpaint, Outpaint, SoftInpaint
+from sfumato_engine.settings import EngineSettings
 from sfumato_engine.start.start_picture import _layout, start_from
 from sfumato_engine.start.view import View
 from sfumato_pictures.reading import read_picture
@@ -268,6 +269,18 @@ def test_soft_inpainting_keeps_what_is_far_from_the_mask(workbench: Workbench, t
     drawn, before = pixels(result.images[0].path), pixels(picture)
     assert (abs(drawn[:, :32] - before[:, :32]) <= 1).all()
     assert abs(drawn[:, 112:] - before[:, 112:]).mean() > 5
+
+
+def test_large_start_pictures_are_encoded_in_parts(workbench: Workbench, tmp_path: Path) -> None:
+    picture = left_and_right(tmp_path / "start.png", (192, 128))
+    drawn = []
+    for tiling, parts in (("never", 1), ("always", 6)):
+        workbench.settings = EngineSettings(vae_tiling=tiling, vae_tile=64, vae_overlap=16)
+        result = workbench.generate(seed=1, img2img=Img2Img(image=picture, denoising_strength=0.5))
+        drawn.append(pixels(result.images[0].path))
+        assert len(workbench.model.pictures) >= parts
+        workbench.model.pictures.clear()
+    assert abs(drawn[0] - drawn[1]).max() <= 1
 
 
 @pytest.mark.parametrize(
