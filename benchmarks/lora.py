@@ -91,8 +91,8 @@ class OurRunner:
         from sfumato_adapters.lora import LoraKind
         from sfumato_adapters.settings import AdapterSettings
         from sfumato_models_flux.detection import detect
-        from sfumato_networks.clip_text import own_layers
         from sfumato_networks import plugin
+        from sfumato_networks.clip_text import own_layers
         from sfumato_networks.formats import SafetensorsFormat
 
         registries = Registries()

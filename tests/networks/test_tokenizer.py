@@ -105,6 +105,15 @@ def test_truncation_and_padding_stored_in_a_tokenizer_do_not_cut_or_fill_fragmen
     assert ours.max_length == 4
 
 
+def test_a_folder_is_read_anew_only_when_its_files_have_changed(tmp_path: Path) -> None:
+    folder = clip_files(tmp_path)
+    first = Tokenizer.from_folder(folder)
+    assert Tokenizer.from_folder(folder) is first
+    settings = folder / "tokenizer_config.json"
+    settings.write_text(json.dumps({"model_max_length": 19}), encoding="utf-8")
+    assert Tokenizer.from_folder(folder).max_length == 19
+
+
 def test_a_folder_with_only_a_sentencepiece_model_names_the_file_to_get(tmp_path: Path) -> None:
     (tmp_path / "spiece.model").write_bytes(b"\n")
     with pytest.raises(MissingPart, match=r"tokenizer\.json"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,12 @@ from sfumato_networks.safetensors_header import unreadable
 
 if TYPE_CHECKING:
     import tokenizers
+
+KEPT = 8
+"""Tokenizers that stay in memory when the models they were read for are gone; CLIP's takes 10 MB."""
+
+Stamps = tuple[tuple[str, int, int], ...]
+"""Name, time of change in nanoseconds and bytes of each file in a folder."""
 
 # Before it merges letters, CLIP splits text into words, contractions, single digits and runs of other signs.
 CLIP_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -59,26 +66,23 @@ class Tokenizer:
     def from_folder(cls, folder: Path) -> Tokenizer:
         """From a folder as transformers writes it: tokenizer.json, or CLIP's vocab.json with merges.txt.
 
-        CLIP's merges as OpenAI published them are enough, too.
+        CLIP's merges as OpenAI published them are enough, too. What was read last is kept for as long as the
+        files stay as they are: it takes longer than all else about a model whose weights are mapped.
 
         Raises:
             MissingPart: it has neither.
             CheckpointError: a file in it is damaged or cannot be read.
         """
-        settings_file, whole = folder / "tokenizer_config.json", folder / "tokenizer.json"
+        if not holds_tokenizer(folder):
+            raise MissingPart(
+                f"'{folder}' holds no tokenizer.",
+                why=f"It has no tokenizer.json, no vocab.json with merges.txt, no {clip_vocabulary.MERGES_FILE}.",
+                hint="Get tokenizer.json from where the model came from; a spiece.model alone is not enough.",
+            )
         try:
-            settings = read_json(settings_file) if settings_file.exists() else {}
-            if whole.exists():
-                return cls.from_file(whole, settings)
-            if holds_tokenizer(folder):
-                return cls._from_library(_clip_tokenizer(folder), settings, folder)
+            return _read_folder(folder.resolve(), _stamps(folder))
         except OSError as error:
             raise unreadable(folder, error) from error
-        raise MissingPart(
-            f"'{folder}' holds no tokenizer.",
-            why=f"It has no tokenizer.json, no vocab.json with merges.txt, no {clip_vocabulary.MERGES_FILE}.",
-            hint="Get tokenizer.json from where the model came from; a spiece.model alone is not enough.",
-        )
 
     @classmethod
     def from_file(cls, file: Path, settings: dict[str, Any] | None = None) -> Tokenizer:
@@ -133,6 +137,21 @@ class Tokenizer:
     def vocabulary_size(self) -> int:
         """How many ids there are: the text encoder needs as many rows at least."""
         return int(self._tokenizer.get_vocab_size())
+
+
+@lru_cache(maxsize=KEPT)
+def _read_folder(folder: Path, stamps: Stamps) -> Tokenizer:
+    """The tokenizer in a folder; ``stamps`` tell its files from others of the same names."""
+    settings_file, whole = folder / "tokenizer_config.json", folder / "tokenizer.json"
+    settings = read_json(settings_file) if settings_file.exists() else {}
+    if whole.exists():
+        return Tokenizer.from_file(whole, settings)
+    return Tokenizer._from_library(_clip_tokenizer(folder), settings, folder)
+
+
+def _stamps(folder: Path) -> Stamps:
+    stats = ((file.name, file.stat()) for file in sorted(folder.iterdir()))
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
 
 
 def _max_length(stated: Iterable[Any], at_least: int) -> int | None:
