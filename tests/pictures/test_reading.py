@@ -298,6 +298,12 @@ def test_a_text_that_cannot_be_read_is_none(broken: bytes) -> None:
     assert (metadata.parameters, metadata.story, metadata.source) == ("", "", "")
 
 
+@pytest.mark.parametrize("order", ["utf-16-be", "utf-16-le"])
+def test_a_comment_of_emoji_is_read_in_its_byte_order(order: str) -> None:
+    text = "😀" * 90 + "\nSteps: 4, Seed: 1, Size: 64x64"
+    assert decoded_comment(b"UNICODE\0" + text.encode(order)) == text
+
+
 @given(st.binary(max_size=200))
 def test_any_comment_is_some_text(comment: bytes) -> None:
     assert isinstance(decoded_comment(comment), str)

@@ -140,15 +140,20 @@ def _short(text: str) -> str:
 def decoded_comment(comment: bytes) -> str:
     """An EXIF UserComment: eight bytes name the character set, then comes the text.
 
-    "UNICODE" is UTF-16 in either byte order, as writers please; most text is Latin, whose high bytes are 0.
+    "UNICODE" is UTF-16 in either byte order, as writers please; whichever has more ASCII is right.
     """
     charset, text = comment[:_CHARSET_LENGTH].rstrip(b"\0 "), comment[_CHARSET_LENGTH:]
     if charset == b"UNICODE":
-        order = "utf-16-be" if text[::2].count(0) >= text[1::2].count(0) else "utf-16-le"
-        return text.decode(order, "replace").lstrip("\ufeff").rstrip("\0")
+        big, little = (text.decode(f"utf-16-{order}", "replace") for order in ("be", "le"))
+        found = big if _ascii_letters(big) >= _ascii_letters(little) else little
+        return found.lstrip("\ufeff").rstrip("\0")
     if charset in (b"", b"ASCII"):
         return text.decode("utf-8", "replace").rstrip("\0")
     return comment.decode("utf-8", "replace")
+
+
+def _ascii_letters(text: str) -> int:
+    return len(text.encode("ascii", "ignore"))
 
 
 def exif_with(texts: Mapping[str, str]) -> bytes:

@@ -162,8 +162,8 @@ class Enlarging:
         if not made.isfinite().all():
             raise SfumatoError(
                 f"'{upscaler.label}' made no numbers (NaN) of the picture.",
-                why="The compute type is too narrow for this upscaler.",
-                hint="Try: sfumato settings set upscalers.dtype float32",
+                why="Its file is damaged, or the compute type too narrow for it.",
+                hint="Try: sfumato settings set upscalers.dtype float32, or get the file again.",
             )
         return made.float().cpu()
 
