@@ -12,13 +12,14 @@ from typing import Any, get_args, get_type_hints
 import platformdirs
 from bundled_studio import ROOT, bundled_studio
 from command_tree import Command, Parameter, command_tree
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sfumato import hookspecs
 from sfumato.cli.request_options import section_of
 from sfumato.plugins import hook_names
 from sfumato.registries import Registries
-from sfumato.request import GenerationRequest, RequestDefaults
+from sfumato.request import GenerationRequest, GridRequest, RequestDefaults, UpscaleRequest
 from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
 from sfumato.settings import allowed
 from sfumato.studio import Studio
@@ -150,16 +151,32 @@ def samplers_page(studio: Studio) -> str:
     return text + "".join(sampling_entry(entry.info) for entry in studio.registries.schedulers)
 
 
-def field_rows(name: str, field: FieldInfo) -> list[list[str]]:
-    """A row for a field; one for each of those within, where it holds a schema of its own."""
+def field_rows(name: str, field: FieldInfo, shown: dict[type[BaseModel], str]) -> list[list[str]]:
+    """A row for a field; one for each of those within, where it holds a schema of its own.
+
+    Args:
+        shown: The schemas whose fields were told already, and what of.
+    """
     section = section_of(field)
     if section is None:
         return [[code(name), allowed(field), default_of(field), field.description or ""]]
-    own = [code(name), "the fields below, or nothing", "", field.description or ""]
-    return [
-        own,
-        *(row for inner, f in section.model_fields.items() for row in field_rows(f"{name}.{inner}", f)),
-    ]
+    told, needed = shown.get(section), default_of(field) if field.is_required() else ""
+    within = f"those of {told}" if told else "the fields below"
+    rows = [[code(name), within if needed else f"{within}, or nothing", needed, field.description or ""]]
+    if not told:
+        shown[section] = code(name)
+        for inner, f in section.model_fields.items():
+            rows += field_rows(f"{name}.{inner}", f, shown)
+    return rows
+
+
+def fields_table(schema: type[BaseModel], names: Iterable[str] = ()) -> str:
+    """The fields of a schema, or some of them."""
+    shown: dict[type[BaseModel], str] = {GenerationRequest: "a request, as above"}
+    rows = []
+    for name in names or schema.model_fields:
+        rows += field_rows(name, schema.model_fields[name], shown)
+    return table(["Field", "Value", "Default", "What it does"], rows)
 
 
 def request_page(studio: Studio) -> str:
@@ -173,10 +190,10 @@ def request_page(studio: Studio) -> str:
         "the JSON stored in every picture. A field without a default takes what the model recommends.\n"
     )
     for group, names in groups.items():
-        rows = []
-        for name in names:
-            rows += field_rows(name, GenerationRequest.model_fields[name])
-        text += f"\n## {group}\n\n" + table(["Field", "Value", "Default", "What it does"], rows)
+        text += f"\n## {group}\n\n" + fields_table(GenerationRequest, names)
+    text += "\n## Grids and batches\n\nOf `Studio.grid` and of files for `--from`: `GridRequest`.\n\n"
+    text += fields_table(GridRequest)
+    text += "\n## Upscaling\n\nOf `Studio.upscale`: `UpscaleRequest`.\n\n" + fields_table(UpscaleRequest)
     text += "\n## What the bundled models recommend\n\n"
     fields = [name for name in RequestDefaults.model_fields if name != "sampler_options"]
     rows = []
