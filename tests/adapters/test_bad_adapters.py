@@ -160,7 +160,7 @@ def test_a_layer_trained_as_a_whole_beside_lora_is_taken(flux: LoadedModel) -> N
 
 
 def test_tensors_without_meaning_are_told(flux: LoadedModel) -> None:
-    strange = {"bundle_emb.word.clip_l": torch.ones(1, 64), f"{LAYER}.hada": torch.ones(2)}
+    strange = {"word.clip_l": torch.ones(1, 64), f"{LAYER}.hada": torch.ones(2)}
     report = read(flux, good() | strange).report
     assert report.unknown == tuple(strange)
     assert not report.is_full

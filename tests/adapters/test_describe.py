@@ -159,3 +159,8 @@ def test_pickles_and_empty_files_are_refused() -> None:
 def test_no_tensor_library_is_needed() -> None:
     code = "import sys, sfumato_adapters.describe; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_learned_words_that_a_lora_brings_are_nothing_unknown() -> None:
+    found = describe(header_of({**lora(CROSS, 768, 640), "bundle_emb.smile.clip_l": (2, 768)}))
+    assert (found.unknown, found.tensors) == ((), 4)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-BUNDLED = "bundle_emb."
+from sfumato_adapters.layouts import BUNDLED_WORDS
+
 _ENCODERS = {"clip_l": "clip_text", "clip_g": "clip_g_text"}
 _PRETRAINED_WIDTHS = {768: "clip_text", 1024: "open_clip_text", 1280: "clip_g_text"}
 _CLIPS = ("clip_text", "open_clip_text", "clip_g_text")
@@ -84,8 +85,8 @@ def bundled_words(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]
     """The learned words that a LoRA file brings along: their tensors by word."""
     words: dict[str, dict[str, Tensor]] = {}
     for key in tensors:
-        if key.startswith(BUNDLED):
-            word, _, name = key.removeprefix(BUNDLED).partition(".")
+        if key.startswith(BUNDLED_WORDS):
+            word, _, name = key.removeprefix(BUNDLED_WORDS).partition(".")
             words.setdefault(word, {})[name.removeprefix("string_to_param.")] = tensors[key]
     return words
 

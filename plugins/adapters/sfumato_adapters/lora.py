@@ -18,13 +18,8 @@ from sfumato_adapters.block_weights import BlockFactors
 from sfumato_adapters.embedding import occurs
 from sfumato_adapters.file_checks import damaged
 from sfumato_adapters.files import LoraFiles, State, file_state
-from sfumato_adapters.learned_words import (
-    BUNDLED,
-    bundled_words,
-    fitted,
-    read_vectors,
-    text_encoder_widths,
-)
+from sfumato_adapters.layouts import BUNDLED_WORDS
+from sfumato_adapters.learned_words import bundled_words, fitted, read_vectors, text_encoder_widths
 from sfumato_adapters.reading import read_adapter
 from sfumato_adapters.settings import AdapterSettings, settings_of
 from sfumato_adapters.stacks import Piece
@@ -202,15 +197,13 @@ def note_of(report: MatchReport) -> str:
 def _read(path: Path, state: State, model: LoadedModel, context: TaskContext) -> OpenFile:
     """Raises `CheckpointError` for a file that is damaged or made for another family."""
     tensors, metadata = context.library.open_tensors(path), context.library.header(path).metadata
-    changes = {name: tensors[name] for name in tensors if not name.startswith(BUNDLED)}
-    read = read_adapter(path, changes, metadata, model)
+    read = read_adapter(path, tensors, metadata, model)
     widths = text_encoder_widths(model.networks)
     try:
         words = {word: fitted(read_vectors(found), widths) for word, found in bundled_words(tensors).items()}
     except ValueError as error:
-        raise damaged(path, BUNDLED.rstrip("."), error) from error
-    report = read.report.model_copy(update={"keys": len(tensors)})
-    return OpenFile(path, state, report, metadata, read.changes, read.notes, words)
+        raise damaged(path, BUNDLED_WORDS.rstrip("."), error) from error
+    return OpenFile(path, state, read.report, metadata, read.changes, read.notes, words)
 
 
 class _ModelState:

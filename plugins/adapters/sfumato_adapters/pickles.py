@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,8 @@ def load_pickle(path: Path, *, allowed: bool) -> Any:
             hint=f"Get it as .safetensors. Or, where you trust it, switch on '{SWITCH}' "
             f"(sfumato settings set {SWITCH} true): then its tensors are read, and nothing else.",
         )
-    import torch
+    from torch.nn import ParameterDict
 
-    try:
-        with torch.serialization.safe_globals([torch.nn.ParameterDict]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, LookupError, OSError) as error:
-        told = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise CheckpointError(
-            f"'{path.name}' cannot be read.",
-            why=f"{told:.200}",
-            hint="It may be damaged, or hold more than tensors: get it as .safetensors.",
-        ) from error
+    from sfumato_networks.pickled_file import read_pickled
+
+    return read_pickled(path, (ParameterDict,))

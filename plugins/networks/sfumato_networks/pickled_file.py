@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ import torch
 from sfumato.errors import CheckpointError
 
 
-def read_pickled(path: Path) -> dict[str, Any]:
+def read_pickled(path: Path, containers: Sequence[type] = ()) -> dict[str, Any]:
     """What a file holds by name: tensors, and dictionaries of them where it is nested. On the CPU.
+
+    Args:
+        containers: What it may hold beside dictionaries; their code runs.
 
     Raises:
         CheckpointError: it is damaged, holds anything that could run, or no names.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(list(containers)):
             warnings.simplefilter("ignore")  # of files that are refused anyway
             held = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -18,6 +18,8 @@ LAYOUTS: tuple[Callable[[str], Spelling | None], ...] = (
     dotted.read,
 )
 """Readers of one name each, asked in this order."""
+BUNDLED_WORDS = "bundle_emb."
+"""What the names of learned words begin with that a LoRA brings along."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,13 @@ def read_key(key: str) -> Spelling | None:
 
 
 def read_names(keys: Iterable[str]) -> NamedTensors:
-    """All names of a file taken apart, those of one layer together."""
+    """All names of a file taken apart, those of one layer together; learned words are left aside."""
     names: dict[str, LayerName] = {}
     slots: dict[str, list[tuple[str, str]]] = {}
     unknown = []
     for key in keys:
+        if key.startswith(BUNDLED_WORDS):
+            continue
         spelling = read_key(key)
         if spelling is None:
             unknown.append(key)
@@ -70,6 +74,7 @@ def layout_of(named: NamedTensors) -> str:
 
 
 __all__ = [
+    "BUNDLED_WORDS",
     "LAYOUTS",
     "LayerName",
     "NamedLayer",
