@@ -121,3 +121,21 @@ def test_long_lists_of_missing_tensors_are_cut_short() -> None:
         CheckpointError, match=r"4 tensors are missing: '0.bias', '0.weight', '1.bias' \.\.\."
     ):
         load({})
+
+
+def test_buffers_of_a_network_and_modules_it_shares_are_filled_too() -> None:
+    class Sharing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = nn.Linear(2, 2)
+            self.other = self.one
+            self.register_buffer("mean", torch.zeros(3))
+
+    tensors = {name: torch.randn(tensor.shape) for name, tensor in Sharing().state_dict().items()}
+    tensors |= {f"one.{kind}": tensors[f"other.{kind}"] for kind in ("weight", "bias")}
+    module = load_network(build_empty(Sharing), tensors, torch.float32, "cpu", where="some_file")
+    assert module.other is module.one
+    assert list(module.state_dict()) == list(tensors)
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, tensors[name])
+    assert "mean" in dict(module.named_buffers())

@@ -64,8 +64,19 @@ def load_network(
         _check(name, tensor, expected, where)
         weights[name] = tensor.to(device, dtype)
         del tensor  # before the next one is made
-    network.load_state_dict(weights, assign=True)
-    return network.requires_grad_(False).eval()
+    _assign(network, weights)
+    return network.eval()
+
+
+def _assign(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    # `load_state_dict` does this too, but looks through all names once for every module: an eighth of all the
+    # time that a mapped checkpoint takes.
+    modules = dict(network.named_modules(remove_duplicate=False))
+    for name, tensor in weights.items():
+        path, _, attribute = name.rpartition(".")
+        is_buffer = attribute in modules[path]._buffers
+        value = tensor if is_buffer else nn.Parameter(tensor, requires_grad=False)
+        setattr(modules[path], attribute, value)
 
 
 def _check_names(wanted: Collection[str], stored: Collection[str], where: str) -> None:
