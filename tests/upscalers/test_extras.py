@@ -293,3 +293,10 @@ def test_a_second_upscaler_of_none_is_no_second_one(studio: Studio, tmp_path: Pa
     ).images
     assert (pixels_of(record.path) == resized(colours(), (80, 60), Image.Resampling.NEAREST)).all()
     assert "upscaler 2" not in record.infotext
+
+
+@pytest.mark.parametrize("seed", ["9" * 5000, "-5", "٣", "1e3"])
+def test_a_seed_that_is_none_does_not_stop_the_work(studio: Studio, tmp_path: Path, seed: str) -> None:
+    given = save(tmp_path / "x.png", colours(), parameters=INFOTEXT.replace("42", seed))
+    (record,) = run(studio, given, upscaler="nearest", scale=2).images
+    assert (record.seed, record.request.prompt) == (-1, "a red apple")

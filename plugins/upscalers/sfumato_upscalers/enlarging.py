@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor
 from sfumato.errors import BadInput, Cancelled, CheckpointError, OutOfMemory, SfumatoError
 from sfumato.events import ImageSaved, PhaseStarted, StepCompleted, Warned
 from sfumato.records import ImageRecord
-from sfumato.request import GenerationRequest, UpscaleRequest
+from sfumato.request import RANDOM_SEED, GenerationRequest, UpscaleRequest
 from sfumato.tasks import TaskContext
 from sfumato.upscaling import FoundUpscaler, SkippedPicture, UpscaleContext, find_upscaler
 from sfumato_pictures import infotext
@@ -227,5 +228,5 @@ def _bytes(planes: Tensor) -> Tensor:
 
 
 def _seed(text: str) -> int:
-    """The seed that an infotext tells; -1 where it tells none."""
-    return int(text) if text.isascii() and text.isdigit() else -1
+    """The seed that an infotext tells; -1 where it tells none that could be one."""
+    return int(text) if re.fullmatch("[0-9]{1,20}", text) else RANDOM_SEED
