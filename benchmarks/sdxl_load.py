@@ -38,10 +38,9 @@ CASES = {"load": "first", "load again": "second", "touch all pages": "touching"}
 
 
 def our_loader(file: Path, dtype: str) -> Callable[[], list[nn.Module]]:
-    def load() -> list[nn.Module]:
-        return list(load_model(file, dtype).networks.values())
+    import sfumato_models_sd.loading  # noqa: F401, the peer's modules are imported before its load too
 
-    return load
+    return lambda: list(load_model(file, dtype).networks.values())
 
 
 def peer_loader(file: Path, dtype: str) -> Callable[[], list[nn.Module]]:
@@ -142,7 +141,8 @@ def requests(files: list[Path], keep: int, count: int) -> list[Timing]:
         "engine.device": "cpu",
     }
     settings = Settings.load(file=folder / "no-settings.toml", environ={}, overrides=overrides)
-    studio, fields = Studio(settings), {"steps": 1, "width": 64, "height": 64, "seed": 1, "cfg_scale": 1.0}
+    studio = Studio(settings)
+    fields: dict[str, Any] = {"steps": 1, "width": 64, "height": 64, "seed": 1, "cfg_scale": 1.0}
 
     def draw(file: Path) -> None:
         studio.generate("The blue one", model=str(file), output_folder=folder / "out", **fields)

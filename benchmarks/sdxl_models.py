@@ -77,8 +77,8 @@ def shapes_of(tiny: sd.TinySD) -> dict[str, tuple[int, ...]]:
 
 def write_configs(tiny: sd.TinySD, folder: Path) -> None:
     """Below ``folder``/configs, what diffusers wants beside a single file: a folder without weights."""
-    one = {"channels": (32, 64, 64), "depths": (0, 1, 1), "residual_blocks": 1}
-    configs = sd_folder.write(replace(tiny, **one), folder / "configs")
+    small = replace(tiny, channels=(32, 64, 64), depths=(0, 1, 1), residual_blocks=1)
+    configs = sd_folder.write(small, folder / "configs")
     for weights in configs.rglob("*.safetensors"):
         weights.unlink()
     (configs / "unet" / "config.json").write_text(json.dumps(sd_folder.unet_config(tiny)), "utf-8")

@@ -214,7 +214,7 @@ def add_compared(report: Report, title: str, runs: dict[str, Run], peer: str, ro
         row["difference"] = round(apart[str(row["runner"])], 7)
 
 
-def timed(run: Run) -> Callable[[], Timing]:
+def timed(run: Callable[[], Any]) -> Callable[[], Timing]:
     return lambda: time_call(run)
 
 
@@ -244,7 +244,7 @@ def flux_rows(report: Report, size: Size, dtype: str) -> None:
     tiny, kind, tokens = size.flux, getattr(torch, dtype), 16
     ours = build_empty(lambda: FluxTransformer(tiny.transformer_config))
     ours = load_network(ours, tiny.transformer(), kind, "cpu", where="random weights")
-    peer = peer_transformer(tiny).to(kind).eval()  # type: ignore[arg-type]
+    peer = peer_transformer(tiny).to(kind).eval()
     generator = torch.Generator().manual_seed(0)
     sizes = ((1, tokens**2, 64), (1, 64, tiny.context_size), (1, tiny.vector_size))
     x, context, vector = (torch.randn(shape, generator=generator).to(kind) for shape in sizes)
