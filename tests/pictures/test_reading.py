@@ -60,6 +60,11 @@ def test_every_mode_of_png_becomes_eight_bits_of_rgb(mode: str) -> None:
     assert picture.alpha is None
 
 
+def test_32_bits_are_not_cut_off() -> None:
+    image = Image.fromarray(np.array([[0, 2**30, 2**31 - 1]], np.int32))
+    assert read_picture(file_of(image, "TIFF")).pixels[0, :, 0].tolist() == [0, 128, 255]
+
+
 def test_16_bits_are_rounded_and_not_cut_off() -> None:
     image = Image.fromarray(np.array([[0, 127, 129, 32896, 65535]], dtype=np.uint16))
     assert read_picture(file_of(image)).pixels[0, :, 0].tolist() == [0, 0, 1, 128, 255]

@@ -208,7 +208,7 @@ def _eight_bits(image: Image) -> Image:
     if image.mode not in (*_SIXTEEN_BITS, "I", "F"):
         return image
     values = np.nan_to_num(np.asarray(image).astype(np.float64))
-    scale = 255 / 65535
+    scale = 255 / max(values.max(initial=0), 65535)
     if image.mode == "F":
         scale = 255.0 if values.max(initial=0) <= 1 else 1.0
     return images.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))
