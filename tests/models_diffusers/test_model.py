@@ -19,6 +19,8 @@ from sfumato.models import Placement, PromptText
 from sfumato.settings import Settings
 from sfumato.studio import Studio
 from sfumato.testing import ModelFamilyContract, PluginContract
+from sfumato_adapters.layer_table import LayerTable
+from sfumato_adapters.layouts import LayerName, Section
 from sfumato_models_diffusers.family import DiffusersFamily
 from sfumato_models_diffusers.model import DiffusersModel
 from sfumato_models_diffusers.recipes.recipe import known_latents
@@ -156,6 +158,28 @@ def test_what_diffusers_cannot_load_is_a_clear_error(folders: Path, tmp_path: Pa
     )
     with pytest.raises(CheckpointError, match="could not load 'broken'"):
         load(broken)
+
+
+def test_flux2_knows_its_layers_by_the_names_of_their_makers(folders: Path) -> None:
+    from diffusers.loaders.lora_conversion_utils import _convert_non_diffusers_flux2_lora_to_diffusers
+
+    model = load(folders / "flux2_klein")
+    table, network = LayerTable(model), model.networks["transformer"]
+    names = ["img_in", "txt_in", "time_in.in_layer", "time_in.out_layer", "final_layer.linear"]
+    names += ["double_stream_modulation_img.lin", "single_stream_modulation.lin"]
+    names += ["single_blocks.0.linear1", "single_blocks.0.linear2"]
+    for stream in ("img", "txt"):
+        layers = (f"{stream}_attn.qkv", f"{stream}_attn.proj", f"{stream}_mlp.0", f"{stream}_mlp.2")
+        names += [f"double_blocks.0.{layer}" for layer in layers]
+    for name in names:
+        found = table.find(LayerName("comfyui", Section.DIFFUSION, name))
+        shape = table.shape(found, "weight")
+        assert shape is not None, name
+        adapter = {f"diffusion_model.{name}.lora_B.weight": torch.zeros(shape[0], 1)}
+        converted = _convert_non_diffusers_flux2_lora_to_diffusers(adapter)
+        expected = {key.removeprefix("transformer.").removesuffix(".lora_B.weight") for key in converted}
+        assert {layer.target.layer for layer in found} == expected
+        assert all(network.get_submodule(layer).weight is not None for layer in expected)
 
 
 def test_a_folder_may_hold_a_variant_alone(folders: Path, tmp_path: Path) -> None:

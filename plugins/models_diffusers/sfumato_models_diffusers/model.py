@@ -63,11 +63,17 @@ class DiffusersModel:
         self._stacked = Stacked[DiffusersConditioning](lambda each: each.prompt)
 
     def layer_names(self, part: str) -> Mapping[str, LayerTarget]:
-        """By diffusers' and transformers' names, which are the networks' own."""
+        """By diffusers' and transformers' names, which are the networks' own; the transformer's also by its
+        makers' names.
+        """
         network = self.networks.get(part)
         if network is None:
             return {}
-        return own_layers(network)
+        own = own_layers(network)
+        if part != TRANSFORMER:
+            return own
+        original = {name: own[layer] for layer in own if (name := self.recipe.original_name(layer))}
+        return original | own
 
     def noise_schedule(self, width: int, height: int, options: Mapping[str, Any]) -> NoiseSchedule:
         """Flow levels under the shift that the options ask for, or the folder's scheduler."""

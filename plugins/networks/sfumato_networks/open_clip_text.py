@@ -1,9 +1,9 @@
 """OpenCLIP's text encoder (https://github.com/mlfoundations/open_clip) in its own layout.
 
-The layers are CLIP's, but queries, keys and values come from one matrix, and the text projection is a matrix
-that states are multiplied by from the left. Stable Diffusion 2 and XL carry it so. Names are those in the
-files, but for ``attn.in_proj.weight``, there ``attn.in_proj_weight``, and its bias:
-here they are those of a layer like others.
+The layers are CLIP's, but queries, keys and values come from one matrix. Stable Diffusion 2 and XL carry it
+so. Names are those in the files, but for ``attn.in_proj.weight``, there ``attn.in_proj_weight``, and its bias,
+and for ``text_projection.weight``, there ``text_projection`` and the other way round: here they are those of
+layers like others.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def config_from_shapes(
         positions=shapes["positional_embedding"][0],
         head_size=head_size,
         activation=activation,
-        projection_size=shapes.get("text_projection", (0, 0))[1],
+        projection_size=shapes.get("text_projection.weight", (0,))[0],
     )
 
 
@@ -114,7 +114,7 @@ class OpenClipText(nn.Module):
         self.ln_final = nn.LayerNorm(config.hidden_size)
         self.text_projection = None
         if config.projection_size:
-            self.text_projection = nn.Parameter(torch.zeros(config.hidden_size, config.projection_size))
+            self.text_projection = nn.Linear(config.hidden_size, config.projection_size, bias=False)
 
     def embed(self, token_ids: Tensor) -> Tensor:
         """What stands for each token [b, n, hidden], before positions are added."""
@@ -134,7 +134,7 @@ class OpenClipText(nn.Module):
         last = self.norm(states[-1])
         pooled = at_end_token(last, token_ids, end_token)
         if self.text_projection is not None:
-            pooled = pooled @ self.text_projection
+            pooled = self.text_projection(pooled)
         return ClipTextOutput(states, last, pooled)
 
     def layer_names(self) -> dict[str, LayerTarget]:

@@ -30,6 +30,7 @@ T5_ENCODER = "t5_encoder"
 
 _CLIP_TOKENS = "embeddings.token_embedding.weight"
 _OPEN_CLIP_TOKENS, _OPEN_CLIP_LAYER = "token_embedding.weight", "transformer.resblocks.0.ln_1.weight"
+_OPEN_CLIP_PROJECTION = "text_projection"
 _CLIP_WIDTHS = {768: CLIP_TEXT, 1024: OPEN_CLIP_TEXT, 1280: CLIP_G_TEXT}
 _CLIP_G_PLACES = ("clip_g.", "conditioner.embedders.1.", "text_encoder_2/")
 _OPEN_CLIP_PLACES = ("clip_h.", "cond_stage_model.model.")
@@ -63,14 +64,20 @@ class Part:
         shapes = {name: info.shape for name, info in self.stored.items()}
         if self.kind == AUTOENCODER:
             return diffusers_keys.original_shapes(shapes)
-        return {self._own_name(name): shape for name, shape in shapes.items()}
+        return {
+            self._own_name(name): shape[::-1] if self._is_turned(name) else shape
+            for name, shape in shapes.items()
+        }
 
     def tensors(self, opened: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Its tensors under the names of our networks, taken from the opened checkpoint."""
         tensors = {name: opened[self.prefix + name] for name in self.stored}
         if self.kind == AUTOENCODER:
             return diffusers_keys.original_tensors(tensors)
-        return {self._own_name(name): tensor for name, tensor in tensors.items()}
+        return {
+            self._own_name(name): tensor.T if self._is_turned(name) else tensor
+            for name, tensor in tensors.items()
+        }
 
     @property
     def width(self) -> int:
@@ -99,7 +106,13 @@ class Part:
             return _OPEN_CLIP_TOKENS if self.in_open_clip_layout else f"text_model.{_CLIP_TOKENS}"
         return "shared.weight" if self.kind == T5_ENCODER else "decoder.conv_in.weight"
 
+    def _is_turned(self, name: str) -> bool:
+        """Whether it is a matrix whose rows are the inputs: OpenCLIP's text projection."""
+        return self.in_open_clip_layout and name == _OPEN_CLIP_PROJECTION
+
     def _own_name(self, name: str) -> str:
+        if self._is_turned(name):
+            return f"{name}.weight"
         if self.in_open_clip_layout:
             return name.replace(".attn.in_proj_", ".attn.in_proj.")  # a layer like others in our network
         if self.kind in CLIP_KINDS and name.startswith(("embeddings.", "encoder.", "final_layer_norm.")):

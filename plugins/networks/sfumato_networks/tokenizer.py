@@ -76,7 +76,8 @@ class Tokenizer:
         if not holds_tokenizer(folder):
             raise MissingPart(
                 f"'{folder}' holds no tokenizer.",
-                why=f"It has no tokenizer.json, no vocab.json with merges.txt, no {clip_vocabulary.MERGES_FILE}.",
+                why="It has no tokenizer.json, no vocab.json with merges.txt, "
+                f"no {clip_vocabulary.MERGES_FILE}.",
                 hint="Get tokenizer.json from where the model came from; a spiece.model alone is not enough.",
             )
         try:

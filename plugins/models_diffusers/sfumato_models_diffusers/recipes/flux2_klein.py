@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,26 @@ from sfumato_models_diffusers.recipes.recipe import (
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+_ORIGINAL = (  # by Black Forest Labs' names
+    (r"transformer_blocks\.(\d+)\.attn\.to_([qkv])", r"double_blocks.\1.img_attn.\2"),
+    (r"transformer_blocks\.(\d+)\.attn\.add_([qkv])_proj", r"double_blocks.\1.txt_attn.\2"),
+    (r"transformer_blocks\.(\d+)\.attn\.to_out\.0", r"double_blocks.\1.img_attn.proj"),
+    (r"transformer_blocks\.(\d+)\.attn\.to_add_out", r"double_blocks.\1.txt_attn.proj"),
+    (r"transformer_blocks\.(\d+)\.ff\.linear_in", r"double_blocks.\1.img_mlp.0"),
+    (r"transformer_blocks\.(\d+)\.ff\.linear_out", r"double_blocks.\1.img_mlp.2"),
+    (r"transformer_blocks\.(\d+)\.ff_context\.linear_in", r"double_blocks.\1.txt_mlp.0"),
+    (r"transformer_blocks\.(\d+)\.ff_context\.linear_out", r"double_blocks.\1.txt_mlp.2"),
+    (r"single_transformer_blocks\.(\d+)\.attn\.to_qkv_mlp_proj", r"single_blocks.\1.linear1"),
+    (r"single_transformer_blocks\.(\d+)\.attn\.to_out", r"single_blocks.\1.linear2"),
+    (r"(double|single)_stream_modulation(\w*)\.linear", r"\1_stream_modulation\2.lin"),
+    (r"time_guidance_embed\.timestep_embedder\.linear_1", "time_in.in_layer"),
+    (r"time_guidance_embed\.timestep_embedder\.linear_2", "time_in.out_layer"),
+    (r"x_embedder", "img_in"),
+    (r"context_embedder", "txt_in"),
+    (r"proj_out", "final_layer.linear"),
+)
 
 
 class Flux2Klein(Recipe):
@@ -80,6 +101,10 @@ class Flux2Klein(Recipe):
         mean, deviation = self._statistics(pipeline, raw)
         latents: Tensor = (raw - mean) / deviation
         return latents
+
+    def original_name(self, layer: str) -> str | None:
+        matches = ((re.fullmatch(pattern, layer), name) for pattern, name in _ORIGINAL)
+        return next((match.expand(name) for match, name in matches if match), None)
 
     def _statistics(self, pipeline: Any, latents: Tensor) -> tuple[Tensor, Tensor]:
         norm = pipeline.vae.bn

@@ -86,6 +86,14 @@ class Recipe(ABC):
             name=known_latents(config) or self.latents,
         )
 
+    def original_name(self, layer: str) -> str | None:
+        """What the makers' own code calls a layer of diffusers' transformer; None where that is the same.
+
+        Adapters in that layout may have queries, keys and values as one layer: what ends in q, k and v is
+        found by the name that ends in qkv.
+        """
+        return None
+
     def decode(self, pipeline: Any, latents: Tensor) -> Tensor:
         """Latents [b, c, h, w] to pixels [b, 3, H, W] in -1..1."""
         config = pipeline.vae.config
