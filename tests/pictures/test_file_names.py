@@ -164,3 +164,10 @@ def test_no_prompt_leaves_the_folder(prompt: str, model: str) -> None:
     assert not folder.is_absolute()
     assert len(folder.parts) <= 3
     assert ".." not in folder.parts
+
+
+@pytest.mark.parametrize("pattern", ["[datetime<%Y/%m>]/[seed]", "{datetime<%Y/%m>}/[seed]"])
+def test_a_slash_within_a_placeholder_parts_no_folders(pattern: str) -> None:
+    folder = render_folder(pattern, {"when": datetime(2026, 3, 1), "seed": 7})
+    assert len(folder.parts) == 2
+    assert folder.parts[0] in ("2026_03", "2026-03")

@@ -22,7 +22,8 @@ LONGEST_IN_BYTES = 239
 _PATTERN = re.compile(r"\[(?P<square>[^\[\]]*)\]|\{(?P<curly>[^{}]*)\}")
 _NAME = re.compile(r"\s*(\w*)\s*((?:<[^<>]*>)*)\s*")
 _ARGUMENT = re.compile(r"<([^<>]*)>")
-_SEPARATORS = re.compile(r"[/\\]")
+_SEPARATORS = re.compile(r"[/\\](?![^\[\]{}]*[\]}])")
+"""Slashes, but not those within a placeholder."""
 _FORBIDDEN = re.compile(r'[#<>:"/\\|?*]')
 """Besides what file systems refuse, the sign that ends a path in an address."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(?=\s*(\.|$))", re.IGNORECASE)
