@@ -249,7 +249,7 @@ def test_json_has_a_list_of_requests(tmp_path: Path) -> None:
     assert first.hires
     assert (first.hires.scale, first.hires.steps) == (1.5, 3)
     assert second.prompt == "a fig"
-    assert plan.problems == ("request 3: stps: extra inputs are not permitted",)
+    assert plan.problems == ("request 3: stps: there is no such field",)
 
 
 def test_all_wrong_lines_are_told_by_their_numbers(tmp_path: Path) -> None:

@@ -44,6 +44,8 @@ def test_what_a_request_cannot_be_is_told_without_the_words_of_a_library() -> No
     with pytest.raises(BadInput) as error:
         build_request("a hat", {"inpaint": {"mask": "m.png"}})
     assert error.value.why == ("inpainting and outpainting need the picture to start from: img2img.image.")
+    with pytest.raises(BadInput, match=r"hires\.scal: there is no such field\."):
+        build_request("a hat", {"hires": {"scal": 2}})
     with pytest.raises(BadInput, match=r"steps: .* \(got 'many'\)\."):
         build_request("a hat", {"steps": "many"})
 

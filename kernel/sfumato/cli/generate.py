@@ -65,7 +65,11 @@ def _command_function(studio: Studio) -> Callable[..., None]:
         ] = False,
         **values: Any,
     ) -> None:
-        """Make pictures from prompts and print the path of each one."""
+        """Make pictures from prompts and print the path of each one.
+
+        Most used: --model, --negative, --steps, --cfg-scale, --width, --height, --seed, --count. Options that
+        begin alike belong together: any --hires-... switches hires fix on.
+        """
         from sfumato.cli.generation import generate_all
         from sfumato.cli.prompts import collect_prompts
         from sfumato.cli.request_options import chosen_fields

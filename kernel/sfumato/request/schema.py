@@ -44,13 +44,15 @@ def checked(
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(map(_told, error.errors()))
+        problems = "; ".join(map(in_words, error.errors()))
         raise BadInput(what, why=f"{problems}.", hint=hint) from error
 
 
-def _told(problem: Mapping[str, Any]) -> str:
-    """Which field, why not, and what it was given where that is short."""
+def in_words(problem: Mapping[str, Any]) -> str:
+    """One of pydantic's errors: which field, why not, and what it was given where that is short."""
     where, given = ".".join(map(str, problem["loc"])), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: there is no such field"
     reason = problem["msg"].removeprefix("Value error, ")
     got = f" (got {given!r:.60})" if isinstance(given, (str, int, float)) else ""
     return ": ".join(filter(None, (where, reason[:1].lower() + reason[1:]))) + got

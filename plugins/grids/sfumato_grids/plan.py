@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from sfumato.errors import BadInput
 from sfumato.request import GenerationRequest, GridRequest
+from sfumato.request.schema import in_words
 from sfumato_grids.prompt_edits import without_empty_tags
 from sfumato_grids.seeds import SeedSource, seeded
 
@@ -107,7 +108,7 @@ def checked_cells(
         try:
             request = GenerationRequest.model_validate(_tidied(draft.values))
         except ValidationError as error:
-            problems += [_told(draft.where, problem) for problem in error.errors()]
+            problems += [": ".join(filter(None, (draft.where, in_words(each)))) for each in error.errors()]
             continue
         request = seeded(request, grid, seeds, number, own=draft.own_seed, offset=draft.seed_offset)
         cells.append(Cell(request, draft.place, draft.labels, draft.file_name, draft.problem))
@@ -136,9 +137,3 @@ def _tidied(values: Mapping[str, Any]) -> dict[str, Any]:
     if tidy.get("prompt"):
         tidy["prompt"] = without_empty_tags(str(tidy["prompt"]))
     return tidy
-
-
-def _told(where: str, problem: Any) -> str:
-    path = ".".join(str(part) for part in problem["loc"])
-    reason = problem["msg"].removeprefix("Value error, ")
-    return ": ".join(filter(None, (where, path, reason[:1].lower() + reason[1:])))

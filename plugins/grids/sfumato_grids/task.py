@@ -104,7 +104,8 @@ class GridDrawing:
         before = {key for key in self._keys if self._journal.finished(key)}
         if before:
             kept = sum(key in before for key in self._keys)
-            self.warn([f"{kept} of {len(self._keys)} cells were drawn before and are kept."])
+            again = "--fresh draws them anew"
+            self.warn([f"{kept} of {len(self._keys)} cells were drawn before and are kept; {again}."])
         errors: dict[str, str] = {}
         self._draw(before, errors)
         return tuple(

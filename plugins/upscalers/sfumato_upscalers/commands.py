@@ -39,18 +39,12 @@ def upscale(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object for every picture.")] = False,
 ) -> None:
     """Enlarge pictures, and mend faces in them; each is saved anew with the text it had."""
-    from pydantic import ValidationError
-
-    from sfumato.errors import BadInput
     from sfumato.request import UpscaleRequest
+    from sfumato.request.schema import checked
 
     options = dict(locals())
     given = {name: options[name] for name in UpscaleRequest.model_fields if name in options}
-    try:
-        request = UpscaleRequest(**given)
-    except ValidationError as error:
-        problems = "; ".join(f"{problem['loc'][0]}: {problem['msg']}" for problem in error.errors())
-        raise BadInput("The pictures cannot be enlarged so.", why=f"{problems}.") from error
+    request = checked(UpscaleRequest, given, "The pictures cannot be enlarged so.")
     result = _carried_out(studio, request, out and out.expanduser(), as_json=as_json)
     if result.skipped:
         raise typer.Exit(1)
