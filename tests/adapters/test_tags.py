@@ -114,12 +114,14 @@ def test_the_second_pass_may_have_strengths_of_its_own() -> None:
         (("1", "1", "8", "9"), {}, "one argument too many"),
         (("1", "1", "0"), {}, "out of range"),
         ((), {"dyn": "1.5"}, "no whole number"),
-        ((), {"unit": "1"}, "did you mean 'unet'"),
+        ((), {"unit": "1"}, "the nearest is 'unet'"),
         ((), {"lbw": "OUTSIDE"}, "no block weights named 'OUTSIDE'"),
         ((), {"lbw": "1,R,0"}, "Random"),
         ((), {"step": "5"}, "has no end"),
         ((), {"start": "-1"}, "out of range"),
         (("1@0@1",), {}, "more than one place"),
+        (("0,5",), {}, "two strengths for one place"),
+        (("0@0.5,1@0.5",), {}, "two strengths for one place"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_the_tag(

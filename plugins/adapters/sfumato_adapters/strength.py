@@ -80,7 +80,10 @@ def parse_strength(text: str) -> Strength:
         if len(pair) > 2:
             raise ValueError(f"'{'@'.join(pair)}' has more than one place")
         place = parse_number(pair[1], least=0.0, most=math.inf) if len(pair) == 2 else 1.0
-        points[place] = parse_number(pair[0])  # of two strengths for one place the later holds
+        value = parse_number(pair[0])
+        if place in points:
+            raise ValueError(f"'{text}' has two strengths for one place; a decimal has a point, as in 0.5")
+        points[place] = value
     places = sorted(points)
     return Strength(tuple((place, points[place]) for place in places), in_steps=places[-1] > 1)
 

@@ -81,7 +81,7 @@ def _by_name(use: AdapterUse) -> dict[str, str]:
     for name in use.options:
         if name not in OPTIONS:
             near = nearest_names(name, OPTIONS)
-            offer = f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(OPTIONS)}"
+            offer = f"; the nearest is '{near[0]}'" if near else f"; there are {', '.join(OPTIONS)}"
             raise ValueError(f"There is no option '{name}'{offer}")
     places = ["te", "unet", "dyn"]
     given: dict[str, str] = {}
