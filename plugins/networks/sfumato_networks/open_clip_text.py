@@ -1,9 +1,9 @@
 """OpenCLIP's text encoder (https://github.com/mlfoundations/open_clip) in its own layout.
 
 The layers are CLIP's, but queries, keys and values come from one matrix. Stable Diffusion 2 and XL carry it
-so. Names are those in the files, but for ``attn.in_proj.weight``, there ``attn.in_proj_weight``, and its bias,
-and for ``text_projection.weight``, there ``text_projection`` and the other way round: here they are those of
-layers like others.
+so. Names are those in the files, but for ``attn.in_proj.weight``, there ``attn.in_proj_weight``, and its
+bias, and for ``text_projection.weight``, there ``text_projection`` and the other way round: here they are
+those of layers like others.
 """
 
 from __future__ import annotations
