@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import ImageFont
 
@@ -83,6 +83,7 @@ def test_without_legends_there_is_no_room_for_them() -> None:
 
 
 @given(st.text(max_size=300) | st.text("字é W\n", max_size=300))
+@example("000000_t")  # of its two lines, one leans to the left and one to the right
 def test_any_text_is_wrapped_within_its_place(text: str) -> None:
     sheet = labelled_sheet([plain(255)] * 2, columns=2, legends=Legends([text, ""], [text], text))
     written = ink(sheet)

@@ -188,8 +188,8 @@ class _Layout:
     def _extent(self, text: str) -> tuple[int, int]:
         if not text:
             return 0, 0
-        left, top, right, bottom = self._ruler.multiline_textbbox((0, 0), text, self._font)
-        return math.ceil(right - left), math.ceil(bottom - min(top, 0))
+        _, top, _, bottom = self._ruler.multiline_textbbox((0, 0), text, self._font)
+        return max(map(self._width, text.split("\n"))), math.ceil(bottom - min(top, 0))
 
     def _wrapped(self, text: str, width: int) -> str:
         """The text in lines no wider than `width`; a word that is wider is broken."""
@@ -215,9 +215,8 @@ class _Layout:
         return pieces
 
     def _fits(self, text: str, width: int) -> bool:
-        left, _, right, _ = self._font.getbbox(text)  # letters may lean out of the length that they advance
-        return math.ceil(right - left) <= width
+        return self._width(text) <= width
 
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text[:_LONGEST_LABEL])
+    def _width(self, line: str) -> int:
+        left, _, right, _ = self._font.getbbox(line)  # letters may lean out of the length that they advance
+        return math.ceil(right - left)
