@@ -205,6 +205,7 @@ def test_a_grid_that_cannot_be_leaves_nothing_behind(draw: Drawing) -> None:
         ("hires.upscaler", "Latnt", "Latnt"),
         ("Schedule type", "karas", "karas"),
         ("face_restorer", "gfpgan", "gfpgan"),
+        ("Styles", "no such style", "no such style"),
     ],
 )
 def test_options_and_names_are_checked_before_drawing(

@@ -1,4 +1,7 @@
-"""What cells name is looked for before anything is drawn: models, samplers, upscalers, LoRAs, options."""
+"""What cells name is looked for before anything is drawn: models, samplers, upscalers, styles, options.
+
+LoRAs and files for parts are looked for with the model that they are for, when their cells are drawn.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,16 @@ from sfumato.request import GenerationRequest
 from sfumato.sampler_names import resolve_sampler
 from sfumato.tasks import TaskContext
 from sfumato.upscaling import find_upscaler
+from sfumato_grids.naming import saving_settings
 from sfumato_grids.plan import Cell
+from sfumato_pictures.styles import style_book
 
 
 def problems_with_names(cells: Sequence[Cell], context: TaskContext) -> list[str]:
     """All names and options that there are not, with the nearest that there are."""
     requests = [cell.request for cell in cells if not cell.problem]
     problems: list[str] = []
-    for look_up in (_models, _samplers, _upscalers, _face_restorers, _sampler_options, _stages):
+    for look_up in (_models, _samplers, _upscalers, _face_restorers, _styles, _sampler_options, _stages):
         seen: set[Any] = set()
         for request in requests:
             for key, find in look_up(request, context):
@@ -69,6 +74,15 @@ def _upscalers(request: GenerationRequest, context: TaskContext) -> Iterator[Loo
 def _face_restorers(request: GenerationRequest, context: TaskContext) -> Iterator[Lookup]:
     if request.face_restorer:
         yield request.face_restorer, partial(context.registries.face_restorers.get, request.face_restorer)
+
+
+def _styles(request: GenerationRequest, context: TaskContext) -> Iterator[Lookup]:
+    for name in request.styles:
+        yield name, partial(_check_style, name, context)
+
+
+def _check_style(name: str, context: TaskContext) -> None:
+    style_book(saving_settings(context)).get(name)
 
 
 def _sampler_options(request: GenerationRequest, context: TaskContext) -> Iterator[Lookup]:
