@@ -85,7 +85,7 @@ def measure(runner: str, file: Path, dtype: str, *, cold: bool) -> dict[str, Any
     private, resident = private_mebibytes(), resident_mebibytes("VmRSS")
     kept: list[list[nn.Module]] = []
     first = time_call(lambda: kept.append(load()))
-    touching = time_call(lambda: [weights.view(-1)[::PAGE].sum() for weights in weights_of(kept[0])])
+    touching = time_call(lambda: [weights.reshape(-1)[::PAGE].sum() for weights in weights_of(kept[0])])
     found: dict[str, Any] = {"first": asdict(first), "touching": asdict(touching)}
     found["private"] = private_mebibytes() - private
     found["peak"] = resident_mebibytes("VmHWM") - resident

@@ -155,7 +155,7 @@ def pipeline_run(case: Case, tiny: sd.TinySD, unet: Any) -> Run:
             negative_pooled_prompt_embeds=case.negative.pooled,
             sigmas=case.sigmas,
             guidance_scale=CFG_SCALE,
-            latents=case.noise().initial(),
+            latents=case.noise().initial().to(case.positive.context.dtype),
             height=case.pixels,
             width=case.pixels,
             output_type="latent",
