@@ -220,3 +220,7 @@ class _Layout:
     def _width(self, line: str) -> int:
         left, _, right, _ = self._font.getbbox(line)  # letters may lean out of the length that they advance
         return math.ceil(right - left)
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text[:_LONGEST_LABEL])
