@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from sfumato.studio import Studio
 
 
+HELP_PATIENCE = "2"
+"""Seconds that the main help, which only lists their commands, waits for a plugin that hangs."""
+
+
 class SfumatoGroup(TyperGroup):
     """Fills the session from the global options, and builds a command when it is called for.
 
@@ -52,6 +56,7 @@ class SfumatoGroup(TyperGroup):
         own = super().list_commands(ctx)
         if not isinstance(ctx.obj, Session):
             return own
+        ctx.obj.overrides.setdefault("plugins.patience", HELP_PATIENCE)
         try:
             studio = ctx.obj.studio(lenient=True)
         except (SfumatoError, OSError):

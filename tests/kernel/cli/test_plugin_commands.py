@@ -113,3 +113,13 @@ def test_a_broken_command_is_told_with_its_plugin(painting: Sfumato, name: str) 
 
 def test_a_misspelt_command_of_a_plugin_is_unknown(painting: Sfumato) -> None:
     assert painting("pain").code == 2
+
+
+def test_the_main_help_waits_but_a_moment_for_a_plugin_that_hangs(
+    painting: Sfumato, install_plugin: InstallPlugin, caplog: pytest.LogCaptureFixture
+) -> None:
+    install_plugin("sleeper", "import time\n\nSFUMATO_API = '1.0'\ntime.sleep(8)\n")
+    outcome = painting("--help")
+    assert outcome.code == 0
+    assert "Paints the fence." in outcome.out
+    assert "2 s" in outcome.err + caplog.text
