@@ -101,8 +101,7 @@ def test_peers_are_oracles_and_never_run(distribution: Distribution) -> None:
         f"{module}:{item.line} imports {item.target}"
         for module in distribution.modules
         for item in module.imports
-        if item.package in NEVER_AT_RUN_TIME
-        and (distribution.package, item.package) not in WIDE_DOOR
+        if item.package in NEVER_AT_RUN_TIME and (distribution.package, item.package) not in WIDE_DOOR
     ]
     assert not found
 
