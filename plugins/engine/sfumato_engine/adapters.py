@@ -78,18 +78,18 @@ class PassAdapters:
         ]
 
     def _applied(self, kind: AdapterKind, uses: Sequence[AdapterUse]) -> AppliedAdapters:
-        fitting = [use for use in uses if use.text not in self._unfit]
         try:
-            return kind.apply(self.model, fitting, self.context)
+            return kind.apply(self.model, uses, self.context)
         except CheckpointError:
             if not self.skip_unfit:
                 raise
-        for use in fitting:
+        for use in uses:
             try:
                 kind.apply(self.model, [use], self.context)
             except CheckpointError as error:
                 self._unfit[use.text] = f"{use.text} is left out: {error.what}"
-        return kind.apply(self.model, [use for use in fitting if use.text not in self._unfit], self.context)
+        fitting = [use for use in uses if use.text not in self._unfit]
+        return kind.apply(self.model, fitting, self.context)
 
     def embeddings(self, text: str) -> tuple[TextEmbedding, ...]:
         """The learned words that occur in a text and fit the model; others are told."""

@@ -58,12 +58,12 @@ def archive(
 
 
 def picture_files(given: list[Path]) -> list[Path]:
-    """The files, and the pictures in the folders, by name; raises `BadInput` where there is none."""
+    """The files, and the pictures below the folders, by path; raises `BadInput` where there is none."""
     from sfumato_pictures.reading import SUFFIXES
 
     files: list[Path] = []
     for path in (each.expanduser() for each in given):
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
         files += [file for file in inside if not path.is_dir() or file.suffix.lower() in SUFFIXES]
     if not files:
         raise BadInput("There are no pictures.", hint="Name picture files, or a folder that holds some.")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sfumato.errors import BadInput
 from sfumato.request import UpscaleRequest
-
-LARGEST_MEGAPIXELS = 1000
+from sfumato_pictures.reading import LARGEST_MEGAPIXELS
 
 
 def enlarged_size(width: int, height: int, request: UpscaleRequest) -> tuple[int, int]:
@@ -14,7 +13,7 @@ def enlarged_size(width: int, height: int, request: UpscaleRequest) -> tuple[int
     Its proportions stay. Where both sides are asked for, it covers them; where one is, the other follows.
 
     Raises:
-        BadInput: nothing would be left of it, or it is too large for any program.
+        BadInput: it would be so large that it could not be read again.
     """
     factors = [wanted / side for wanted, side in ((request.width, width), (request.height, height)) if wanted]
     factor = max(factors) if factors else request.scale
