@@ -55,6 +55,9 @@ _ALSO: Mapping[str, tuple[str, ...]] = {
 }
 """Endings of files that those who read a folder know, beside those of weight formats."""
 
+_KEPT_HEADERS = 16
+"""Of some 1 MB each: detecting and loading a model reads its header three times."""
+
 _BROUGHT = ("loras", "embeddings")
 """What a plugin may bring for its model, in a sub-folder beside it."""
 
@@ -94,6 +97,7 @@ class ModelLibrary:
         self._registries = registries
         self._hashes = hashes
         self._default_model = default_model
+        self._headers: dict[tuple[Path, int, int], CheckpointHeader] = {}
 
     def models(self) -> list[ModelInfo]:
         """Every model, the registered ones first; damaged files go to `problems`."""
@@ -188,11 +192,22 @@ class ModelLibrary:
         )
 
     def header(self, path: Path) -> CheckpointHeader:
-        """Raises `CheckpointError` for damaged or unsafe files, `BadInput` for files that hold no weights."""
+        """What a file or folder holds; a file's is kept for as long as the file stays as it is.
+
+        Raises `CheckpointError` for damaged or unsafe files, `BadInput` for files that hold no weights.
+        """
         entry = self._format(path)
+        key = _state(path)
+        if key in self._headers:
+            return self._headers[key]
         with entry.answerable(f"read '{path.name}'"):
             weight_format: WeightFormat = entry.load()()
-            return _expected(CheckpointHeader, weight_format.read_header(path))
+            header = _expected(CheckpointHeader, weight_format.read_header(path))
+        if path.is_file():
+            while len(self._headers) >= _KEPT_HEADERS:
+                self._headers.pop(next(iter(self._headers)))
+            self._headers[key] = header
+        return header
 
     def open_tensors(self, path: Path) -> Mapping[str, Tensor]:
         """The tensors of a file or model folder, memory-mapped."""
@@ -281,6 +296,12 @@ class ModelLibrary:
 
     def _suffixes(self) -> tuple[str, ...]:
         return tuple(suffix for entry in self._registries.weight_formats for suffix in entry.info.suffixes)
+
+
+def _state(path: Path) -> tuple[Path, int, int]:
+    """Equal while a file stays as it is."""
+    found = path.stat()
+    return path, found.st_size, found.st_mtime_ns
 
 
 def _asked(entry: Entry[ModelFamilyInfo], header: CheckpointHeader) -> ModelInfo | None:

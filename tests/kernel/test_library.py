@@ -207,3 +207,15 @@ def test_what_a_plugin_brings_for_its_model_is_found_after_the_users_own(tmp_pat
     library = library_of(tmp_path / "models", registries=registries)
     assert library.folders("loras") == [tmp_path / "models" / "Lora", brought / "loras"]
     assert library.folders("vae") == []
+
+
+def test_a_file_is_read_again_once_it_has_changed(tmp_path: Path) -> None:
+    path = write_transformer(TinyFlux(), tmp_path / "tiny.safetensors")
+    library = library_of(tmp_path)
+    first = library.header(path)
+    assert library.header(path) is first
+    write_transformer(TinyFlux(double_blocks=3), path)
+    assert len(library.header(path).tensors) > len(first.tensors)
+    path.write_bytes(b"damaged")
+    with pytest.raises(CheckpointError):
+        library.header(path)
