@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import torch
 
 from sfumato.errors import BadInput, PluginError, UnknownName
 from sfumato.events import PhaseStarted, StepCompleted
+from sfumato.models import ModelInfo
 from sfumato.noise_schedule import flow_schedule
-from sfumato.request import HiresPass, Refiner
+from sfumato.request import GenerationRequest, HiresPass, Refiner
 from sfumato_engine.enlarging import centre, covering
+from sfumato_engine.generate import generate
 from sfumato_engine.hand_off import HandOff, level_of
+from sfumato_engine.model_manager import WORKSPACE_KEY
 
 from .conftest import Workbench
+from .gaussian_model import GaussianModel, OneModelLibrary
 from .start.pictures import mask
 from .test_generate import pixels
 
@@ -139,3 +144,28 @@ def test_regions_bound_where_each_prompt_acts(workbench: Workbench, tmp_path: Pa
 def test_regions_and_prompts_must_be_as_many(workbench: Workbench, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"joins 2 parts in the prompt of a pass, and there are 1 masks"):
         workbench.generate("a AND b", seed=1, regions=(mask(tmp_path / "a.png", None),))
+
+
+class TwoModels(OneModelLibrary):
+    """The one model, and a copy of it under the name "other"."""
+
+    def find(self, name: str | None) -> ModelInfo:
+        if name != "other":
+            return super().find(name)
+        path = self.info.path.with_name("other.safetensors")
+        if not path.exists():
+            path.touch()
+        return self.info.model_copy(update={"name": "other", "path": path})
+
+
+def test_models_that_a_request_needs_together_stay_for_the_next_one(workbench: Workbench) -> None:
+    context = replace(workbench.context, library=TwoModels(workbench.model_file))  # type: ignore[arg-type]
+    request = GenerationRequest(seed=1, refiner=Refiner(model="other", switch_at=0.5))
+
+    def kept_after_drawing() -> list[GaussianModel]:
+        generate(request, context)
+        return [kept.model for kept in workbench.workspace[WORKSPACE_KEY].models.values()]
+
+    first, second = kept_after_drawing(), kept_after_drawing()
+    assert len(first) == 2
+    assert {id(model) for model in first} == {id(model) for model in second}

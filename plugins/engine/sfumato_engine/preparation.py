@@ -149,7 +149,12 @@ class Preparation:
 
     @cached_property
     def _manager(self) -> ModelManager:
-        return ModelManager.of(self._context.workspace, self._settings)
+        """With room for all models of the request: else each would drop the other, request by request."""
+        manager = ModelManager.of(self._context.workspace, self._settings)
+        if manager.models.capacity:
+            needed = {one.info.path for one in self._first.passes}
+            manager.models.capacity = max(manager.models.capacity, len(needed))
+        return manager
 
     def prepare(self, resolved: ResolvedRequest) -> PreparedPass:
         """One pass, with its refiner."""
