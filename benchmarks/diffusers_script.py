@@ -2,7 +2,9 @@
 
 import sys
 
-from diffusers import FluxPipeline
+sys.modules["torchvision"] = None  # type: ignore[assignment]  # not needed, and costs time
+
+from diffusers import FluxPipeline  # noqa: E402
 
 pipeline = FluxPipeline.from_pretrained(sys.argv[1])
 pipeline.set_progress_bar_config(disable=True)

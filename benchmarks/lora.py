@@ -133,9 +133,6 @@ class PeerRunner:
     """Diffusers' transformer in a pipeline without the rest of its parts."""
 
     def __init__(self, folder: Path, fused: bool) -> None:
-        from sfumato_networks.torchvision_operators import declare_where_missing
-
-        declare_where_missing()
         from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
 
         network: nn.Module = peer_loader(folder)()

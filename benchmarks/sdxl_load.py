@@ -30,7 +30,6 @@ from torch import Tensor, nn
 from benchmarks.checkpoint_load import PAGE, medians, private_mebibytes
 from benchmarks.sdxl_models import COMPUTED, SIZES, load_model, write_checkpoint, write_configs
 from benchmarks.timing import Cell, Report, Timing, median, time_call
-from sfumato_networks.torchvision_operators import declare_where_missing
 
 OURS, PEER = "sfumato", "diffusers from_single_file"
 FILES = ("first.safetensors", "second.safetensors")
@@ -205,7 +204,6 @@ def main() -> None:
     parser.add_argument("--cold", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    declare_where_missing()
     if options.measure:
         print(json.dumps(measure(options.measure, Path(options.file), options.dtype, cold=options.cold)))
         return

@@ -35,7 +35,6 @@ from sfumato_engine.noise.settings import NoiseSettings
 from sfumato_engine.progress import Progress
 from sfumato_engine.sampling_pass import SamplingPass
 from sfumato_engine.timeline import Timeline
-from sfumato_networks.torchvision_operators import declare_where_missing
 from sfumato_samplers.schedules.karras import karras
 
 OURS, PEER, LOOP, COMFYUI = "sfumato", "diffusers pipeline", "diffusers, least loop", "ComfyUI"
@@ -301,7 +300,6 @@ def main() -> None:
     parser.add_argument("--comfyui", type=Path, metavar="DIR", help="a checkout of ComfyUI, run beside")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    declare_where_missing()
     measure(options)
 
 
