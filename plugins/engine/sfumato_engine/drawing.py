@@ -214,14 +214,14 @@ class Drawing:
         if start is not None:
             soft = request.inpaint.soft if request.inpaint else None
             pixels = start.finished(pixels, latents[numbers.index(number)], soft)
-        pixels = self._faces_restored(pixels)
+        pixels = self._faces_restored(pixels, prepared.last.model.device)
         return prepared.stages.picture(pixels, self._resolved.seed(number))
 
-    def _faces_restored(self, pixels: Tensor) -> Tensor:
+    def _faces_restored(self, pixels: Tensor, device: str) -> Tensor:
         if self._face_restorer is None:
             return pixels
-        entry = self._face_restorer
-        context = UpscaleContext(workspace=self._context.workspace, settings=self._context.settings)
+        entry, told = self._face_restorer, self._context
+        context = UpscaleContext(device, told.workspace, told.settings, cancel=told.cancel)
         with blamed("face restorer", entry):
             restored = entry.load()(pixels, {}, context)
         if not is_like(restored, pixels):
