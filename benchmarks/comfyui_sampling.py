@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,14 @@ import torch
 from tests.tiny_models.sd import TinySD
 from torch import Tensor
 
+from sfumato_networks.torchvision_operators import declare_where_missing
+
 
 def import_comfyui(folder: Path) -> None:
-    """Make its modules importable; it reads the command line while it is imported."""
+    """Make its modules importable; it reads the command line while it is imported, and needs torchvision."""
+    if find_spec("torchvision") is None:
+        sys.modules.pop("torchvision", None)  # the package leaves it out, see its comment
+    declare_where_missing()
     sys.path.insert(0, str(folder))
     given, sys.argv = sys.argv, ["main.py", "--cpu"]
     threads = torch.get_num_threads()

@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +33,8 @@ from sfumato_models_flux.config import FluxConfig, expected_shapes
 
 MERGED, ON_THE_FLY = "sfumato, merged", "sfumato, on the fly"
 FUSED, BESIDE = "diffusers, fused", "diffusers, PEFT beside"
+COMFYUI = "ComfyUI, merged"
+CONFIG = FluxConfig(double_blocks=1, single_blocks=1, guidance=False)
 RANKS = (16, 32, 64)
 WEIGHTS, CHANGED = (0.7, 0.5, 0.3), (0.7, 0.2, 0.3)
 IMAGE_TOKENS, TEXT_TOKENS = 256, 64
@@ -175,6 +177,21 @@ class PeerRunner:
         return out
 
 
+class ComfyUIRunner:
+    """ComfyUI's transformer, from a checkout."""
+
+    def __init__(self, folder: Path, checkout: Path) -> None:
+        from benchmarks.comfyui_models import ComfyUIFlux
+
+        loras = [folder / "loras" / f"r{rank}.safetensors" for rank in RANKS]
+        self._flux = ComfyUIFlux(folder / CHECKPOINT, CONFIG, loras, checkout)
+        self.apply = self.change = self._flux.apply
+
+    def step(self) -> Tensor:
+        x, context, vector = inputs()
+        return self._flux.velocity(x, sigma(), context, vector)
+
+
 RUNNERS: dict[str, Callable[[Path], Any]] = {
     MERGED: lambda folder: OurRunner(folder, "merge"),
     ON_THE_FLY: lambda folder: OurRunner(folder, "on_the_fly"),
@@ -183,9 +200,9 @@ RUNNERS: dict[str, Callable[[Path], Any]] = {
 }
 
 
-def measure(name: str, folder: Path) -> None:
+def measure(name: str, folder: Path, comfyui: Path | None) -> None:
     """In a process of its own; the figures go to stdout as JSON, the outputs to a file."""
-    runner = RUNNERS[name](folder)
+    runner = ComfyUIRunner(folder, comfyui) if comfyui else RUNNERS[name](folder)
     outputs = [runner.step()]
     plain = [time_call(runner.step) for _ in range(FORWARDS)]
     apply = time_call(lambda: runner.apply(WEIGHTS))
@@ -202,9 +219,10 @@ def measure(name: str, folder: Path) -> None:
     print(json.dumps(found))
 
 
-def measured_apart(name: str, folder: Path, threads: int) -> dict[str, Any]:
+def measured_apart(name: str, folder: Path, threads: int, comfyui: Path | None) -> dict[str, Any]:
     module = [sys.executable, "-m", "benchmarks.lora"]
     command = [*module, "--measure", name, "--folder", str(folder), "--threads", str(threads)]
+    command += ["--comfyui", str(comfyui)] if name == COMFYUI else []
     run = subprocess.run(command, capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(run.stderr[-2000:])
@@ -212,9 +230,9 @@ def measured_apart(name: str, folder: Path, threads: int) -> dict[str, Any]:
     return found
 
 
-def differences(folder: Path) -> dict[str, float]:
+def differences(folder: Path, names: Iterable[str]) -> dict[str, float]:
     """How far each runner's change of the output is from the peer's, by name."""
-    outputs = {name: torch.load(folder / f"{name}.pt", weights_only=True).float() for name in RUNNERS}
+    outputs = {name: torch.load(folder / f"{name}.pt", weights_only=True).float() for name in names}
     expected = outputs[FUSED][1] - outputs[FUSED][0]
     return {
         name: float(((found[1] - found[0]) - expected).norm() / expected.norm())
@@ -222,14 +240,14 @@ def differences(folder: Path) -> dict[str, float]:
     }
 
 
-def compare(folder: Path, rounds: int, threads: int) -> None:
-    config = FluxConfig(double_blocks=1, single_blocks=1, guidance=False)
-    write_checkpoint(folder, config)
-    write_loras(folder, config)
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in RUNNERS}
+def compare(folder: Path, rounds: int, threads: int, comfyui: Path | None) -> None:
+    write_checkpoint(folder, CONFIG)
+    write_loras(folder, CONFIG)
+    names = [*RUNNERS, COMFYUI] if comfyui else [*RUNNERS]
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
     for _ in range(rounds):
         for name, found in runs.items():
-            found.append(measured_apart(name, folder, threads))
+            found.append(measured_apart(name, folder, threads, comfyui))
     setting: dict[str, Cell] = {
         "LoRAs": "ranks " + ", ".join(map(str, RANKS)),
         "tokens": f"{IMAGE_TOKENS} + {TEXT_TOKENS}",
@@ -241,7 +259,7 @@ def compare(folder: Path, rounds: int, threads: int) -> None:
         "merged: apply 0.15 and change 0.1 of diffusers fused; on the fly: a step 1.1 of a plain one at most"
     )
     report = Report("lora", "Three LoRAs on a Flux transformer", aim, setting)
-    add_rows(report, runs, differences(folder))
+    add_rows(report, runs, differences(folder, runs))
     report.finish()
 
 
@@ -273,15 +291,16 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--measure", choices=tuple(RUNNERS), help=argparse.SUPPRESS)
+    parser.add_argument("--comfyui", type=Path, metavar="DIR", help="a checkout of ComfyUI, measured too")
+    parser.add_argument("--measure", choices=(*RUNNERS, COMFYUI), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help="where the files go; a temporary folder by default")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.measure:
         with torch.no_grad():
-            return measure(options.measure, options.folder)
+            return measure(options.measure, options.folder, options.comfyui)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        compare(Path(folder), options.rounds, options.threads)
+        compare(Path(folder), options.rounds, options.threads, options.comfyui)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from benchmarks.sdxl_models import COMPUTED, SIZES, load_model, write_checkpoint
 from benchmarks.timing import Cell, Report, Timing, median, time_call
 
 OURS, PEER = "sfumato", "diffusers from_single_file"
+COMFYUI = "ComfyUI, UNet alone"
 FILES = ("first.safetensors", "second.safetensors")
 CASES = {"load": "first", "load again": "second", "touch all pages": "touching"}
 
@@ -75,9 +76,17 @@ def weights_of(networks: list[nn.Module]) -> Iterator[Tensor]:
         yield from network.parameters()
 
 
-def measure(runner: str, file: Path, dtype: str, *, cold: bool) -> dict[str, Any]:
+def loader_of(options: argparse.Namespace) -> Callable[[], list[nn.Module]]:
+    file, dtype = Path(options.file), options.dtype
+    if options.measure != COMFYUI:
+        return (our_loader if options.measure == OURS else peer_loader)(file, dtype)
+    from benchmarks.comfyui_models import comfyui_loader
+
+    return comfyui_loader(file, SIZES[options.size], dtype, options.comfyui)
+
+
+def measure(load: Callable[[], list[nn.Module]], file: Path, *, cold: bool) -> dict[str, Any]:
     """In a process of its own: load, read everything, load again."""
-    load = (our_loader if runner == OURS else peer_loader)(file, dtype)
     if cold:
         drop_pages(file)
     forget_peak()
@@ -92,28 +101,31 @@ def measure(runner: str, file: Path, dtype: str, *, cold: bool) -> dict[str, Any
     return found
 
 
-def measured_apart(runner: str, file: Path, dtype: str, *, cold: bool) -> dict[str, Any]:
+def measured_apart(runner: str, file: Path, options: argparse.Namespace, *, cold: bool) -> dict[str, Any]:
     child = [sys.executable, "-m", "benchmarks.sdxl_load", "--measure", runner, "--file", str(file)]
-    run = subprocess.run([*child, "--dtype", dtype, *["--cold"] * cold], capture_output=True, text=True)
+    child += ["--dtype", COMPUTED[options.stored], "--size", options.size, *["--cold"] * cold]
+    child += ["--comfyui", str(options.comfyui)] if options.comfyui else []
+    run = subprocess.run(child, capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(run.stderr[-2000:])
     found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
     return found
 
 
-def loading_rows(report: Report, file: Path, dtype: str, rounds: int) -> None:
+def loading_rows(report: Report, file: Path, options: argparse.Namespace, rounds: int) -> None:
+    runners = [OURS, PEER, COMFYUI] if options.comfyui else [OURS, PEER]
     mebibytes = file.stat().st_size / 2**20
     for title, cold in (("cold", True), ("in the page cache", False)):
-        runs: dict[str, list[dict[str, Any]]] = {OURS: [], PEER: []}
+        runs: dict[str, list[dict[str, Any]]] = {runner: [] for runner in runners}
         for number in range(rounds + (not cold)):
             for runner, found in runs.items():
-                figures = measured_apart(runner, file, dtype, cold=cold)
+                figures = measured_apart(runner, file, options, cold=cold)
                 if number or cold:  # the first round fills the page cache
                     found.append(figures)
         for case, key in CASES.items():
             timings = {runner: medians(found, key) for runner, found in runs.items()}
             report.add(f"{case}, {title}", timings, peer=PEER)
-        for row in report.rows[-2 * len(CASES) :][:2]:
+        for row in report.rows[-len(runners) * len(CASES) :][: len(runners)]:
             found = runs[str(row["runner"])]
             row["private MiB"] = round(statistics.median(run["private"] for run in found))
             row["peak / file"] = round(statistics.median(run["peak"] for run in found) / mebibytes, 2)
@@ -185,7 +197,7 @@ def compare(folder: Path, options: argparse.Namespace) -> None:
         "milliseconds for a model that is kept"
     )
     report = Report("sdxl_load", "Loading and switching SDXL-layout single files", aim, setting)
-    loading_rows(report, files[0], dtype, rounds)
+    loading_rows(report, files[0], options, rounds)
     managed_rows(report, files, rounds, dtype)
     switching_rows(report, files, rounds)
     report.finish()
@@ -199,13 +211,15 @@ def main() -> None:
     parser.add_argument("--stored", choices=COMPUTED, default="bfloat16")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, help="where the file goes; a temporary folder by default")
+    parser.add_argument("--comfyui", type=Path, metavar="DIR", help="a checkout of ComfyUI, measured too")
     for name in ("--measure", "--file", "--dtype"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     parser.add_argument("--cold", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.measure:
-        print(json.dumps(measure(options.measure, Path(options.file), options.dtype, cold=options.cold)))
+        found = measure(loader_of(options), Path(options.file), cold=options.cold)
+        print(json.dumps(found))
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         compare(Path(folder), options)
