@@ -36,8 +36,8 @@ class LocalBackend:
 
     name = "local"
 
-    def __init__(self) -> None:
-        self._workspace: dict[str, Any] = {}
+    def __init__(self, workspace: dict[str, Any] | None = None) -> None:
+        self._workspace: dict[str, Any] = {} if workspace is None else workspace
         self._busy = threading.Lock()
         self._worker: int | None = None
 
@@ -85,7 +85,8 @@ class Backends:
     """The backends of one studio, made when first named."""
 
     def __init__(self) -> None:
-        self._backends: dict[str, Backend] = {"local": LocalBackend()}
+        self.workspace: dict[str, Any] = {}
+        self._backends: dict[str, Backend] = {"local": LocalBackend(self.workspace)}
 
     def get(self, name: str) -> Backend:
         """Raises `UnknownName` when there is no such backend."""

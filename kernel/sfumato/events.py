@@ -46,6 +46,16 @@ class StepCompleted(Event):
     )
 
 
+class ImageSaving(Event):
+    """A picture is about to appear on disk, whole, under a name that was free.
+
+    Who keeps it before the picture appears can tell, after a crash, whether it did.
+    """
+
+    kind: Literal["image_saving"] = "image_saving"
+    image: ImageRecord
+
+
 class ImageSaved(Event):
     """A picture is complete on disk."""
 
@@ -84,11 +94,20 @@ class EventBus:
                 log.exception("An event listener failed on %s", event.kind)
 
 
+Ending = Literal["", "skip", "interrupt"]
+
+
 class CancelToken:
-    """Lets another thread or a signal handler stop work between steps."""
+    """Lets another thread or a signal handler stop work between steps.
+
+    Attributes:
+        ending: How work is to end early although it is not cancelled. "skip": what is being sampled is taken
+            as it is, and the next batch begins; "interrupt": no further batch begins either.
+    """
 
     def __init__(self) -> None:
         self._flag = threading.Event()
+        self.ending: Ending = ""
 
     def cancel(self) -> None:
         self._flag.set()

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from sfumato.adapters import AdapterInfo
     from sfumato.checks import CheckInfo
     from sfumato.commands import CommandInfo
+    from sfumato.memory import MemorySourceInfo
     from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
-    from sfumato.pages import PageInfo
+    from sfumato.pages import CatalogueInfo, PageInfo, PanelInfo, RoutesInfo
+    from sfumato.queries import QueryInfo
     from sfumato.registry import Registrar
     from sfumato.sampling import SamplerInfo, SchedulerInfo
     from sfumato.settings import SettingsSectionInfo
@@ -136,6 +138,23 @@ def register_tasks(tasks: Registrar[TaskInfo]) -> None:
     """
 
 
+@hookspec
+def register_queries(queries: Registrar[QueryInfo]) -> None:
+    """Offer answers to quick questions: ``queries.add(name, target, label=..., request="module:Model")``.
+
+    The target is a `sfumato.queries.Query`; ``Studio().ask(name, ...)`` calls it in the process that asks, so
+    it must not import a tensor library.
+    """
+
+
+@hookspec
+def register_memory_sources(memory_sources: Registrar[MemorySourceInfo]) -> None:
+    """Offer figures of memory: ``memory_sources.add(name, target, label=...)``.
+
+    The target is a `sfumato.memory.MemorySource`, called every few seconds in the process that works.
+    """
+
+
 # The web interface
 
 
@@ -145,6 +164,31 @@ def register_pages(pages: Registrar[PageInfo]) -> None:
 
     The target is a `sfumato.pages.Page`: it builds a Flask blueprint for a studio. Nothing is built where no
     web interface is installed.
+    """
+
+
+@hookspec
+def register_panels(panels: Registrar[PanelInfo]) -> None:
+    """Offer panels on pages: ``panels.add(name, target, label=..., page="generate")``.
+
+    The target is a `sfumato.pages.Page` whose blueprint has a view named ``fragment``; the page that is named
+    shows what it gives.
+    """
+
+
+@hookspec
+def register_routes(routes: Registrar[RoutesInfo]) -> None:
+    """Offer addresses for programs: ``routes.add(name, target, label=..., address="/my-api")``.
+
+    The target is a `sfumato.pages.Page`; its blueprint is served below the address, guarded as all others.
+    """
+
+
+@hookspec
+def register_catalogues(catalogues: Registrar[CatalogueInfo]) -> None:
+    """Offer translations of the plugin's texts: ``catalogues.add(name, folder, label=...)``.
+
+    The target is the `Path` of a folder of ``<locale>/LC_MESSAGES/messages.po``.
     """
 
 

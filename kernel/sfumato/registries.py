@@ -8,8 +8,10 @@ from typing import Any
 from sfumato.adapters import AdapterInfo
 from sfumato.checks import CheckInfo
 from sfumato.commands import CommandInfo
+from sfumato.memory import MemorySourceInfo
 from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
-from sfumato.pages import PageInfo
+from sfumato.pages import CatalogueInfo, PageInfo, PanelInfo, RoutesInfo
+from sfumato.queries import QueryInfo
 from sfumato.registry import Registry
 from sfumato.sampling import SamplerInfo, SchedulerInfo
 from sfumato.settings import SettingsSectionInfo
@@ -48,7 +50,16 @@ class Registries:
     commands: Registry[CommandInfo] = field(default_factory=lambda: Registry("command", CommandInfo))
     stages: Registry[StageInfo] = field(default_factory=lambda: Registry("stage", StageInfo))
     trainers: Registry[TrainerInfo] = field(default_factory=lambda: Registry("trainer", TrainerInfo))
+    queries: Registry[QueryInfo] = field(default_factory=lambda: Registry("query", QueryInfo))
+    memory_sources: Registry[MemorySourceInfo] = field(
+        default_factory=lambda: Registry("source of memory figures", MemorySourceInfo)
+    )
     pages: Registry[PageInfo] = field(default_factory=lambda: Registry("page", PageInfo))
+    panels: Registry[PanelInfo] = field(default_factory=lambda: Registry("panel", PanelInfo))
+    routes: Registry[RoutesInfo] = field(default_factory=lambda: Registry("set of routes", RoutesInfo))
+    catalogues: Registry[CatalogueInfo] = field(
+        default_factory=lambda: Registry("catalogue of translations", CatalogueInfo)
+    )
     tasks: Registry[TaskInfo] = field(default_factory=lambda: Registry("task", TaskInfo))
     settings: Registry[SettingsSectionInfo] = field(
         default_factory=lambda: Registry("settings section", SettingsSectionInfo)

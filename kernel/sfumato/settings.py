@@ -33,10 +33,14 @@ class SettingsSectionInfo(BaseModel):
     aliases: tuple[str, ...] = ()
 
 
-def _user_model_folder() -> tuple[Path, ...]:
+def _user_data_folder() -> Path:
     import platformdirs
 
-    return (platformdirs.user_data_path("sfumato", appauthor=False) / "models",)
+    return platformdirs.user_data_path("sfumato", appauthor=False)
+
+
+def _user_model_folder() -> tuple[Path, ...]:
+    return (_user_data_folder() / "models",)
 
 
 class GeneralSettings(BaseModel):
@@ -52,13 +56,18 @@ class GeneralSettings(BaseModel):
     output_folder: Path = Field(
         default=Path("outputs"), title="Output folder", description="Where pictures are saved."
     )
+    data_folder: Path = Field(
+        default_factory=_user_data_folder,
+        title="Data folder",
+        description="Where the studio keeps its database, uploads, thumbnails and logs.",
+    )
     default_model: str | None = Field(
         default=None,
         title="Default model",
         description="Used when a request names none.",
     )
 
-    @field_validator("model_folders", "output_folder")
+    @field_validator("model_folders", "output_folder", "data_folder")
     @classmethod
     def _at_home(cls, value: Any) -> Any:
         """A leading ~ is the user's home, as in a shell."""
@@ -83,8 +92,43 @@ class PluginSettings(BaseModel):
     )
 
 
+class JobSettings(BaseModel):
+    """How durable work is kept and done."""
+
+    model_config = ConfigDict(frozen=True)
+
+    database: str = Field(
+        default="",
+        title="Database",
+        description="An SQLAlchemy URL, such as postgresql+psycopg://user@host/sfumato; by default a SQLite "
+        "file in the data folder.",
+    )
+    attempts: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        title="Attempts",
+        description="How often a job that a crash cut short is begun before it is given up.",
+    )
+    keep_days: int = Field(
+        default=30,
+        ge=0,
+        le=3650,
+        title="Keep days",
+        description="Days that jobs which are over are listed, with their events; 0 keeps them for ever. "
+        "Pictures stay.",
+    )
+    hang_seconds: float = Field(
+        default=600.0,
+        ge=0,
+        le=86400,
+        title="Hang seconds",
+        description="A worker process that gives no sign of life for so long is ended; 0 never ends it.",
+    )
+
+
 KERNEL_SECTIONS: Mapping[str, type[BaseModel]] = types.MappingProxyType(
-    {"general": GeneralSettings, "plugins": PluginSettings}
+    {"general": GeneralSettings, "plugins": PluginSettings, "jobs": JobSettings}
 )
 
 

@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
+from pydantic import BaseModel
 
 from sfumato.backends import Backends
+from sfumato.database import Database
 from sfumato.events import CancelToken, EventBus, Listener
 from sfumato.file_hashes import FileHashes
 from sfumato.library import ModelLibrary
 from sfumato.plugins import PluginManager
-from sfumato.records import GenerationResult
+from sfumato.queries import QueryContext
+from sfumato.records import GenerationResult, ImageRecord
 from sfumato.registries import Registries
 from sfumato.replay import ReplayReport, ReplayRequest
 from sfumato.request import GenerationRequest, GridRequest, UpscaleRequest
-from sfumato.request.schema import checked
+from sfumato.request.schema import checked, load_model
 from sfumato.settings import Settings
 from sfumato.tasks import TaskContext
 from sfumato.training import TrainingConfig, TrainingResult
 from sfumato.upscaling import UpscaleResult
+
+if TYPE_CHECKING:
+    from sfumato.jobs.queue import JobQueue
+    from sfumato.jobs.supervisor import Supervisor
 
 
 class Studio:
@@ -43,6 +50,7 @@ class Studio:
         sections = {entry.info.name: entry.load() for entry in self.registries.settings}
         self.settings = kernel_settings.with_sections(sections)
         self._backends = Backends()
+        self._answers: dict[str, Any] = {}
 
     @cached_property
     def library(self) -> ModelLibrary:
@@ -52,6 +60,26 @@ class Studio:
         return ModelLibrary(
             general.model_folders, self.registries, FileHashes(cache / "hashes.json"), general.default_model
         )
+
+    @cached_property
+    def database(self) -> Database:
+        """Where jobs are kept, and what plugins keep beside them."""
+        url = self.settings.jobs.database
+        return Database(url) if url else Database.in_folder(self.settings.general.data_folder)
+
+    @cached_property
+    def jobs(self) -> JobQueue:
+        """The queue of durable work; it is worked off while `workers` are started."""
+        from sfumato.jobs.queue import JobQueue
+
+        return JobQueue(self.database, self.registries)
+
+    @cached_property
+    def workers(self) -> Supervisor:
+        """The processes that work the queue off."""
+        from sfumato.jobs.supervisor import Supervisor
+
+        return Supervisor(self)
 
     def generate(
         self,
@@ -179,6 +207,25 @@ class Studio:
         result: TrainingResult = self.run("train", config, on_event=on_event, cancel=cancel)
         return result
 
+    def ask(self, query: str, **fields: Any) -> BaseModel:
+        """The answer to a quick question, in this process: ``ask("prompt_syntax", prompt="a (red) apple")``.
+
+        Raises:
+            UnknownName: no plugin answers that.
+            BadInput: a field is unknown or out of range.
+        """
+        entry = self.registries.queries.get(query)
+        request = checked(load_model(entry.info.request), fields, "The question cannot be asked.")
+        context = QueryContext(self.registries, self.library, self.settings, self._answers)
+        with entry.answerable("answer"):
+            answer: BaseModel = entry.load()(request, context)
+        return answer
+
+    @property
+    def workspace(self) -> dict[str, Any]:
+        """What the local backend keeps from task to task."""
+        return self._backends.workspace
+
     def run(
         self,
         task: str,
@@ -188,8 +235,13 @@ class Studio:
         output_folder: str | Path | None = None,
         on_event: Listener | None = None,
         cancel: CancelToken | None = None,
+        finished: tuple[ImageRecord, ...] = (),
     ) -> Any:
-        """Carry out any registered kind of work; see `generate` for the arguments."""
+        """Carry out any registered kind of work; see `generate` for the arguments.
+
+        Args:
+            finished: Pictures of an earlier attempt at the same work, which are not made again.
+        """
         events = EventBus()
         if on_event:
             events.subscribe(on_event)
@@ -200,6 +252,7 @@ class Studio:
             output_folder=Path(output_folder or self.settings.general.output_folder),
             events=events,
             cancel=cancel or CancelToken(),
+            finished=finished,
             how_to_have=self.plugins.how_to_have,
         )
         return self._backends.get(backend).run(task, request, context)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from sfumato.events import CancelToken, EventBus
+from sfumato.records import ImageRecord
 
 if TYPE_CHECKING:
     from sfumato.library import ModelLibrary
     from sfumato.registries import Registries
+
+
+Lane = Literal["device", "background"]
+"""Work in one lane is done one at a time; lanes run beside each other."""
 
 
 class TaskInfo(BaseModel):
@@ -25,6 +30,14 @@ class TaskInfo(BaseModel):
     label: str
     aliases: tuple[str, ...] = ()
     summary: str = ""
+    request: str = Field(
+        default="",
+        description="What it is asked with: a pydantic model as 'package.module:Model'. Only work that tells "
+        "it can be queued.",
+    )
+    lane: Lane = Field(
+        default="device", description="Whether it needs the device, or may run beside work that does."
+    )
 
 
 def how_to_install(distribution: str) -> str:
@@ -44,6 +57,7 @@ class TaskContext:
         events: Where to report progress.
         cancel: To be checked between steps.
         workspace: Kept by the backend from one task to the next (loaded models, cached conditioning).
+        finished: Pictures that an earlier attempt at this very work has saved: they are not made again.
         how_to_have: Advice on a plugin that is wanted, by its name and distribution; see
             `sfumato.plugins.PluginManager.how_to_have`.
     """
@@ -55,6 +69,7 @@ class TaskContext:
     events: EventBus = field(default_factory=EventBus)
     cancel: CancelToken = field(default_factory=CancelToken)
     workspace: dict[str, Any] = field(default_factory=dict)
+    finished: tuple[ImageRecord, ...] = ()
     how_to_have: Callable[[str, str], str] = lambda plugin, distribution: how_to_install(distribution)
 
 

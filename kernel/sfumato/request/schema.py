@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -16,20 +17,33 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-AnySchema = TypeVar("AnySchema", bound=Schema)
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
-def group(name: str) -> dict[str, Any]:
-    """Where a form or a help page shows the field."""
-    return {"group": name}
+def group(name: str, **shown: Any) -> dict[str, Any]:
+    """Where and how a form or a help page shows the field.
+
+    Args:
+        shown: ``choices``: a registry or folder whose names it takes ("samplers", "models", "loras");
+            ``advanced``: left out of simple forms; ``unit``: what a number counts; ``step``: of a number;
+            ``lines``: of a text; ``picture``: its path is one of a picture.
+    """
+    return {"group": name, **shown}
+
+
+def load_model(target: str) -> type[AnyModel]:
+    """The pydantic model behind text such as ``"sfumato.request:GenerationRequest"``."""
+    module, _, name = target.partition(":")
+    model: type[AnyModel] = getattr(importlib.import_module(module), name)
+    return model
 
 
 def checked(
-    schema: type[AnySchema],
+    schema: type[AnyModel],
     values: Mapping[str, Any],
     what: str = "The request cannot be carried out.",
     hint: str = "",
-) -> AnySchema:
+) -> AnyModel:
     """A request with these fields.
 
     Args:

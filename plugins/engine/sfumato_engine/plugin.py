@@ -18,18 +18,21 @@ def register_tasks(tasks: Registrar[TaskInfo]) -> None:
         "sfumato_engine.generate:generate",
         label="Generate",
         summary="Pictures from a prompt.",
+        request="sfumato.request:GenerationRequest",
     )
     tasks.add(
         "replay",
         "sfumato_engine.replay.replay:replay",
         label="Replay",
         summary="A picture again, from what it remembers.",
+        request="sfumato.replay:ReplayRequest",
     )
     tasks.add(
         "train",
         "sfumato_engine.train:train",
         label="Train",
         summary="Weights from pictures with captions, by the trainer that is asked for.",
+        request="sfumato.training:TrainingConfig",
     )
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from sfumato.errors import SfumatoError
+from sfumato.locking import take_lock
 from sfumato.records import ImageRecord
 from sfumato.request import GenerationRequest, GridRequest
-from sfumato_grids.locking import take_lock
 from sfumato_grids.seeds import SeedSource
 
 FORMAT = 1

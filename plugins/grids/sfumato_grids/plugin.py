@@ -17,6 +17,7 @@ def register_tasks(tasks: Registrar[TaskInfo]) -> None:
         "sfumato_grids.task:draw_grid",
         label="Grid",
         summary="Many pictures of one request: over axes, prompt parts, lists of prompts or folders.",
+        request="sfumato.request:GridRequest",
     )
 
 

@@ -72,6 +72,7 @@ def register_tasks(tasks: Registrar[TaskInfo]) -> None:
         "sfumato_upscalers.extras:upscale",
         label="Upscale",
         summary="Pictures enlarged and mended, without a diffusion model.",
+        request="sfumato.request:UpscaleRequest",
     )
 
 

@@ -1,0 +1,101 @@
+"""The studio's database: SQLite in the data folder, or what the settings name. SQLAlchemy Core, no ORM.
+
+SQLAlchemy is imported when the database is first used: a program that only asks for help must not pay for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sfumato.errors import SfumatoError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, MetaData
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another process that writes."""
+
+
+class Database:
+    """One database, shared by threads and processes.
+
+    Args:
+        url: An SQLAlchemy URL, such as "sqlite:////home/me/studio.db" or "postgresql+psycopg://...".
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._made: set[int] = set()
+        self._lock = threading.Lock()
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Database:
+        """A SQLite file "studio.db"; the folder is made when the database is first used."""
+        return cls(f"sqlite:///{folder / 'studio.db'}")
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Raises `SfumatoError` when the URL is wrong or its driver is missing."""
+        from sqlalchemy import create_engine, event
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+        try:
+            url = make_url(self.url)
+            if url.get_backend_name() != "sqlite":
+                return create_engine(url, pool_pre_ping=True)
+            if url.database:
+                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            raise SfumatoError(
+                "The database cannot be opened.",
+                why=f"{error}.",
+                hint="Check the setting jobs.database, and install the driver that it names.",
+            ) from error
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_now)
+        return engine
+
+    def create(self, tables: MetaData) -> None:
+        """Make the tables that are missing; called before their first use, and cheap after it."""
+        with self._lock:
+            if id(tables) not in self._made:
+                tables.create_all(self.engine)
+                self._made.add(id(tables))
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end, or rolled back by an exception."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database and holds nobody up."""
+        with self.engine.connect().execution_options(sfumato_reads=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    """Readers beside one writer, safe against a crash of the program (a power cut may cost the last moment)."""
+    connection.isolation_level = None  # transactions are begun by us
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_now(connection: Connection) -> None:
+    """Writers take the lock at once: two that read before they write would fail each other."""
+    reads = connection.get_execution_options().get("sfumato_reads")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

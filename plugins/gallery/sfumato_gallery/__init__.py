@@ -1,0 +1,1 @@
+"""The gallery: every picture made, to be searched, compared, kept and thrown away."""

@@ -1,0 +1,1 @@
+"""The studio in the browser: pages, JSON API with OpenAPI, live progress."""
