@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sfumato.request.generation import GenerationRequest
-from sfumato.request.schema import Schema
+from sfumato.request.schema import Schema, shown
 
 Seeds = Literal["same", "next", "random"]
 TakenField = Literal["prompt", "negative_prompt", "seed", "cfg_scale", "sampler", "steps", "model"]
@@ -22,6 +22,7 @@ class Axis(Schema):
         description="A request field ('steps', 'hires.denoising_strength', 'model_options.guidance') or its "
         "name in A1111 ('CFG Scale'), 'size' (512x768), 'prompt_replace' (the first value is sought and "
         "replaced by each), 'prompt_order', 'lora', 'lora_weight' or 'nothing'.",
+        json_schema_extra=shown(choices="request_fields"),
     )
     values: tuple[str, ...] = Field(
         default=(),
@@ -55,8 +56,14 @@ class PromptList(Schema):
         title="File",
         description="A prompt a line, or A1111's form '--prompt \"a cat\" --steps 20'; # begins a comment. "
         "A .json file holds a list of requests.",
+        json_schema_extra=shown(text_file=True),
     )
-    lines: tuple[str, ...] = Field(default=(), title="Lines", description="The same, without a file.")
+    lines: tuple[str, ...] = Field(
+        default=(),
+        title="Lines",
+        description="The same, without a file.",
+        json_schema_extra=shown(lines=6),
+    )
     position: Literal["start", "end"] = Field(
         default="start",
         title="Insert prompts at the",
@@ -73,12 +80,22 @@ class PromptList(Schema):
 class PictureFolder(Schema):
     """Every picture of a folder as a start picture; the results are named as these are."""
 
-    folder: Path = Field(title="Folder", description="The pictures to start from.")
-    recursive: bool = Field(default=False, title="Recursive", description="Look into its folders too.")
+    folder: Path = Field(
+        title="Folder",
+        description="The pictures to start from.",
+        json_schema_extra=shown(folder=True),
+    )
+    recursive: bool = Field(
+        default=False,
+        title="Recursive",
+        description="Look into its folders too.",
+        json_schema_extra=shown(advanced=True),
+    )
     masks: Path | None = Field(
         default=None,
         title="Masks",
         description="A folder of masks named as the pictures are; one alone is for all of them.",
+        json_schema_extra=shown(folder=True),
     )
     scale: float | None = Field(
         default=None,
@@ -96,6 +113,7 @@ class PictureFolder(Schema):
         default=None,
         title="Folder of infotexts",
         description="Pictures of the same names whose infotexts are taken instead.",
+        json_schema_extra=shown(folder=True, advanced=True),
     )
 
 
@@ -128,14 +146,25 @@ class GridRequest(Schema):
         title="Draw sheets",
         description="All pictures on one; by default, for axes and matrices.",
     )
-    legend: bool = Field(default=True, title="Draw legend", description="Label columns, rows and sheets.")
+    legend: bool = Field(
+        default=True,
+        title="Draw legend",
+        description="Label columns, rows and sheets.",
+        json_schema_extra=shown(advanced=True),
+    )
     margin: int = Field(
-        default=0, ge=0, le=500, title="Margin", description="Pixels between the pictures of a sheet."
+        default=0,
+        ge=0,
+        le=500,
+        title="Margin",
+        description="Pixels between the pictures of a sheet.",
+        json_schema_extra=shown(unit="pixels", advanced=True),
     )
     resume: bool = Field(
         default=True,
         title="Resume",
         description="Keep what is in the output folder from before; otherwise all is drawn anew.",
+        json_schema_extra=shown(advanced=True),
     )
 
     @model_validator(mode="after")

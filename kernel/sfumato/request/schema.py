@@ -31,6 +31,11 @@ def group(name: str, **shown: Any) -> dict[str, Any]:
     return {"group": name, **shown}
 
 
+def shown(**how: Any) -> dict[str, Any]:
+    """How a form shows a field of a section, which is a group by itself; see `group`."""
+    return how
+
+
 def load_model(target: str) -> type[AnyModel]:
     """The pydantic model behind text such as ``"sfumato.request:GenerationRequest"``."""
     module, _, name = target.partition(":")
