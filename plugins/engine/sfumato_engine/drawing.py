@@ -79,14 +79,14 @@ class Drawing:
     """One request being drawn.
 
     Attributes:
-        images: The pictures saved so far.
+        images: The pictures saved so far, by an earlier attempt too.
         sheet: All of them on one, once they are drawn and where the settings ask for it.
         warnings: What the user was told so far.
         sampling_seconds: Wall time spent in samplers so far.
     """
 
     def __init__(self, resolved: ResolvedRequest, context: TaskContext) -> None:
-        self.images: list[ImageRecord] = []
+        self.images: list[ImageRecord] = list(context.finished)
         self.sheet: Path | None = None
         self.warnings: list[str] = []
         self.sampling_seconds = 0.0
@@ -104,18 +104,21 @@ class Drawing:
         self._progress = self._progress_of(prepared)
         self._previews = self._previews_of(prepared)
         self._warn(prepared.warnings)
-        last, models = prepared.last, [model for one in prepared.passes for model in one.models]
+        models = [model for one in prepared.passes for model in one.models]
         try:
-            for batch in range(request.count):
-                numbers = range(batch * request.batch_size, (batch + 1) * request.batch_size)
+            for batch in range(len(self.images) // request.batch_size, request.count):
+                end = (batch + 1) * request.batch_size
+                numbers = range(max(batch * request.batch_size, len(self.images)), end)
                 self._progress.start_batch(batch)
                 with wrapped_around(models, wanted=request.tiling):
-                    latents = self._draw_batch(prepared, numbers)
+                    latents, by = self._draw_batch(prepared, numbers)
                     self._phase("decoding")
                     for number, pixels in zip(
-                        numbers, decoded(last.model, latents, self._context), strict=True
+                        numbers, decoded(by.model, latents, self._context), strict=True
                     ):
                         self._save(self._finished(prepared, pixels, latents, number, numbers), number, story)
+                if self._ended_early():
+                    break
             self.sheet = self._saved_sheet()
         finally:
             wait([story], STORY_PATIENCE)
@@ -141,19 +144,28 @@ class Drawing:
         devices = {one.model.latent_format: one.model.device for one in prepared.passes}
         return {kind: preview_by(kind, device, self._context) for kind, device in devices.items()}
 
-    def _draw_batch(self, prepared: Prepared, numbers: Sequence[int]) -> Tensor:
-        """Clean latents of the pictures with these numbers, after all passes."""
-        first, hires = prepared.first, prepared.hires
+    def _ended_early(self) -> bool:
+        """Whether no further batch is to begin; the end of one batch alone is past with it."""
+        cancel = self._context.cancel
+        if cancel.ending == "skip":
+            cancel.ending = ""
+        return cancel.ending == "interrupt"
+
+    def _draw_batch(self, prepared: Prepared, numbers: Sequence[int]) -> tuple[Tensor, PreparedPass]:
+        """Clean latents of the pictures with these numbers, and the pass that they come from, the last one
+        unless the work is to end early."""
+        first, hires, drawn_by = prepared.first, prepared.hires, prepared.first
         latents = self._sample(prepared, first, numbers, None)
-        if hires is not None and self._upscaler is not None:
+        if hires is not None and self._upscaler is not None and not self._context.cancel.ending:
             self._phase("enlarging", self._upscaler.label)
             larger = enlarged(latents, first, hires, self._upscaler, self._context)
             self._progress.steps_before = first.sampling.steps
             latents = self._sample(prepared, hires, numbers, larger)
             self._progress.steps_before = 0
+            drawn_by = hires
         latents = prepared.stages.latents(latents, self._seeds(numbers))
         check_finite(latents, LATENTS_HINT)
-        return latents
+        return latents, drawn_by
 
     def _sample(
         self, prepared: Prepared, one: PreparedPass, numbers: Sequence[int], original: Tensor | None
@@ -251,7 +263,7 @@ class Drawing:
 
     def _save(self, pixels: Tensor, number: int, story: Future[Provenance]) -> None:
         provenance = story.result()
-        if not self.images:
+        if len(self.images) == len(self._context.finished):
             self._warn(provenance.warnings)
         record, not_kept = self._recorder.save(pixels, number, provenance)
         self._warn(warning for warning in not_kept if warning not in self.warnings)

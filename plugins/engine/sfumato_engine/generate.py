@@ -21,6 +21,8 @@ def generate(request: GenerationRequest, context: TaskContext) -> GenerationResu
         SfumatoError: the pictures cannot be saved.
     """
     started = time.monotonic()
+    if len(context.finished) >= request.image_total:  # an earlier attempt was cut short at its very end
+        return GenerationResult(images=context.finished, seconds=0.0)
     resolved = resolve(request, context)
     # Only now: a misspelt name is answered before the tensor library is imported, which takes over a second.
     from sfumato_engine.drawing import draw

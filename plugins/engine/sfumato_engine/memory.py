@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
 import torch
 
 from sfumato.errors import BadInput, OutOfMemory
+from sfumato.memory import MachineMemory, machine_memory
 from sfumato.models import LoadedModel
 from sfumato_engine.batching import decoded_side_by_side, passes_side_by_side
 from sfumato_engine.resolution import ResolvedRequest
@@ -18,48 +16,17 @@ from sfumato_engine.settings import EngineSettings
 from sfumato_engine.shortage import is_shortage
 from sfumato_engine.tiled_autoencoder import tiled_memory
 
-CGROUP = Path("/sys/fs/cgroup")
-"""Where Linux states the limits of a container, which `psutil` does not know."""
-
 LOWER = "Lower the width and height or the batch size"
 CLOSE = "Close other programs"
 
 
-@dataclass(frozen=True)
-class DeviceMemory:
-    """Bytes of the memory that a device computes in."""
-
-    available: int
-    total: int
-
-
-def device_memory(device: str) -> DeviceMemory:
+def device_memory(device: str) -> MachineMemory:
     """What the device has; for a CPU the machine's memory or the container's, whichever is less."""
     if torch.device(device).type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return DeviceMemory(free + kept, total)  # torch keeps freed memory, and uses it again
-    machine = psutil.virtual_memory()
-    container = container_memory()
-    if container is None:
-        return DeviceMemory(machine.available, machine.total)
-    return DeviceMemory(min(machine.available, container.available), min(machine.total, container.total))
-
-
-def container_memory(folder: Path = CGROUP) -> DeviceMemory | None:
-    """The limit of the container that we run in; None without one."""
-    try:
-        limit, used, statistics = (
-            (folder / name).read_text() for name in ("memory.max", "memory.current", "memory.stat")
-        )
-    except OSError:
-        return None
-    if not limit.strip().isdigit():
-        return None
-    counters = dict(line.split() for line in statistics.splitlines())
-    # What files left in the cache can be taken back.
-    in_use = int(used) - int(counters.get("inactive_file", 0))
-    return DeviceMemory(int(limit) - in_use, int(limit))
+        return MachineMemory(free + kept, total)  # torch keeps freed memory, and uses it again
+    return machine_memory()
 
 
 def working_memory(

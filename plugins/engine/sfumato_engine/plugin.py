@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sfumato.checks import CheckInfo
 from sfumato.hookspecs import hookimpl
+from sfumato.memory import MemorySourceInfo
 from sfumato.registry import Registrar
 from sfumato.settings import SettingsSectionInfo
 from sfumato.tasks import TaskInfo
@@ -44,3 +45,8 @@ def register_settings(sections: Registrar[SettingsSectionInfo]) -> None:
 @hookimpl
 def register_checks(checks: Registrar[CheckInfo]) -> None:
     checks.add("torch", "sfumato_engine.checks:check_torch", label="Tensor library and device")
+
+
+@hookimpl
+def register_memory_sources(memory_sources: Registrar[MemorySourceInfo]) -> None:
+    memory_sources.add("engine", "sfumato_engine.memory_source:memory_figures", label="Models and devices")

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sfumato.events import ImageSaving
 from sfumato.records import ImageRecord
 from sfumato.tasks import TaskContext
 from sfumato_engine.provenance import AUTOENCODER, Provenance
@@ -32,6 +33,7 @@ class Recorder:
         self._started = datetime.now().astimezone()
         self._settings = saving_settings(context)
         self._writer = PictureWriter(context.output_folder, self._settings)
+        self._emit = context.events.emit
 
     def save(
         self, pixels: Tensor, number: int, provenance: Provenance
@@ -52,17 +54,20 @@ class Recorder:
         variation_seed = resolved.variation_seed(number) if resolved.request.variation_strength else None
         infotext = provenance.infotext(seed, variation_seed)
         texts = {PARAMETERS: infotext, STORY: provenance.json(seed, variation_seed)}
-        saved = self._writer.save(pixels.numpy(), texts, self._known(number, provenance))
         height, width, _ = pixels.shape
-        record = ImageRecord(
-            path=saved.path,
-            seed=seed,
-            width=width,
-            height=height,
-            infotext=infotext,
-            request=resolved.request,
+
+        def record(path: Path) -> ImageRecord:
+            return ImageRecord(
+                path=path, seed=seed, width=width, height=height, infotext=infotext, request=resolved.request
+            )
+
+        saved = self._writer.save(
+            pixels.numpy(),
+            texts,
+            self._known(number, provenance),
+            announce=lambda path: self._emit(ImageSaving(image=record(path))),
         )
-        return record, saved.warnings
+        return record(saved.path), saved.warnings
 
     def save_sheet(self, images: Sequence[ImageRecord]) -> Path | None:
         """All pictures on one, where the settings ask for it and there are several.

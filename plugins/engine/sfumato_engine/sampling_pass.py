@@ -36,6 +36,10 @@ class Guided(Protocol):
 OnStep = Callable[[int, Tensor, Tensor], None]
 
 
+class _EndedEarly(Exception):
+    """Leads out of a sampler; the latest estimate is taken."""
+
+
 @dataclass(frozen=True)
 class SamplingPass:
     """From noisy latents to clean ones.
@@ -71,6 +75,9 @@ class SamplingPass:
     ) -> Tensor:
         """Sample; raises `Cancelled` before the next model evaluation once cancelled.
 
+        Where it is to end early (`CancelToken.ending`) the latest clean estimate is what comes out, after one
+        step at least.
+
         Args:
             wrap: Put around the guided model, as stages of plugins ask for.
             original: Clean latents [b, c, h, w] to start from, to which noise is added; None starts from
@@ -87,8 +94,16 @@ class SamplingPass:
         start = self._start(noise.initial() * noise_multiplier, original)
         guided, others = wrap(self.model if keep is None else self._keeping(keep)), OthersFaults()
 
+        latest: list[Tensor] = []
+
+        def stepped(index: int, x: Tensor, denoised: Tensor) -> None:
+            latest[:] = [denoised]
+            on_step(index, x, denoised)
+
         def denoise(x: Tensor, sigma: float) -> Tensor:
             cancel.check()
+            if cancel.ending and latest:
+                raise _EndedEarly
             return guided(x, sigma)
 
         def denoise_pair(x: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
@@ -102,12 +117,15 @@ class SamplingPass:
             self.convention,
             others.of(noise),
             dict(self.options),
-            others.of(on_step),
+            others.of(stepped),
             others.of(denoise_pair) if self.sampler.info.needs_unconditional else None,
         )
         sample: Sampler = self.sampler.load()
-        with blamed("sampler", self.sampler, but=others):
-            latents = sample(others.of(denoise), start, self.sigmas, context)
+        try:
+            with blamed("sampler", self.sampler, but=others):
+                latents = sample(others.of(denoise), start, self.sigmas, context)
+        except _EndedEarly:
+            return latest[0]
         if getattr(latents, "shape", None) != start.shape:
             raise failure("sampler", self.sampler, "It gave back no latents of the shape it was given.")
         return latents

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sfumato.errors import Cancelled, SfumatoError
 from sfumato.events import Warned
@@ -95,7 +96,8 @@ class GridDrawing:
         self._cells = plan.cells
         self._keys = [cell_key(cell.request) for cell in plan.cells]
         self._journal = journal
-        self._context = context
+        # What an earlier attempt has finished is in the journal, cell by cell.
+        self._context = replace(context, finished=())
         self._generate: Task = context.registries.tasks.get("generate").load()
 
     def run(self) -> tuple[GridCell, ...]:
@@ -135,6 +137,8 @@ class GridDrawing:
         pace = Pace(len(due))
         for number, place in enumerate(due):
             self._context.cancel.check()
+            if self._context.cancel.ending == "interrupt":
+                break
             cell, key = self._cells[place], self._keys[place]
             self._tell_progress(cell, number + 1, len(due), pace.seconds_left(number))
             error = cell.problem or self._draw_cell(cell, key)

@@ -7,7 +7,7 @@ import itertools
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,13 +39,22 @@ class PictureFolder:
             with tempfile.TemporaryFile(dir=path):  # found by trying, and before hours of drawing
                 pass
 
-    def save(self, content: bytes, name: str, suffix: str = ".png") -> Path:
+    def save(
+        self,
+        content: bytes,
+        name: str,
+        suffix: str = ".png",
+        *,
+        announce: Callable[[Path], None] = lambda path: None,
+    ) -> Path:
         """Write a picture under the next free number, or under its name.
 
         Args:
             content: The whole file.
             name: Follows the number in the file name; safe characters only, may be empty.
             suffix: Of the format, with its dot.
+            announce: Told of the path once all is on disk, right before the picture appears there; nothing
+                else can appear under it meanwhile.
 
         Raises:
             SfumatoError: the disk is full or the folder not writable; nothing is left behind then.
@@ -58,6 +67,7 @@ class PictureFolder:
                 final, part = self._claim_name(name, suffix)
             try:
                 _write_through(part, content)
+                announce(final)
                 os.replace(part, final)
             except BaseException:  # only then: once renamed, the part's name may be another's claim
                 part.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +50,7 @@ class PictureWriter:
         known: Mapping[str, object],
         *,
         format: PictureFormat | None = None,
+        announce: Callable[[Path], None] = lambda path: None,
     ) -> SavedPicture:
         """Write a picture.
 
@@ -58,6 +59,7 @@ class PictureWriter:
             texts: By `metadata.PARAMETERS` and `STORY`.
             known: Of the picture, for its name, see `placeholders.Known`; its size is known from the pixels.
             format: Another one than the settings say.
+            announce: Told of the path right before the picture appears there.
 
         Raises:
             SfumatoError: the disk is full or the folder not writable; nothing is left behind then.
@@ -75,7 +77,8 @@ class PictureWriter:
         height, width = array.shape[:2]
         values = {"width": width, "height": height, "image": np.ascontiguousarray(array), **known}
         folder = self._folder(settings.folder_name, values)
-        path = folder.save(encoded.content, render(settings.file_name, values), encoded.suffix)
+        name = render(settings.file_name, values)
+        path = folder.save(encoded.content, name, encoded.suffix, announce=announce)
         return SavedPicture(path, encoded.warnings)
 
     def _folder(self, pattern: str, values: Mapping[str, object]) -> PictureFolder:

@@ -12,7 +12,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from sfumato.errors import BadInput, Cancelled, CheckpointError, OutOfMemory, SfumatoError
-from sfumato.events import ImageSaved, PhaseStarted, StepCompleted, Warned
+from sfumato.events import ImageSaved, ImageSaving, PhaseStarted, StepCompleted, Warned
 from sfumato.records import ImageRecord
 from sfumato.request import RANDOM_SEED, GenerationRequest, UpscaleRequest
 from sfumato.tasks import TaskContext
@@ -53,6 +53,7 @@ class Enlarging:
         )
         self._device = chosen_device(context.settings)
         self._saving: SavingSettings = getattr(context.settings, "saving", None) or SavingSettings()
+        self._finished = list(context.finished)
         self._folder = PictureFolder(context.output_folder, numbered=self._saving.number_files)
 
     def _found(self, name: str) -> FoundUpscaler | None:
@@ -78,6 +79,8 @@ class Enlarging:
         failures: list[tuple[Path, SfumatoError]] = []
         for number, path in enumerate(paths):
             self._context.cancel.check()
+            if self._context.cancel.ending == "interrupt":
+                break
             self._context.events.emit(PhaseStarted(phase="upscaling", detail=path.name))
             try:
                 images.append(self._one(path, number, len(paths)))
@@ -92,6 +95,8 @@ class Enlarging:
 
     def _one(self, path: Path, number: int, count: int) -> ImageRecord:
         picture = read_picture(path, largest_megapixels=self._saving.largest_megapixels)
+        if self._finished:  # by an earlier attempt, which told of what it could not read as this one does
+            return self._finished.pop(0)
         tiles = UpscaleContext(
             device=self._device,
             workspace=self._context.workspace,
@@ -195,20 +200,28 @@ class Enlarging:
             quality=self._saving.quality,
             lossless=self._saving.webp_lossless,
         )
-        saved = self._folder.save(encoded.content, harmless(path.stem), encoded.suffix)
-        for warning in encoded.warnings:
-            self._context.events.emit(Warned(message=f"'{saved.name}': {warning}"))
-        told = infotext.read(picture.metadata.parameters)
-        record = ImageRecord(
-            path=saved,
-            seed=_seed(told.fields.get("Seed", "")),
-            width=width,
-            height=height,
-            infotext=texts.get(PARAMETERS) or texts.get(extras_text.POSTPROCESSING, ""),
-            request=GenerationRequest(prompt=told.prompt, negative_prompt=told.negative_prompt),
+        told, emit = infotext.read(picture.metadata.parameters), self._context.events.emit
+
+        def record(saved: Path) -> ImageRecord:
+            return ImageRecord(
+                path=saved,
+                seed=_seed(told.fields.get("Seed", "")),
+                width=width,
+                height=height,
+                infotext=texts.get(PARAMETERS) or texts.get(extras_text.POSTPROCESSING, ""),
+                request=GenerationRequest(prompt=told.prompt, negative_prompt=told.negative_prompt),
+            )
+
+        saved = self._folder.save(
+            encoded.content,
+            harmless(path.stem),
+            encoded.suffix,
+            announce=lambda path: emit(ImageSaving(image=record(path))),
         )
-        self._context.events.emit(ImageSaved(image=record))
-        return record
+        for warning in encoded.warnings:
+            emit(Warned(message=f"'{saved.name}': {warning}"))
+        emit(ImageSaved(image=record(saved)))
+        return record(saved)
 
 
 def _tensor(image: Image) -> Tensor:
