@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sfumato.checks import Check, CheckInfo, CheckResult
 from sfumato.errors import SfumatoError
+from sfumato.memory import machine_memory
 from sfumato.plugins import PluginState
 from sfumato.registry import Entry
 from sfumato.settings import as_text
@@ -108,9 +109,7 @@ def check_system(studio: Studio) -> list[CheckResult]:
 
 
 def _memory() -> CheckResult:
-    import psutil  # type: ignore[import-untyped]
-
-    memory = psutil.virtual_memory()
+    memory = machine_memory()
     return CheckResult(
         label="Memory", detail=f"{_gigabytes(memory.available)} of {_gigabytes(memory.total)} free"
     )

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, Field
 
+from sfumato.watchdog import in_one_line
+
 if TYPE_CHECKING:
     from sfumato.registries import Registries
+    from sfumato.registry import Entry
+
+log = logging.getLogger(__name__)
+
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux states the limits of a container, which `psutil` does not know."""
+
+_FAILING = "memory.failing_sources"
 
 
 class DeviceMemory(BaseModel):
@@ -53,6 +67,7 @@ class MemorySnapshot(MemoryFigures):
     total: int = Field(description="Of the machine, or of the container where that is less.")
     available: int = Field(description="What new work could take.")
     process: int = Field(description="Resident memory of the process that works.")
+    process_id: int = Field(default=0, description="Of that process.")
     job: str = Field(default="", description="What it works on.")
 
 
@@ -76,22 +91,67 @@ class MemorySource(Protocol):
     def __call__(self, workspace: Mapping[str, Any]) -> MemoryFigures: ...
 
 
-def snapshot(registries: Registries, workspace: Mapping[str, Any], job: str = "") -> MemorySnapshot:
-    """Memory now, as all sources tell it; one that fails is left out."""
-    machine = psutil.virtual_memory()
-    figures = list(_figures(registries, workspace))
+def snapshot(registries: Registries, workspace: MutableMapping[str, Any], job: str = "") -> MemorySnapshot:
+    """Memory now, as all sources tell it; one that fails is left out, and logged the first time.
+
+    Args:
+        workspace: What the backend keeps from task to task; which sources fail is remembered there.
+        job: What the process works on.
+    """
+    machine = machine_memory()
+    figures = [one for entry in registries.memory_sources if (one := _figures(entry, workspace))]
     return MemorySnapshot(
         at=time.time(),
         total=machine.total,
         available=machine.available,
         process=psutil.Process().memory_info().rss,
+        process_id=os.getpid(),
         job=job,
         devices=tuple(device for one in figures for device in one.devices),
         models=tuple(model for one in figures for model in one.models),
     )
 
 
-def _figures(registries: Registries, workspace: Mapping[str, Any]) -> Iterable[MemoryFigures]:
-    for entry in registries.memory_sources:
+def _figures(entry: Entry[MemorySourceInfo], workspace: MutableMapping[str, Any]) -> MemoryFigures | None:
+    try:
         source: MemorySource = entry.load()
-        yield source(workspace)
+        return MemoryFigures.model_validate(source(workspace))
+    except Exception as error:  # a plugin's source may raise anything, and must not end the work it watches
+        failing: set[str] = workspace.setdefault(_FAILING, set())
+        if entry.info.name not in failing:
+            failing.add(entry.info.name)
+            log.warning("Memory figures of '%s' are left out: %s", entry.info.name, in_one_line(error))
+        return None
+
+
+@dataclass(frozen=True)
+class MachineMemory:
+    """Bytes of main memory."""
+
+    available: int
+    total: int
+
+
+def machine_memory() -> MachineMemory:
+    """The machine's memory or the container's, whichever is less."""
+    machine = psutil.virtual_memory()
+    container = container_memory()
+    if container is None:
+        return MachineMemory(machine.available, machine.total)
+    return MachineMemory(min(machine.available, container.available), min(machine.total, container.total))
+
+
+def container_memory(folder: Path = CGROUP) -> MachineMemory | None:
+    """The limit of the container that we run in; None without one."""
+    try:
+        limit, used, statistics = (
+            (folder / name).read_text() for name in ("memory.max", "memory.current", "memory.stat")
+        )
+    except OSError:
+        return None
+    if not limit.strip().isdigit():
+        return None
+    counters = dict(line.split() for line in statistics.splitlines())
+    # What files left in the cache can be taken back.
+    in_use = int(used) - int(counters.get("inactive_file", 0))
+    return MachineMemory(int(limit) - in_use, int(limit))

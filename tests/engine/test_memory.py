@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import psutil
 import pytest
@@ -11,7 +10,6 @@ import torch
 
 from sfumato.errors import BadInput, OutOfMemory
 from sfumato_engine.memory import (
-    container_memory,
     device_memory,
     in_words,
     memory_errors_explained,
@@ -92,22 +90,6 @@ def test_a_smaller_size_of_the_same_shape_is_offered_else() -> None:
 
 def test_where_nothing_fits_advice_stays_general() -> None:
     assert "Lower" in what_fits(bytes_needed, (200, 100, 1), 10, available=5)
-
-
-def test_the_limit_of_a_container_counts(tmp_path: Path) -> None:
-    (tmp_path / "memory.max").write_text("1000\n")
-    (tmp_path / "memory.current").write_text("700\n")
-    (tmp_path / "memory.stat").write_text("anon 100\ninactive_file 300\n")
-    memory = container_memory(tmp_path)
-    assert memory is not None
-    assert (memory.available, memory.total) == (600, 1000)
-
-
-def test_no_container_or_no_limit_is_no_limit(tmp_path: Path) -> None:
-    assert container_memory(tmp_path) is None
-    for name, text in (("max", "max"), ("current", "1"), ("stat", "anon 1")):
-        (tmp_path / f"memory.{name}").write_text(text)
-    assert container_memory(tmp_path) is None
 
 
 def test_torchs_own_shortage_says_what_to_lower() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +152,19 @@ def _own_name(path: Path, others: Collection[Path]) -> str:
             if not any(name in _endings(other, count) for other in others):
                 return "/".join(name)
     return str(path)
+
+
+def own_names(paths: Sequence[Path]) -> dict[Path, str]:
+    """The shortest name of each file that it shares with no other of them."""
+    counted = Counter(path.stem.lower() for path in paths)
+    return {
+        path: path.stem
+        if counted[path.stem.lower()] == 1
+        else _own_name(
+            path, [other for other in paths if other != path and other.stem.lower() == path.stem.lower()]
+        )
+        for path in paths
+    }
 
 
 def _parts(name: str) -> tuple[str, ...]:

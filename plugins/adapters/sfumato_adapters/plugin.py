@@ -5,6 +5,7 @@ from __future__ import annotations
 from sfumato.adapters import AdapterInfo
 from sfumato.commands import CommandInfo
 from sfumato.hookspecs import hookimpl
+from sfumato.queries import QueryInfo
 from sfumato.registry import Registrar
 from sfumato.settings import SettingsSectionInfo
 
@@ -26,6 +27,17 @@ def register_adapters(adapters: Registrar[AdapterInfo]) -> None:
         "sfumato_adapters.embedding:EmbeddingKind",
         label="Textual inversion",
         summary="Learned words, by their name in the prompt.",
+    )
+
+
+@hookimpl
+def register_queries(queries: Registrar[QueryInfo]) -> None:
+    queries.add(
+        "adapters",
+        "sfumato_adapters.listing:adapters",
+        label="Adapters",
+        summary="The LoRAs and learned words that there are, and which of them fit a model.",
+        request="sfumato_adapters.listing:AdaptersRequest",
     )
 
 
