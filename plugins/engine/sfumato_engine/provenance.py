@@ -20,14 +20,12 @@ from sfumato_engine.infotext_fields import OWN_VERSION, option_fields, request_f
 from sfumato_engine.option_roles import infotext_fields, part_dtypes
 from sfumato_engine.preparation import Prepared
 from sfumato_engine.replay.environment import environment
+from sfumato_engine.replay.story import FORMAT
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.settings import EngineSettings
 from sfumato_pictures import infotext
 
 log = logging.getLogger(__name__)
-
-FORMAT = 2
-"""Version of the JSON's shape. 1 had no `environment` but `device` and `versions`, and no `size` of files."""
 
 SHORT_HASH = 10
 

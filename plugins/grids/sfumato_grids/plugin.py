@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sfumato.commands import CommandInfo
 from sfumato.hookspecs import hookimpl
+from sfumato.queries import QueryInfo
 from sfumato.registry import Registrar
 from sfumato.tasks import TaskInfo
 
@@ -18,6 +19,18 @@ def register_tasks(tasks: Registrar[TaskInfo]) -> None:
         label="Grid",
         summary="Many pictures of one request: over axes, prompt parts, lists of prompts or folders.",
         request="sfumato.request:GridRequest",
+    )
+
+
+@hookimpl
+def register_queries(queries: Registrar[QueryInfo]) -> None:
+    queries.add(
+        "plan_grid",
+        "sfumato_grids.plan_query:plan_grid",
+        label="Plan of a grid",
+        summary="How many pictures and steps a grid comes to, and what is wrong with it.",
+        request="sfumato.request:GridRequest",
+        reads_paths=True,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sfumato.commands import CommandInfo
 from sfumato.hookspecs import hookimpl
+from sfumato.queries import QueryInfo
 from sfumato.registry import Registrar
 from sfumato.settings import SettingsSectionInfo
 
@@ -13,6 +14,17 @@ SFUMATO_API = "1.0"
 @hookimpl
 def register_settings(sections: Registrar[SettingsSectionInfo]) -> None:
     sections.add("saving", "sfumato_pictures.settings:SavingSettings", label="Saving")
+
+
+@hookimpl
+def register_queries(queries: Registrar[QueryInfo]) -> None:
+    queries.add(
+        "styles",
+        "sfumato_pictures.style_query:styles",
+        label="Styles",
+        summary="The styles that requests can name.",
+        request="sfumato_pictures.style_query:StylesRequest",
+    )
 
 
 @hookimpl

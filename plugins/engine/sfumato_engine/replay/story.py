@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sfumato.errors import BadInput
 from sfumato.request import GenerationRequest
-from sfumato_engine.provenance import FORMAT
+
+FORMAT = 2
+"""Version of the JSON's shape. 1 had no `environment` but `device` and `versions`, and no `size` of files."""
 
 _ALONE = {"batch_size": 1, "count": 1, "backend": "local"}
 """A picture is drawn again by itself, here, wherever it was drawn."""

@@ -1,0 +1,1 @@
+"""Quick questions that the engine answers: about prompts, pictures and plans. Nothing here imports torch."""
