@@ -36,10 +36,10 @@ def shown(**how: Any) -> dict[str, Any]:
     return how
 
 
-def load_model(target: str) -> type[AnyModel]:
+def load_model(target: str) -> type[BaseModel]:
     """The pydantic model behind text such as ``"sfumato.request:GenerationRequest"``."""
     module, _, name = target.partition(":")
-    model: type[AnyModel] = getattr(importlib.import_module(module), name)
+    model: type[BaseModel] = getattr(importlib.import_module(module), name)
     return model
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import cast
 
 from pydantic import BaseModel, Field
 
@@ -75,7 +74,7 @@ def _counts(info: ModelInfo, texts: list[PromptText], context: QueryContext) -> 
 
 def _chunks(texts: Iterable[PromptText]) -> Iterator[str]:
     for text in texts:
-        yield from ("".join(cast("str", piece) for piece, _ in chunk) for chunk in text.chunks)
+        yield from ("".join(piece for piece, _ in chunk) for chunk in text.chunks)
 
 
 def _window(tokenizer: Tokenizer) -> int:
