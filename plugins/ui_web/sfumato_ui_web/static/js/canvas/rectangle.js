@@ -1,0 +1,36 @@
+/**
+ * Rectangles of whole pixels: `right` and `bottom` are the first column and row outside.
+ * @typedef {{left: number, top: number, right: number, bottom: number}} Rectangle
+ */
+
+/**
+ * The smallest rectangle around both; either may be null, for nothing.
+ * @param {Rectangle | null} one
+ * @param {Rectangle | null} other
+ * @returns {Rectangle | null}
+ */
+export function union(one, other) {
+    if (!one || !other) return one ?? other;
+    return {
+        left: Math.min(one.left, other.left),
+        top: Math.min(one.top, other.top),
+        right: Math.max(one.right, other.right),
+        bottom: Math.max(one.bottom, other.bottom),
+    };
+}
+
+/**
+ * What both have in common; null for nothing.
+ * @param {Rectangle} one
+ * @param {Rectangle} other
+ * @returns {Rectangle | null}
+ */
+export function intersection(one, other) {
+    const common = {
+        left: Math.max(one.left, other.left),
+        top: Math.max(one.top, other.top),
+        right: Math.min(one.right, other.right),
+        bottom: Math.min(one.bottom, other.bottom),
+    };
+    return common.left < common.right && common.top < common.bottom ? common : null;
+}
