@@ -26,7 +26,7 @@ def kinds(studio: Studio, prompt: str, **how: bool) -> list[tuple[str, str]]:
 
 
 def test_a_prompt_is_cut_into_stretches_of_one_meaning(studio: Studio) -> None:
-    assert kinds(studio, "a (red:1.2) [cat|dog] BREAK <lora:all_blue:0.5>") == [
+    assert kinds(studio, "a (red:1.2) [cat|dog] BREAK <lora:all_blue:0.5>x") == [
         ("text", "a "),
         ("emphasis", "("),
         ("text", "red"),
@@ -40,6 +40,7 @@ def test_a_prompt_is_cut_into_stretches_of_one_meaning(studio: Studio) -> None:
         ("break", " BREAK"),
         ("text", " "),
         ("network", "<lora:all_blue:0.5>"),
+        ("text", "x"),
     ]
 
 
