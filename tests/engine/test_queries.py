@@ -37,8 +37,7 @@ def test_a_prompt_is_cut_into_stretches_of_one_meaning(studio: Studio) -> None:
         ("alternation", "|"),
         ("text", "dog"),
         ("alternation", "]"),
-        ("break", " BREAK"),
-        ("text", " "),
+        ("break", " BREAK "),
         ("network", "<lora:all_blue:0.5>"),
         ("text", "x"),
     ]
