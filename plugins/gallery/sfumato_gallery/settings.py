@@ -20,3 +20,10 @@ class GallerySettings(BaseModel):
     trash_days: int = Field(
         default=30, ge=0, le=3650, title="Keep trash", description="Days in the trash; 0 is for ever."
     )
+    thumbnail_megabytes: int = Field(
+        default=500,
+        ge=10,
+        le=100_000,
+        title="Room for thumbnails",
+        description="In MB; the least recently seen ones are deleted beyond it.",
+    )
