@@ -102,6 +102,7 @@ class JobSettings(BaseModel):
         title="Database",
         description="An SQLAlchemy URL, such as postgresql+psycopg://user@host/sfumato; by default a SQLite "
         "file in the data folder.",
+        json_schema_extra={"secret": True},  # it may hold a password
     )
     attempts: int = Field(
         default=3,
@@ -261,7 +262,7 @@ class Settings:
                 raise self._wrong(section, refused)
         value = fitted.section.model_dump(mode="json", include={name}, warnings=False)[name]
         sources.store(self.file, section, name, "none" if value is None else value)
-        return self._again()
+        return self.read_again()
 
     def unset(self, key: str) -> Settings:
         """Take a key out of the file, known or not, so that its default holds again.
@@ -273,9 +274,10 @@ class Settings:
         spellings = (key, key.strip().lower())  # as the file spells it, or as everywhere else
         if not any(sources.remove(self.file, spelling) for spelling in spellings):
             raise UnknownName("setting in the file", key, sources.from_file(self.file))
-        return self._again()
+        return self.read_again()
 
-    def _again(self) -> Settings:
+    def read_again(self) -> Settings:
+        """The settings as file and variables give them now; what is wrong is told in `problems`."""
         return Settings(self.file, self._environ, self._overrides, self._models, lenient=True)
 
     def _read_layers(self) -> tuple[dict[str, Given], ...]:
