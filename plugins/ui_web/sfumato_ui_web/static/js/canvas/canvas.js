@@ -17,32 +17,31 @@
 import {t} from "../i18n.js";
 import {recall, remember} from "../state.js";
 import {MaskEditor} from "./editor.js";
+import {MaskKeeper} from "./keeper.js";
 import {KeyInput} from "./keys.js";
 import {Overlay} from "./overlay.js";
+import {PictureSource} from "./picture.js";
 import {PointerInput} from "./pointer.js";
 import {union} from "./rectangle.js";
 import {Stage} from "./stage.js";
-import {forgetMask, keepMask, keptMask} from "./store.js";
 import {LARGEST_BRUSH, Toolbar} from "./toolbar.js";
 import {View} from "./view.js";
 
 const REFINE_AFTER = 120; // ms of rest after which a moved view is drawn finely
-const KEEP_AFTER = 500; // ms of rest after which the mask is kept
 
 export class SfCanvas extends HTMLElement {
     static observedAttributes = ["src"];
 
     /** @type {string | Blob | null} */
     #source = null;
-    /** @type {string | null} The address made for a Blob. */
-    #made = null;
-    #loads = 0;
     /** @type {"brush" | "eraser"} */
     #tool = "brush";
     /** @type {MaskEditor} */
     #editor = new MaskEditor(1, 1);
     #view = new View();
     #stage = new Stage();
+    #picture = new PictureSource(this.#stage.picture);
+    #keeper = new MaskKeeper();
     #overlay = new Overlay(this.#stage.overlay);
     #keys = new KeyInput(this);
     /** @type {Toolbar | null} */
@@ -60,7 +59,7 @@ export class SfCanvas extends HTMLElement {
     /** @type {Point | null} In pixels of the picture. */
     #crossHair = null;
     #refining = 0;
-    #keeping = 0;
+    #penSeen = false;
     #settings = {size: 0, softness: 0.2, pressure: true};
 
     /** Whether a picture is shown that can be painted on. */
@@ -70,13 +69,13 @@ export class SfCanvas extends HTMLElement {
         Object.assign(this.#settings, recall("canvas") ?? {});
         this.#toolbar ??= new Toolbar(this);
         const {element, help, said} = this.#stage;
-        this.replaceChildren(this.#toolbar.element, element, help, said);
+        this.replaceChildren(this.#toolbar.element, element, this.#toolbar.footer, help, said);
         this.#listening = new AbortController();
         const {signal} = this.#listening;
         this.#pointerInput().listen(signal);
         this.#keys.listen(element, signal);
         element.addEventListener("blur", () => this.#showCrossHair(null), {signal});
-        window.addEventListener("pagehide", () => this.#keep(), {signal});
+        window.addEventListener("pagehide", () => this.#keeper.now(), {signal});
         const observer = new ResizeObserver(() => this.#resize());
         observer.observe(element);
         signal.addEventListener("abort", () => observer.disconnect());
@@ -86,7 +85,7 @@ export class SfCanvas extends HTMLElement {
     }
 
     disconnectedCallback() {
-        this.#keep();
+        this.#keeper.now();
         this.#listening?.abort();
         cancelAnimationFrame(this.#frame);
         this.#frame = 0;
@@ -109,7 +108,7 @@ export class SfCanvas extends HTMLElement {
     /** A new picture begins with an empty mask, or the one kept for it. */
     set src(source) {
         if (source === this.#source) return;
-        this.#keep();
+        this.#keeper.now();
         this.#source = source || null;
         this.#load();
     }
@@ -144,6 +143,11 @@ export class SfCanvas extends HTMLElement {
 
     get pressureSizes() {
         return this.#settings.pressure;
+    }
+
+    /** Whether a pen was used, so that its pressure matters. */
+    get penSeen() {
+        return this.#penSeen;
     }
 
     get zoom() {
@@ -315,6 +319,11 @@ export class SfCanvas extends HTMLElement {
             zoom: (factor, at) => this.ready && this.zoomBy(factor, at),
             size: (factor) => this.sizeBy(factor),
             hover: (at) => this.#hover(at),
+            pen: () => {
+                if (this.#penSeen) return;
+                this.#penSeen = true;
+                this.#toolbar?.update();
+            },
             moving: () => this.#keys.space && !this.#crossHair,
         });
     }
@@ -355,8 +364,7 @@ export class SfCanvas extends HTMLElement {
         if (words) this.#stage.say(words);
         this.#paint(area ?? null);
         this.#toolbar?.update();
-        clearTimeout(this.#keeping);
-        this.#keeping = window.setTimeout(() => this.#keep(), KEEP_AFTER);
+        this.#keeper.changed(this.getAttribute("keep"), this.#editor.mask);
         this.dispatchEvent(new Event("change", {bubbles: true}));
     }
 
@@ -432,41 +440,24 @@ export class SfCanvas extends HTMLElement {
     }
 
     async #load() {
-        const load = ++this.#loads;
         this.ready = false;
         this.#samples = [];
-        if (this.#made) URL.revokeObjectURL(this.#made);
-        this.#made = this.#source instanceof Blob ? URL.createObjectURL(this.#source) : null;
-        const {picture} = this.#stage;
-        const address = this.#made ?? this.#source;
-        if (typeof address === "string") picture.src = address;
-        else picture.removeAttribute("src");
         this.#message();
-        if (!address) return;
-        try {
-            await picture.decode();
-        } catch {
-            if (load === this.#loads) this.#failed();
-            return;
-        }
-        if (load === this.#loads) await this.#begin(picture.naturalWidth, picture.naturalHeight, load);
+        const outcome = await this.#picture.load(this.#source);
+        if (outcome === "failed") this.#failed();
+        if (outcome !== "shown") return;
+        const {naturalWidth, naturalHeight} = this.#stage.picture;
+        const editor = new MaskEditor(naturalWidth, naturalHeight);
+        const loads = this.#picture.loads;
+        await this.#keeper.restore(this.getAttribute("keep"), editor.mask);
+        if (loads === this.#picture.loads) this.#begin(editor);
     }
 
-    /**
-     * @param {number} width
-     * @param {number} height
-     * @param {number} load
-     */
-    async #begin(width, height, load) {
-        const editor = new MaskEditor(width, height);
-        const name = this.getAttribute("keep");
-        const kept = name ? await keptMask(name) : undefined;
-        if (load !== this.#loads) return;
-        if (kept?.width === width && kept.height === height) await editor.mask.read(kept.mask);
-        if (load !== this.#loads) return;
+    /** @param {MaskEditor} editor */
+    #begin(editor) {
         this.#editor = editor;
         this.ready = true;
-        this.#view.show(width, height);
+        this.#view.show(editor.mask.width, editor.mask.height);
         this.#applySettings();
         this.#message();
         this.#viewMoved();
@@ -486,18 +477,6 @@ export class SfCanvas extends HTMLElement {
         picture.hidden = overlay.hidden = !this.ready;
         element.classList.toggle("canvas-ready", this.ready);
         this.#toolbar?.update();
-    }
-
-    async #keep() {
-        clearTimeout(this.#keeping);
-        const waiting = this.#keeping;
-        this.#keeping = 0;
-        const name = this.getAttribute("keep");
-        if (!name || !waiting || !this.ready) return;
-        const {mask} = this.#editor;
-        if (mask.isEmpty()) return forgetMask(name);
-        const {width, height} = mask;
-        await keepMask(name, {mask: await mask.toBlob(), width, height, saved: Date.now()});
     }
 }
 

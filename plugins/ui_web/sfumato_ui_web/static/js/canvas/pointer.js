@@ -23,6 +23,7 @@ const LINE_HEIGHT = 16;
  * @property {(factor: number, at: Point) => void} zoom
  * @property {(factor: number) => void} size
  * @property {(at: Point | null) => void} hover
+ * @property {() => void} pen A pen came near.
  * @property {() => boolean} moving Whether space is held: a press moves the picture.
  */
 
@@ -80,7 +81,7 @@ export class PointerInput {
     move(event) {
         if (event.pointerType === "pen") this.penNear(event);
         if (this.touches.size > 1 && this.touches.has(event.pointerId)) return this.pinch(event);
-        if (event.pointerType === "touch") this.touches.has(event.pointerId) && this.touches.set(event.pointerId, this.place(event));
+        if (this.touches.has(event.pointerId)) this.touches.set(event.pointerId, this.place(event));
         if (!this.held) {
             this.measure();
             if (event.pointerType !== "touch") this.actions.hover(this.place(event));
@@ -138,6 +139,7 @@ export class PointerInput {
     /** @param {PointerEvent} event */
     penNear(event) {
         this.penSeen = event.timeStamp;
+        this.actions.pen();
         this.touches.clear();
         if (this.held?.type === "touch") this.drop();
     }

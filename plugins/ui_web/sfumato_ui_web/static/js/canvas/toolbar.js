@@ -15,12 +15,17 @@ export class Toolbar {
         this.pressure = iconButton(ICONS.pressure, t("Pen pressure sets the size"), () => canvas.togglePressure());
         this.undo = iconButton(ICONS.undo, t("Undo (Ctrl+Z)"), () => canvas.undo());
         this.redo = iconButton(ICONS.redo, t("Redo (Ctrl+Shift+Z)"), () => canvas.redo());
-        this.size = slider(t("Size"), {min: 1, max: Math.sqrt(LARGEST_BRUSH), step: 0.1}, (value) => (canvas.brushSize = value ** 2));
-        this.softness = slider(t("Softness"), {min: 0, max: 100, step: 1}, (value) => (canvas.softness = value / 100));
+        const sizes = {min: 1, max: Math.sqrt(LARGEST_BRUSH), step: 0.1};
+        this.size = slider(t("Size"), sizes, (value) => (canvas.brushSize = value ** 2));
+        const shares = {min: 0, max: 100, step: 1};
+        this.softness = slider(t("Softness"), shares, (value) => (canvas.softness = value / 100));
         this.zoom = document.createElement("span");
         this.zoom.className = "canvas-zoom mono";
         this.clear = iconButton(ICONS.clear, t("Clear the mask (Delete)"), () => canvas.clear());
+        this.about = document.createElement("span");
+        this.about.className = "canvas-about muted";
         this.element = this.built();
+        this.footer = this.builtFooter();
     }
 
     /** @returns {HTMLElement} */
@@ -41,6 +46,17 @@ export class Toolbar {
                 iconButton(ICONS.fill, t("Mask everything"), () => canvas.fill()),
                 this.clear,
             ),
+        );
+        return bar;
+    }
+
+    /** @returns {HTMLElement} */
+    builtFooter() {
+        const {canvas} = this;
+        const bar = document.createElement("div");
+        bar.className = "canvas-footer";
+        bar.append(
+            this.about,
             section(
                 iconButton(ICONS.zoomOut, t("Zoom out (-)"), () => canvas.zoomBy(1 / 1.25)),
                 this.zoom,
@@ -55,9 +71,12 @@ export class Toolbar {
     /** Show the canvas as it is. */
     update() {
         const {canvas} = this;
-        for (const control of this.element.querySelectorAll("button, input")) {
-            /** @type {HTMLButtonElement | HTMLInputElement} */ (control).disabled = !canvas.ready;
+        for (const bar of [this.element, this.footer]) {
+            for (const control of bar.querySelectorAll(/** @type {"button"} */ ("button, input"))) {
+                control.disabled = !canvas.ready;
+            }
         }
+        this.pressure.hidden = !canvas.penSeen;
         this.brush.setAttribute("aria-pressed", String(canvas.tool === "brush"));
         this.eraser.setAttribute("aria-pressed", String(canvas.tool === "eraser"));
         this.pressure.setAttribute("aria-pressed", String(canvas.pressureSizes));
@@ -67,6 +86,8 @@ export class Toolbar {
         this.size.show(Math.sqrt(canvas.brushSize), t("{n} px", {n: size}));
         const softness = Math.round(canvas.softness * 100);
         this.softness.show(softness, `${softness} %`);
+        const {width, height} = canvas.pictureSize;
+        this.about.textContent = canvas.ready ? `${width} × ${height}` : "";
         this.zoom.textContent = canvas.ready ? `${Math.round(canvas.zoom * 100)} %` : "";
     }
 }

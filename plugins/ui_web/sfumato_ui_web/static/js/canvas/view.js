@@ -2,7 +2,8 @@
 /** @import {Rectangle} from "./rectangle.js" */
 
 const GREATEST = 32;
-const MARGIN = 48;
+const MARGIN = 48; // of the picture stays in sight
+const FRAME = 12; // is left around a fitted one
 
 /**
  * How a picture lies in a window: how large, and where. Lengths in the window are CSS pixels.
@@ -46,7 +47,9 @@ export class View {
 
     /** The scale at which all of the picture is seen; small ones are not enlarged past twice. */
     get fitScale() {
-        return Math.min(this.width / this.pictureWidth, this.height / this.pictureHeight, 2);
+        const width = Math.max(1, this.width - 2 * FRAME);
+        const height = Math.max(1, this.height - 2 * FRAME);
+        return Math.min(width / this.pictureWidth, height / this.pictureHeight, 2);
     }
 
     /** Show all of it. */
