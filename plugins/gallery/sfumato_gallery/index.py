@@ -176,8 +176,8 @@ class PictureIndex:
         cursor: str | None = None,
         limit: int = 100,
         offset: int = 0,
-    ) -> tuple[list[Found], str | None]:
-        """Pictures in order, and the cursor of what follows; new pictures do not shift what comes next.
+    ) -> list[Found]:
+        """Pictures in order; new pictures do not shift what comes behind a cursor.
 
         Raises `BadInput` for a search or a cursor that cannot be.
         """
@@ -185,11 +185,16 @@ class PictureIndex:
         query = select(PICTURES).where(conditions(filters, full_text=self.full_text))
         if cursor:
             query = query.where(_behind(order, _read_cursor(cursor, sort)))
-        query = query.order_by(*order.by).limit(limit + 1).offset(offset)
+        query = query.order_by(*order.by).limit(limit).offset(offset)
         with self.database.reading() as connection:
-            rows = list(connection.execute(query))
-        more = len(rows) > limit
-        return rows[:limit], _cursor(rows[limit - 1], sort) if more else None
+            return list(connection.execute(query))
+
+    def shapes(self, filters: Filters, *, sort: Sort = "newest") -> list[int]:
+        """Width by height in hundredths of all pictures of a list, in its order."""
+        query = select(PICTURES.c.width, PICTURES.c.height)
+        query = query.where(conditions(filters, full_text=self.full_text)).order_by(*_ORDERS[sort].by)
+        with self.database.reading() as connection:
+            return [100 * row.width // max(row.height, 1) for row in connection.execute(query)]
 
     def count(self, filters: Filters) -> int:
         query = select(func.count()).select_from(PICTURES)
@@ -285,7 +290,8 @@ def _behind(order: _Order, values: Sequence[Any]) -> ColumnElement[bool]:
     return or_(*ways)
 
 
-def _cursor(row: Found, sort: Sort) -> str:
+def cursor_of(row: Found, sort: Sort) -> str:
+    """The place in a list right behind a picture."""
     values = [getattr(row, name) for name in _ORDERS[sort].names]
     values = [_SCORELESS if value is None else value for value in values]
     return base64.urlsafe_b64encode(json.dumps([sort, *values]).encode()).decode().rstrip("=")

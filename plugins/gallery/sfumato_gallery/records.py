@@ -87,6 +87,19 @@ class PicturePage(BaseModel):
 
     items: list[Picture]
     next: str | None = Field(default=None, description="The cursor of what follows.")
+    start: str | None = Field(
+        default=None,
+        description="The cursor of what follows the first item: with an offset, any later part of the list "
+        "is reached, however many pictures come before it meanwhile.",
+    )
+
+
+class Shapes(BaseModel):
+    """All pictures of a list, as far as laying them out needs them."""
+
+    ratios: list[int] = Field(
+        description="Width by height of each picture in the list's order, in hundredths."
+    )
 
 
 class PictureCount(BaseModel):

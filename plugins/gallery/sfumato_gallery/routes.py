@@ -10,7 +10,7 @@ from pydantic import Field
 from sfumato_gallery import answers, files
 from sfumato_gallery.filters import Filters, Sort
 from sfumato_gallery.gallery import Gallery
-from sfumato_gallery.index import Found
+from sfumato_gallery.index import Found, cursor_of
 from sfumato_gallery.records import (
     Picture,
     PictureChange,
@@ -19,6 +19,7 @@ from sfumato_gallery.records import (
     PicturePage,
     Selection,
     SelectionChange,
+    Shapes,
     Suggestions,
 )
 from sfumato_ui_web.endpoints import ListQuery, Message, Refusal, endpoint, mount
@@ -51,10 +52,15 @@ class FilterQuery(Message):
         return Filters(**self.model_dump(include=set(FilterQuery.model_fields)))
 
 
-class PicturesQuery(FilterQuery, ListQuery):
-    """Which pictures, and which part of their list."""
+class SortedQuery(FilterQuery):
+    """Which pictures, in which order."""
 
     sort: Sort = "newest"
+
+
+class PicturesQuery(SortedQuery, ListQuery):
+    """Which pictures, and which part of their list."""
+
     limit: int = Field(default=100, ge=1, le=500, description="Items a page.")
     offset: int = Field(default=0, ge=0, description="Pictures to leave out from where the page begins.")
 
@@ -89,11 +95,21 @@ class Pictures:
 
     @endpoint("GET", "/", query=PicturesQuery, answer=PicturePage, summary="Search pictures", tags=TAGS)
     def list(self, query: PicturesQuery) -> dict[str, Any]:
-        index = self._gallery.index
-        rows, following = index.list(
-            query.filters(), sort=query.sort, cursor=query.cursor, limit=query.limit, offset=query.offset
+        rows = self._gallery.index.list(
+            query.filters(),
+            sort=query.sort,
+            cursor=query.cursor,
+            limit=query.limit + 1,  # one more tells whether something follows
+            offset=query.offset,
         )
-        return {"items": self._several(rows), "next": following}
+        shown = rows[: query.limit]
+        following = cursor_of(shown[-1], query.sort) if len(rows) > len(shown) else None
+        start = cursor_of(shown[0], query.sort) if shown else None
+        return {"items": self._several(shown), "next": following, "start": start}
+
+    @endpoint("GET", "/shapes", query=SortedQuery, answer=Shapes, summary="Shapes of pictures", tags=TAGS)
+    def shapes(self, query: SortedQuery) -> dict[str, Any]:
+        return {"ratios": self._gallery.index.shapes(query.filters(), sort=query.sort)}
 
     @endpoint("GET", "/count", query=FilterQuery, answer=PictureCount, summary="Count pictures", tags=TAGS)
     def count(self, query: FilterQuery) -> PictureCount:
