@@ -1,7 +1,8 @@
 # The workshop. The first command makes .venv and installs what it needs; a second call finds it in place.
 #   make demo    eight pictures in outputs/           make lint        format, lint, types
-#   make test    all tests                            make docs        write the generated pages of docs/
-#   make bench   ours beside the peers                make docs-check  generated pages current, links and commands alive
+#   make ui      the studio in the browser            make docs        write the generated pages of docs/
+#   make test    all tests                            make docs-check  generated pages current, links and commands alive
+#   make bench   ours beside the peers                make screenshots the pictures of the pages in docs/
 #   make format  what lint would complain of          make emoji-model train the embedded model again (hours)
 #                                                     make emoji-lora  train its demonstration LoRA again (minutes)
 # PYTHON=python3.12 picks another interpreter, VENV=folder another environment.
@@ -20,7 +21,7 @@ TEST := $(VENV)/.installed-test
 TRAINING := $(VENV)/.installed-training
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs docs-check bench emoji-model emoji-lora clean
+.PHONY: help demo ui screenshots test lint format docs docs-check bench emoji-model emoji-lora clean
 .DELETE_ON_ERROR:
 
 help:
@@ -28,6 +29,12 @@ help:
 
 demo: $(INSTALLED)
 	@$(PYTHON_IN_VENV) scripts/demo_sheet.py
+
+ui: $(INSTALLED)
+	$(VENV)/bin/sfumato ui --open
+
+screenshots: $(TEST)
+	$(PYTHON_IN_VENV) scripts/screenshots.py
 
 test: $(TEST)
 	$(PYTHON_IN_VENV) -m pytest

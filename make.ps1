@@ -1,5 +1,5 @@
-# The Makefile's commands for Windows without make: ./make.ps1 demo | test | lint | format | docs | docs-check | bench
-param([Parameter(Position = 0)][ValidateSet("demo", "test", "lint", "format", "docs", "docs-check", "bench")][string]$Target = "demo")
+# The Makefile's commands for Windows without make: ./make.ps1 demo | ui | test | lint | format | docs | docs-check | bench
+param([Parameter(Position = 0)][ValidateSet("demo", "ui", "test", "lint", "format", "docs", "docs-check", "bench")][string]$Target = "demo")
 
 $ErrorActionPreference = "Stop"
 $PSNativeCommandUseErrorActionPreference = $true
@@ -48,6 +48,7 @@ if ($Target -in "test", "bench") {
 
 switch ($Target) {
     "demo" { Invoke-Python scripts/demo_sheet.py }
+    "ui" { & (Join-Path $Venv "Scripts/sfumato.exe") ui --open }
     "test" { Invoke-Python -m pytest }
     "lint" {
         Invoke-Python -m ruff format --check .

@@ -15,6 +15,8 @@ QUICK = {
     "sdxl_load": ["--size", "tiny"],
     "checkpoint_load": ["--quick"],
     "lora": ["--rounds", "1"],
+    "server_start": ["--quick"],
+    "server_load": ["--quick"],
 }
 """Every benchmark, cheapest first, with what makes it short enough to try out."""
 
