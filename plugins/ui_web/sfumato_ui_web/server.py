@@ -1,0 +1,224 @@
+"""The server: waitress, with threads of their own for what is held long, and WebSockets.
+
+Waitress answers with a pool of threads. An event stream would hold one of them for hours, and a picture that
+is waited for, minutes: such requests get a thread each, as many as `MOST_LONG`, and the pool stays free.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from waitress.channel import HTTPChannel
+from waitress.server import create_server
+from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import Error
+
+from sfumato.errors import BadInput, SfumatoError
+from sfumato_ui_web.core import WebCore, core_of
+from sfumato_ui_web.security.guard import Refused
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_log = logging.getLogger(__name__)
+
+MOST_LONG = 400
+PING_SECONDS = 25
+LONGEST_MESSAGE = 64 * 1024
+SEND_SECONDS = 30.0
+
+
+class TooManyHeld(Error):
+    """What waitress answers when no more long requests can be held."""
+
+    code = 503
+    reason = "Service Unavailable"
+
+
+class Dispatcher(ThreadedTaskDispatcher):
+    """Gives each request a thread of the pool, or one of its own."""
+
+    def __init__(self, core: WebCore) -> None:
+        super().__init__()
+        self._core = core
+        self._free = threading.BoundedSemaphore(MOST_LONG)
+
+    def add_task(self, task: Any) -> None:
+        request = task.requests[0]
+        if request.error or not self._core.is_long(request.path or "", request.headers.get("ACCEPT", "")):
+            super().add_task(task)
+        elif self._free.acquire(blocking=False):
+            threading.Thread(target=self._hold, args=(task,), name="sfumato-long", daemon=True).start()
+        else:
+            request.error = TooManyHeld("Too many requests are being held. Try again later.")
+            super().add_task(task)
+
+    def _hold(self, task: Any) -> None:
+        try:
+            task.service()
+        except BaseException:
+            _log.exception("A long request failed")
+        finally:
+            self._free.release()
+
+
+class BlockingSocket:
+    """A socket whose `send` sends everything."""
+
+    def __init__(self, inner: socket.socket) -> None:
+        self._inner = inner
+        inner.settimeout(SEND_SECONDS)
+
+    def send(self, data: bytes) -> int:
+        self._inner.sendall(data)
+        return len(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Channel(HTTPChannel):
+    """A connection that can become a WebSocket."""
+
+    def service(self) -> None:
+        request = self.requests[0]
+        if not request.error and request.headers.get("UPGRADE", "").lower() == "websocket":
+            if self._serve_socket(request):
+                return
+        super().service()
+
+    def _serve_socket(self, request: Any) -> bool:
+        """Whether it was one; if not, the application answers as to any request."""
+        core: WebCore = self.server.sfumato
+        environ = WSGITask(self, request).get_environment()
+        handler = core.socket_handler(environ["PATH_INFO"])
+        if handler is None:
+            return False
+        try:
+            user = core.guard.admit(environ).user
+        except Refused:
+            return False
+        self._leave_server()
+        try:
+            self._talk(environ, lambda connection: handler(connection, user))
+        finally:
+            request.close()
+            self.requests = []
+        return True
+
+    def _leave_server(self) -> None:
+        """Take the socket from waitress, in waitress's own thread."""
+        left = threading.Event()
+
+        def leave() -> None:
+            self.del_channel()
+            left.set()
+
+        self.server.trigger.pull_trigger(leave)
+        left.wait()
+
+    def _talk(self, environ: dict[str, Any], handle: Callable[[Any], None]) -> None:
+        from simple_websocket import ConnectionClosed, ConnectionError, Server
+
+        core: WebCore = self.server.sfumato
+        environ["werkzeug.socket"] = BlockingSocket(self.socket)
+        try:
+            connection = Server(environ, ping_interval=PING_SECONDS, max_message_size=LONGEST_MESSAGE)
+        except (ConnectionError, OSError) as error:
+            _log.info("A WebSocket was not opened: %s", error)
+            self.socket.close()
+            return
+        core.sockets_open.add(connection)
+        try:
+            handle(connection)
+        except (ConnectionClosed, OSError):
+            pass
+        except Exception:
+            _log.exception("A WebSocket failed")
+        finally:
+            core.sockets_open.discard(connection)
+            close(connection)
+            self.connected = False
+
+
+def close(connection: Any) -> None:
+    """Close a WebSocket that may be closed already."""
+    from simple_websocket import ConnectionClosed
+
+    try:
+        connection.close()
+    except (ConnectionClosed, OSError):
+        return
+
+
+class StudioServer:
+    """One application, served at one address from a thread of the caller's.
+
+    Args:
+        host: Address to bind to.
+        port: 0 takes any that is free; `port` tells which.
+
+    Raises:
+        SfumatoError: the address cannot be had.
+    """
+
+    def __init__(self, app: Flask, host: str, port: int, threads: int = 8) -> None:
+        self._core = core_of(app)
+        dispatcher = Dispatcher(self._core)
+        try:
+            self._server: Any = create_server(
+                app,
+                _dispatcher=dispatcher,
+                host=host,
+                port=port,
+                threads=threads,
+                ident=None,
+                channel_request_lookahead=1,  # a client that hangs up is noticed while it is served
+                connection_limit=1000,
+                channel_timeout=120,
+                max_request_body_size=int(app.config["MAX_CONTENT_LENGTH"]) + 1,
+                clear_untrusted_proxy_headers=True,
+            )
+        except (OSError, ValueError) as error:
+            raise _cannot_bind(host, port, error) from error
+        dispatcher.set_thread_count(threads)
+        self._server.sfumato = self._core
+        self._server.channel_class = Channel
+        self.host = host
+        self.port = int(self._server.effective_port)
+
+    @property
+    def url(self) -> str:
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+    def run(self) -> None:
+        """Serve until `stop` is called elsewhere or an interrupt comes."""
+        self._server.run()
+
+    def stop(self) -> None:
+        """End all that is served; may be called from any thread, and twice."""
+        self._core.stopping.set()
+        for connection in list(self._core.sockets_open):
+            close(connection)
+        from waitress import wasyncore
+
+        self._server.task_dispatcher.shutdown(timeout=2)
+        self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map, ignore_all=True))
+
+
+def _cannot_bind(host: str, port: int, error: Exception) -> SfumatoError:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return SfumatoError(
+            f"Port {port} of {host} is taken.",
+            why="Another program answers there, maybe another studio.",
+            hint=f"Open http://{host}:{port}/, or choose another: sfumato ui --port {port + 1}",
+        )
+    if isinstance(error, OSError) and error.errno == errno.EACCES:
+        return SfumatoError(f"Port {port} may not be used.", why=f"{error}.", hint="Choose one above 1023.")
+    return BadInput(f"The studio cannot answer at {host}, port {port}.", why=f"{error}.")
