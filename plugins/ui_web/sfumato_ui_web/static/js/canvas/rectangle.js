@@ -10,13 +10,13 @@
  * @returns {Rectangle | null}
  */
 export function union(one, other) {
-    if (!one || !other) return one ?? other;
-    return {
-        left: Math.min(one.left, other.left),
-        top: Math.min(one.top, other.top),
-        right: Math.max(one.right, other.right),
-        bottom: Math.max(one.bottom, other.bottom),
-    };
+  if (!one || !other) return one ?? other;
+  return {
+    left: Math.min(one.left, other.left),
+    top: Math.min(one.top, other.top),
+    right: Math.max(one.right, other.right),
+    bottom: Math.max(one.bottom, other.bottom),
+  };
 }
 
 /**
@@ -26,11 +26,11 @@ export function union(one, other) {
  * @returns {Rectangle | null}
  */
 export function intersection(one, other) {
-    const common = {
-        left: Math.max(one.left, other.left),
-        top: Math.max(one.top, other.top),
-        right: Math.min(one.right, other.right),
-        bottom: Math.min(one.bottom, other.bottom),
-    };
-    return common.left < common.right && common.top < common.bottom ? common : null;
+  const common = {
+    left: Math.max(one.left, other.left),
+    top: Math.max(one.top, other.top),
+    right: Math.min(one.right, other.right),
+    bottom: Math.min(one.bottom, other.bottom),
+  };
+  return common.left < common.right && common.top < common.bottom ? common : null;
 }

@@ -13,19 +13,19 @@ const MOST = 12;
  * @param {KeptMask} kept
  */
 export async function keepMask(key, kept) {
-    await within("readwrite", async (store) => {
-        store.put(kept, key);
-        const keys = await answered(store.getAllKeys());
-        if (keys.length <= MOST) return;
-        const all = await answered(store.getAll());
-        const oldest = keys.map((name, i) => ({name, saved: all[i].saved})).sort((a, b) => a.saved - b.saved);
-        for (const {name} of oldest.slice(0, keys.length - MOST)) store.delete(name);
-    });
+  await within("readwrite", async (store) => {
+    store.put(kept, key);
+    const keys = await answered(store.getAllKeys());
+    if (keys.length <= MOST) return;
+    const all = await answered(store.getAll());
+    const oldest = keys.map((name, i) => ({name, saved: all[i].saved})).sort((a, b) => a.saved - b.saved);
+    for (const {name} of oldest.slice(0, keys.length - MOST)) store.delete(name);
+  });
 }
 
 /** @param {string} key */
 export async function forgetMask(key) {
-    await within("readwrite", async (store) => void store.delete(key));
+  await within("readwrite", async (store) => void store.delete(key));
 }
 
 /**
@@ -33,7 +33,7 @@ export async function forgetMask(key) {
  * @returns {Promise<KeptMask | undefined>}
  */
 export async function keptMask(key) {
-    return within("readonly", (store) => answered(store.get(key)));
+  return within("readonly", (store) => answered(store.get(key)));
 }
 
 /**
@@ -43,20 +43,20 @@ export async function keptMask(key) {
  * @returns {Promise<T | undefined>} Nothing where the browser keeps nothing (private windows).
  */
 async function within(mode, work) {
-    let database;
-    try {
-        const opening = indexedDB.open(DATABASE, 1);
-        opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
-        database = await answered(opening);
-        const transaction = database.transaction(STORE, mode);
-        const result = await work(transaction.objectStore(STORE));
-        await finished(transaction);
-        return result;
-    } catch {
-        return undefined;
-    } finally {
-        database?.close();
-    }
+  let database;
+  try {
+    const opening = indexedDB.open(DATABASE, 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
+    database = await answered(opening);
+    const transaction = database.transaction(STORE, mode);
+    const result = await work(transaction.objectStore(STORE));
+    await finished(transaction);
+    return result;
+  } catch {
+    return undefined;
+  } finally {
+    database?.close();
+  }
 }
 
 /**
@@ -65,10 +65,10 @@ async function within(mode, work) {
  * @returns {Promise<T>}
  */
 function answered(request) {
-    return new Promise((resolve, reject) => {
-        request.onsuccess = () => resolve(request.result);
-        request.onerror = () => reject(request.error);
-    });
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
 }
 
 /**
@@ -76,9 +76,9 @@ function answered(request) {
  * @returns {Promise<void>}
  */
 function finished(transaction) {
-    return new Promise((resolve, reject) => {
-        transaction.oncomplete = () => resolve();
-        transaction.onabort = () => reject(transaction.error);
-        transaction.onerror = () => reject(transaction.error);
-    });
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+    transaction.onerror = () => reject(transaction.error);
+  });
 }
