@@ -6,6 +6,7 @@ SQLAlchemy is imported when the database is first used: a program that only asks
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process that writes."""
 
+TURN = 0x5F0A70
+"""PostgreSQL's number of the lock that writers take one after the other."""
+
 
 class Database:
     """One database, shared by threads and processes.
@@ -30,7 +34,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._made: set[int] = set()
+        self._made: list[MetaData] = []
         self._lock = threading.Lock()
 
     @classmethod
@@ -65,9 +69,19 @@ class Database:
     def create(self, tables: MetaData) -> None:
         """Make the tables that are missing; called before their first use, and cheap after it."""
         with self._lock:
-            if id(tables) not in self._made:
-                tables.create_all(self.engine)
-                self._made.add(id(tables))
+            if not any(made is tables for made in self._made):
+                with self.writing() as connection:
+                    self.take_turn(connection)
+                    tables.create_all(connection)
+                self._made.append(tables)
+
+    def take_turn(self, connection: Connection) -> None:
+        """Within this transaction nobody else's that takes its turn writes: their numbers come in order.
+
+        In SQLite every transaction that writes has it anyway.
+        """
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({TURN})")
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -87,12 +101,28 @@ class Database:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    """Readers beside one writer, safe against a crash of the program (a power cut may cost the last moment)."""
+    """Readers beside one writer; a crash of the program loses nothing, a power cut perhaps a moment."""
     connection.isolation_level = None  # transactions are begun by us
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    _use_journal(cursor)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _use_journal(cursor: Any) -> None:
+    """Two processes that open a new file at once hold each other up here, and SQLite does not wait."""
+    import sqlite3
+
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
 
 
 def _begin_now(connection: Connection) -> None:

@@ -186,6 +186,23 @@ class Settings:
             sources.settings_file(file, environ), environ, overrides or {}, KERNEL_SECTIONS, lenient=lenient
         )
 
+    @classmethod
+    def from_given(cls, given: Mapping[str, Any]) -> Settings:
+        """The settings of another process, from its `as_given`."""
+        file, environ, overrides = Path(given["file"]), given["environ"], given["overrides"]
+        return cls.load(file=file, environ=environ, overrides=overrides, lenient=given["lenient"])
+
+    def as_given(self) -> dict[str, Any]:
+        """What these settings are read from, in JSON: for a process that is to have the same ones."""
+        return {
+            "file": str(self.file.absolute()),
+            "environ": {
+                name: text for name, text in self._environ.items() if name.startswith(sources.PREFIX)
+            },
+            "overrides": self._overrides,
+            "lenient": self._lenient,
+        }
+
     def with_sections(self, sections: Mapping[str, type[BaseModel]]) -> Settings:
         """These settings with the sections of plugins added, read and checked.
 

@@ -49,6 +49,7 @@ class Studio:
         self.plugins.try_sections(kernel_settings, self.registries)
         sections = {entry.info.name: entry.load() for entry in self.registries.settings}
         self.settings = kernel_settings.with_sections(sections)
+        self._settings_stamp = _stamp(self.settings.file)
         self._backends = Backends()
         self._answers: dict[str, Any] = {}
 
@@ -221,6 +222,14 @@ class Studio:
             answer: BaseModel = entry.load()(request, context)
         return answer
 
+    def refresh_settings(self) -> None:
+        """Read the settings again if their file has changed; loaded models are kept, and so are plugins."""
+        stamp = _stamp(self.settings.file)
+        if stamp != self._settings_stamp:
+            self._settings_stamp = stamp
+            self.settings = self.settings.read_again()
+            self.__dict__.pop("library", None)
+
     @property
     def workspace(self) -> dict[str, Any]:
         """What the local backend keeps from task to task."""
@@ -256,6 +265,15 @@ class Studio:
             how_to_have=self.plugins.how_to_have,
         )
         return self._backends.get(backend).run(task, request, context)
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Changes when the file does; all zero where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 def build_request(request: str | GenerationRequest, fields: dict[str, Any]) -> GenerationRequest:
