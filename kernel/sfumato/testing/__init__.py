@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sfumato.testing.adapters import AdapterContract
     from sfumato.testing.families import ModelFamilyContract
     from sfumato.testing.formats import WeightFormatContract
-    from sfumato.testing.pages import PageContract
+    from sfumato.testing.pages import PageContract, PanelContract, RoutesContract
     from sfumato.testing.plugin import PluginContract
     from sfumato.testing.samplers import SamplerContract
     from sfumato.testing.schedulers import SchedulerContract
@@ -37,7 +37,9 @@ __all__ = [
     "AdapterContract",
     "ModelFamilyContract",
     "PageContract",
+    "PanelContract",
     "PluginContract",
+    "RoutesContract",
     "SamplerContract",
     "SchedulerContract",
     "StageContract",
@@ -51,7 +53,9 @@ _HOMES = {
     "AdapterContract": "sfumato.testing.adapters",
     "ModelFamilyContract": "sfumato.testing.families",
     "PageContract": "sfumato.testing.pages",
+    "PanelContract": "sfumato.testing.pages",
     "PluginContract": "sfumato.testing.plugin",
+    "RoutesContract": "sfumato.testing.pages",
     "SamplerContract": "sfumato.testing.samplers",
     "SchedulerContract": "sfumato.testing.schedulers",
     "StageContract": "sfumato.testing.stages",
