@@ -123,9 +123,7 @@ def _fetch_once(parts: SplitResult, limits: _Limits) -> tuple[bytes, str]:
         if response.status in REDIRECTS:
             return b"", response.getheader("Location") or ""
         if response.status != 200:
-            raise SfumatoError(
-                "The address cannot be fetched.", why=f"Its server answers {response.status}."
-            )
+            raise SfumatoError("The address cannot be fetched.", why=f"Its server answers {response.status}.")
         return _read(response, limits), ""
     except (OSError, http.client.HTTPException, ValueError) as error:
         limits.left()

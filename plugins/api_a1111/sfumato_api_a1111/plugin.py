@@ -5,6 +5,7 @@ from __future__ import annotations
 from sfumato.hookspecs import hookimpl
 from sfumato.pages import RoutesInfo
 from sfumato.registry import Registrar
+from sfumato.settings import SettingsSectionInfo
 
 SFUMATO_API = "1.0"
 
@@ -27,3 +28,16 @@ def register_routes(routes: Registrar[RoutesInfo]) -> None:
         summary="Progress as A1111's own page asks for it.",
         basic=True,
     )
+    routes.add(
+        "a1111_user",
+        "sfumato_api_a1111.page_routes:build",
+        label="A1111 page routes",
+        address="",
+        summary="The routes of A1111's page by which clients see whether it runs.",
+        basic=True,
+    )
+
+
+@hookimpl
+def register_settings(sections: Registrar[SettingsSectionInfo]) -> None:
+    sections.add("api_a1111", "sfumato_api_a1111.settings:ApiA1111Settings", label="A1111 API")
