@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 LANES: tuple[Lane, ...] = ("device", "background")
+QUEUED: frozenset[JobState] = frozenset({"queued"})
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class JobQueue:
         return self._change(job, cancel)
 
     def cancel_all(
-        self, *, states: Collection[JobState] = frozenset({"queued"}), user: str | None = None
+        self, *, states: Collection[JobState] = QUEUED, user: str | None = None
     ) -> int:
         """How many were cancelled or told to stop."""
         from sfumato.jobs.changes import cancel_all
