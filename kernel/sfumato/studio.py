@@ -208,7 +208,7 @@ class Studio:
         result: TrainingResult = self.run("train", config, on_event=on_event, cancel=cancel)
         return result
 
-    def ask(self, query: str, **fields: Any) -> BaseModel:
+    def ask(self, query: str, /, **fields: Any) -> BaseModel:
         """The answer to a quick question, in this process: ``ask("prompt_syntax", prompt="a (red) apple")``.
 
         Raises:

@@ -58,10 +58,18 @@ class PathRules:
             UnknownName: no plugin does such work.
             Refusal: 403 for a file that clients may not name, 422 for what cannot be.
         """
+        return self.checked(self._model(kind), request, place)
+
+    def found(self, kind: str, request: Mapping[str, Any], place: Place = ("request",)) -> dict[str, Any]:
+        """The fields of a request with its files found, otherwise unchecked; raises as `checked_request`."""
+        return self._fields(self._model(kind), request, place)
+
+    def _model(self, kind: str) -> type[BaseModel]:
         entry = self._studio.registries.tasks.get(kind)
         if not entry.info.request:
             raise BadInput(f"Work of the kind '{kind}' cannot be queued.")
-        return self.checked(load_model(entry.info.request), request, place)
+        model: type[BaseModel] = load_model(entry.info.request)
+        return model
 
     def checked(self, model: type[BaseModel], values: Mapping[str, Any], place: Place = ()) -> BaseModel:
         """As `checked_request`, for any model."""

@@ -64,6 +64,9 @@ class Uploads:
 
     Args:
         settings: The settings in force: ``general.data_folder``, ``saving.largest_megapixels`` and ``web``.
+
+    Attributes:
+        most: Bytes that a file may have.
     """
 
     def __init__(self, settings: Any) -> None:
@@ -71,7 +74,7 @@ class Uploads:
         self._real = os.path.realpath(self.folder)
         self._megapixels = getattr(getattr(settings, "saving", None), "largest_megapixels", 178)
         web = getattr(settings, "web", None)
-        self._most = (web.upload_megabytes if web else 64) * 1_000_000
+        self.most = (web.upload_megabytes if web else 64) << 20
         self._days = web.upload_days if web else 30
 
     def add(self, data: bytes, name: str = "") -> Upload:
@@ -83,8 +86,8 @@ class Uploads:
         Raises:
             BadInput: it is too large, or neither a picture of a known format nor a text.
         """
-        if len(data) > self._most:
-            raise BadInput("The file is too large.", why=f"{self._most // 1_000_000} MB are taken.")
+        if len(data) > self.most:
+            raise BadInput("The file is too large.", why=f"{self.most >> 20} MiB are taken.")
         ending = Path(name.replace("\0", "")).suffix.lower()
         if ending in _TEXTS:
             _check_text(data, ending)

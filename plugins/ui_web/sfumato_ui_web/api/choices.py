@@ -42,6 +42,7 @@ class ChoiceQuery(Message):
 
     q: str = Field(default="", max_length=200, description="A part of the value or label.")
     model: str = Field(default="", max_length=4096, description="For this model, where that matters.")
+    limit: int = Field(default=1000, ge=1, le=10_000, description="No more than so many.")
 
 
 class SamplerList(Answer):
@@ -154,7 +155,10 @@ class Choices:
         """All of them; with a model each tells whether it fits."""
         found = [item for item in self._adapters("", query.model) if query.q.lower() in item["name"].lower()]
         return listing(
-            [{key: value for key, value in item.items() if key not in ("path", "preview")} for item in found]
+            [
+                {key: value for key, value in item.items() if key not in ("path", "preview")}
+                for item in found[: query.limit]
+            ]
         )
 
     @endpoint(
@@ -182,7 +186,7 @@ class Choices:
                 choice.model_dump()
                 for choice in found
                 if wanted in choice.value.lower() or wanted in choice.label.lower()
-            ]
+            ][: query.limit]
         )
 
     def _sources(self, model: str) -> Mapping[str, Callable[[], Iterable[Choice]]]:

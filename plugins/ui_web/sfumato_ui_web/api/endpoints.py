@@ -138,7 +138,7 @@ def mount(blueprint: Blueprint, *resources: object) -> None:
 
 def _views(resource: object) -> Iterator[tuple[str, Callable[..., Any]]]:
     if hasattr(resource, DECLARATION) and callable(resource):
-        yield resource.__name__, resource
+        yield getattr(resource, "__name__", "view"), resource
         return
     home = type(resource).__name__.lower()
     for name in dir(type(resource)):

@@ -5,7 +5,8 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -26,7 +27,7 @@ RETRY = 2000
 """Milliseconds after which a browser connects again."""
 _LOOK_AGAIN = 1.0
 """Seconds between looks at whether the server ends."""
-_FURTHEST = 2**63 - 1
+FURTHEST = 2**63 - 1
 MEDIA = {STREAM: {"type": "string"}}
 
 
@@ -34,7 +35,12 @@ class EventQuery(Message):
     """From where events are wanted."""
 
     after: int | None = Field(
-        default=None, ge=0, le=_FURTHEST, description="The `seq` of the last one that was seen."
+        default=None, ge=0, le=FURTHEST, description="The `seq` of the last one that was seen."
+    )
+    named: bool = Field(
+        default=True,
+        description="Whether a stream tells each event's kind as its name; a browser then hands it to nobody "
+        "who does not listen to that very name.",
     )
 
 
@@ -69,7 +75,7 @@ class Events:
     def all(self, query: EventQuery) -> Response:
         """Server-Sent Events: `id` is the event's seq, `event` its kind, `data` the event as JSON. They begin
         after the header Last-Event-ID or `after`, without which only new ones come."""
-        return stream(self._studio, _last_seen(query.after))
+        return stream(self._studio, _last_seen(query.after), named=query.named)
 
     @endpoint(
         "GET",
@@ -87,7 +93,7 @@ class Events:
         own = own_job(self._studio, job)
         seen = _last_seen(query.after)
         if wants_stream():
-            return stream(self._studio, seen or 0, own.id)
+            return stream(self._studio, seen or 0, own.id, named=query.named)
         after = read_number(query.cursor) if query.cursor else seen
         found = self._studio.jobs.events(after=after or 0, job=own.id, limit=query.limit + 1)
         shown = found[: query.limit]
@@ -101,12 +107,12 @@ def wants_stream() -> bool:
     return best == STREAM
 
 
-def stream(studio: Studio, after: int | None, job: str | None = None) -> Response:
+def stream(studio: Studio, after: int | None, job: str | None = None, *, named: bool = True) -> Response:
     """Events as they happen, as Server-Sent Events."""
     core = current_app.extensions.get("sfumato")
     stopping = getattr(core, "stopping", None)
     return Response(
-        _lines(studio, after, job, owner(), stopping),
+        _lines(seen_by(studio, owner(), after, job), stopping, named=named),
         mimetype=STREAM,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -114,36 +120,36 @@ def stream(studio: Studio, after: int | None, job: str | None = None) -> Respons
 
 def seen_by(
     studio: Studio, user: str | None, after: int | None, job: str | None = None
-) -> Iterator[JobEvent | None]:
-    """Events of that user's jobs (None: of all), None now and then when nothing happens."""
-    with closing(studio.jobs.follow(after=after, job=job, heartbeat=_LOOK_AGAIN)) as events:  # type: ignore[type-var]
-        for event in events:
-            if event is None or user in (None, event.user):
-                yield event
+) -> Generator[JobEvent | None]:
+    """Events of that user's jobs (None: of all); None every second or sooner when there are none."""
+    following = studio.jobs.follow(after=after, job=job, heartbeat=_LOOK_AGAIN)
+    try:
+        for event in following:
+            yield event if event is not None and user in (None, event.user) else None
+    finally:
+        close = getattr(following, "close", None)
+        if close is not None:
+            close()
 
 
-def _lines(
-    studio: Studio, after: int | None, job: str | None, user: str | None, stopping: Any
-) -> Iterator[bytes]:
-    yield f"retry: {RETRY}\n\n".encode()
-    silent = 0.0
-    with closing(seen_by(studio, user, after, job)) as events:  # type: ignore[type-var]
+def _lines(events: Generator[JobEvent | None], stopping: Any, *, named: bool) -> Iterator[bytes]:
+    """A stream's text: its events, and a comment when it was silent for long, so that nobody cuts it off."""
+    with closing(events):
+        yield f"retry: {RETRY}\n\n".encode()
+        spoken = time.monotonic()
         for event in events:
             if stopping is not None and stopping.is_set():
                 return
-            if event is not None:
-                silent = 0.0
-                yield written(event)
+            if event is None and time.monotonic() - spoken < HEARTBEAT:
                 continue
-            silent += _LOOK_AGAIN
-            if silent >= HEARTBEAT:
-                silent = 0.0
-                yield b": still here\n\n"
+            spoken = time.monotonic()
+            yield b": still here\n\n" if event is None else written(event, named=named)
 
 
-def written(event: JobEvent) -> bytes:
+def written(event: JobEvent, *, named: bool = True) -> bytes:
     """One event of a stream; its JSON is on one line."""
-    return f"id: {event.seq}\nevent: {event.kind}\ndata: {event.model_dump_json()}\n\n".encode()
+    name = f"event: {event.kind}\n" if named else ""
+    return f"id: {event.seq}\n{name}data: {event.model_dump_json()}\n\n".encode()
 
 
 def _last_seen(after: int | None) -> int | None:
@@ -151,6 +157,6 @@ def _last_seen(after: int | None) -> int | None:
     header = request.headers.get("Last-Event-ID", "").strip()
     if not header:
         return after
-    if not (header.isascii() and header.isdigit() and int(header) <= _FURTHEST):
+    if not (header.isascii() and header.isdigit() and int(header) <= FURTHEST):
         raise Refusal(422, "The header Last-Event-ID is no number of an event.")
     return int(header)

@@ -13,8 +13,8 @@ from sfumato_ui_web.api.endpoints import Message, Refusal, endpoint
 from sfumato_ui_web.api.jobs import own_job
 
 TAGS = ("Jobs",)
-PICTURE = {"type": "string", "contentMediaType": "application/octet-stream"}
-MEDIA = {f"image/{kind}": PICTURE for kind in ("png", "jpeg", "webp", "avif")}
+BYTES = {"type": "string", "format": "binary"}
+MEDIA = {f"image/{kind}": BYTES for kind in ("png", "jpeg", "webp", "avif")}
 
 
 class PreviewQuery(Message):
@@ -39,7 +39,7 @@ class JobPictures:
         "GET",
         "/jobs/<job>/preview",
         query=PreviewQuery,
-        media={"image/png": PICTURE},
+        media={"image/png": BYTES},
         also=(304,),
         summary="The newest preview",
         tags=TAGS,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Flask
 
 from sfumato.studio import Studio
+from sfumato_ui_web.api import socket
+from sfumato_ui_web.api.administration import Administration
 from sfumato_ui_web.api.choices import Choices
+from sfumato_ui_web.api.documents import Documents
 from sfumato_ui_web.api.endpoints import mount
+from sfumato_ui_web.api.estimates import Estimates
 from sfumato_ui_web.api.events import Events
 from sfumato_ui_web.api.jobs import Jobs
 from sfumato_ui_web.api.model_list import ModelList
 from sfumato_ui_web.api.pictures import JobPictures
 from sfumato_ui_web.api.queries import Questions
-from sfumato_ui_web.problems import problem
+from sfumato_ui_web.api.upload_routes import UploadRoutes
 
 
 def build(studio: Studio) -> Blueprint:
@@ -22,16 +25,22 @@ def build(studio: Studio) -> Blueprint:
     models = ModelList(studio)
     mount(
         api,
+        Administration(studio),
         Jobs(studio),
+        Estimates(studio),
         JobPictures(studio),
         Events(studio),
+        UploadRoutes(studio),
         Questions(studio),
         Choices(studio, models),
         models,
+        Documents(),
     )
-    api.register_error_handler(HTTPException, _http_problem)
+    api.record(lambda state: _serve_socket(state.app, f"{state.url_prefix}{socket.PATH}", studio))
     return api
 
 
-def _http_problem(error: HTTPException):  # type: ignore[no-untyped-def]
-    return error.response or problem(error.code or 500, detail=error.description or "")
+def _serve_socket(app: Flask, path: str, studio: Studio) -> None:
+    core = app.extensions.get("sfumato")
+    if core is not None:
+        core.websocket(path, socket.handler_for(studio))

@@ -4,7 +4,7 @@
  */
 
 const SOCKET = "/api/v1/events/socket";
-const STREAM = "/api/v1/events";
+const STREAM = "/api/v1/events?named=false"; // named events come to no "message" listener
 const LONGEST_WAIT = 15000;
 const SOCKET_TRIES = 3;
 
@@ -75,7 +75,7 @@ function connectSocket() {
 }
 
 function connectStream() {
-  const source = new EventSource(last === null ? STREAM : `${STREAM}?after=${last}`);
+  const source = new EventSource(last === null ? STREAM : `${STREAM}&after=${last}`);
   source.addEventListener("open", tellConnected);
   source.addEventListener("message", (message) => receive(message.data));
   source.addEventListener("error", () => {
