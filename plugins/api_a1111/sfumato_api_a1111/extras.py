@@ -15,7 +15,6 @@ from sfumato.request.schema import checked
 from sfumato.upscaling import FoundUpscaler, find_upscaler
 from sfumato_api_a1111.bodies import Fields, body_of
 from sfumato_api_a1111.errors import failure, json_response
-from sfumato_api_a1111.generation import images_of
 from sfumato_api_a1111.pictures_in import content_of, store
 from sfumato_api_a1111.pictures_out import encoded, picture_format
 from sfumato_api_a1111.state import Api, current_api
@@ -95,7 +94,7 @@ def _enlarged(api: Api, asked: ExtrasFields, texts: list[str]) -> tuple[list[str
             ],
         )
         over = [wait_for(api, job.id) for job in jobs]
-        images = [image for job in over for image in images_of(job)]
+        images = [image for job in over for image in job.images]
         if len(images) != len(texts):
             raise failure("A picture could not be enlarged.")
         return [encoded(image.path, image.infotext, options) for image in images], html_info(fields, api)

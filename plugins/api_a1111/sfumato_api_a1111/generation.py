@@ -17,7 +17,12 @@ from sfumato_api_a1111.bodies import body_of, checked
 from sfumato_api_a1111.generation_fields import GenerationFields, Img2ImgFields, Txt2ImgFields
 from sfumato_api_a1111.img2img_translating import translated_img2img
 from sfumato_api_a1111.pictures_out import picture_format
-from sfumato_api_a1111.scripts import SoftInpaintingArguments, always_on, grid_of
+from sfumato_api_a1111.scripts import (
+    SoftInpaintingArguments,
+    always_on,
+    grid_of,
+    shown_of_grid,
+)
 from sfumato_api_a1111.state import Api, current_api
 from sfumato_api_a1111.translating import Means, translated
 from sfumato_api_a1111.working import current_user, output_folder, submit, wait_for
@@ -47,7 +52,7 @@ def _generate(api: Api, asked: GenerationFields) -> Response:
         jobs = submit(api, _submissions(requests, grid, folder), asked.force_task_id)
         over = tuple(wait_for(api, job.id) for job in jobs)
         base = _as_queued(requests[0], jobs[0], grid is not None)
-        images = tuple(image for job in over for image in images_of(job))
+        images = tuple(image for job in over for image in images_of(job, asked))
         total = sum(request.image_total for request in requests)
         return json_response(answer(Finished(asked, options, base, over, images, total)))
 
@@ -99,10 +104,15 @@ def _as_queued(request: GenerationRequest, job: Job, is_grid: bool) -> Generatio
     return request.model_copy(update=drawn)
 
 
-def images_of(job: Job) -> tuple[ImageRecord, ...]:
-    """The pictures of a job in order; a grid's sheets come first, as A1111 has them."""
+def images_of(job: Job, asked: GenerationFields) -> tuple[ImageRecord, ...]:
+    """The pictures of a job in order; a grid's sheet comes first, as A1111 has it."""
     if job.kind != "grid" or not job.result:
         return job.images
-    sheets = job.result.get("sheets", ())
+    pictures, further = shown_of_grid(asked.script_name or "", asked.script_args or [])
+    *parts, whole = job.result.get("sheets") or (None,)
     cells = [image for cell in job.result.get("cells", ()) for image in cell.get("images", ())]
-    return tuple(ImageRecord.model_validate_json(json.dumps(image)) for image in (*sheets, *cells))
+    if whole is None:
+        found = cells
+    else:
+        found = [whole, *(parts if further else ()), *(cells if pictures else ())]
+    return tuple(ImageRecord.model_validate_json(json.dumps(image)) for image in found)

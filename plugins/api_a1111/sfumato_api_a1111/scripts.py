@@ -330,3 +330,12 @@ def _changes(script: Script, values: dict[str, Any]) -> dict[str, Any]:
     if _true(values.pop("enabled", False)):
         return values
     return {"seed": values["seed"]} if "seed" in values else {}
+
+
+def shown_of_grid(name: str, arguments: list[Any]) -> tuple[bool, bool]:
+    """Whether the answer has the single pictures of a grid, and the sheets of single values of its Z axis."""
+    script = _script(name, is_img2img=True)
+    if script.name != "x/y/z plot":
+        return True, False
+    values = _by_label(script, arguments)
+    return _true(values["Include Sub Images"]), _true(values["Include Sub Grids"])
