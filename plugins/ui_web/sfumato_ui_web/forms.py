@@ -1,7 +1,7 @@
 """Forms made from schemas: a field of a request, a plugin's option or a setting becomes a control.
 
-Nothing here knows a field by name. The annotation says what kind of control it is, pydantic's constraints give
-the bounds, and what `sfumato.request.schema.group` tells gives group, unit, step and the rest; so what a plugin
+Nothing here knows a field by name. The annotation says what kind of control it is, pydantic's constraints
+give the bounds, and `sfumato.request.schema.group` gives group, unit, step and the rest; so what a plugin
 adds shows up by itself. The templates in ``templates/forms`` draw the result, ``static/js/forms`` reads it.
 """
 
@@ -35,8 +35,8 @@ FieldKind = Literal[
     "pairs",
     "section",
 ]
-"""What draws a field: "maybe" is yes, no or open; "choice" has a few fixed words, "lookup" names from a source
-that are sought as one types; "list" several texts, "pairs" names with values; "section" holds fields."""
+"""What draws a field: "maybe" is yes, no or open; "choice" has a few fixed words, "lookup" names from a source,
+sought as one types; "list" several texts, "pairs" names with values; "section" holds fields."""
 
 UNGROUPED = "General"
 COLOUR_PATTERN = "[0-9a-fA-F]{6}$"
@@ -240,7 +240,7 @@ def _step(kind: FieldKind, extra: Mapping[str, Any]) -> float | None:
 
 
 def _bounds(info: FieldInfo) -> dict[str, float | None]:
-    """`minimum`, `maximum` and `above` from pydantic's constraints; open upper bounds are left to the schema."""
+    """`minimum`, `maximum` and `above` as pydantic has them; open upper bounds are left to the schema."""
     found: dict[str, float | None] = {"minimum": None, "maximum": None, "above": None}
     for rule in info.metadata:
         for constraint, name in (("ge", "minimum"), ("le", "maximum"), ("gt", "above")):

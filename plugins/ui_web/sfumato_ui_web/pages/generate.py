@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, jsonify, render_template, request
+from flask import jsonify, render_template, request
 
 from sfumato.errors import SfumatoError
+from sfumato_ui_web.pages.blueprints import page as blueprint
 
 if TYPE_CHECKING:
-    from flask import Response
+    from flask import Blueprint, Response
 
     from sfumato.studio import Studio
-
-OPTION_KINDS = ("sampler", "model")
-"""What the address ``options/<kind>`` knows."""
 
 
 def build(studio: Studio) -> Blueprint:
     """The page for one studio."""
-    page = Blueprint("generate", __name__, template_folder="../templates")
+    page = blueprint("generate")
 
     @page.get("/")
     def show() -> str:
@@ -34,7 +32,7 @@ def build(studio: Studio) -> Blueprint:
 
     @page.get("/options/sampler")
     def sampler_options() -> str:
-        """Controls for the options of a sampler and a scheduler, by their names; HTML to be put in the form."""
+        """Controls for the options of a sampler and a scheduler, as HTML to be put in the form."""
         from sfumato_ui_web.pages.generate_form import sampling_options
 
         names = request.args.get("sampler", ""), request.args.get("scheduler", "")

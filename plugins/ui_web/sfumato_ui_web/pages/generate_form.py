@@ -1,4 +1,4 @@
-"""What stands on the Generate page's form, and in which order; all of it is made from schemas and registries."""
+"""What stands on the Generate page's form, in which order; all of it comes from schemas and registries."""
 
 from __future__ import annotations
 

@@ -7,8 +7,10 @@ export { attachHints } from "./hints.js";
 
 /** @typedef {Record<string, any>} Request */
 
-const fieldsOf = (root) => /** @type {HTMLElement[]} */ ([...root.querySelectorAll("[data-path]")]);
-const sectionsOf = (root) => [...root.querySelectorAll("[data-section]")];
+/** Of this form alone: one that stands within it, marked by data-form, is another. */
+const own = (root, selector) => [...root.querySelectorAll(selector)].filter((found) => found.closest("[data-form]") === root.closest("[data-form]"));
+const fieldsOf = (root) => /** @type {HTMLElement[]} */ (own(root, "[data-path]"));
+const sectionsOf = (root) => own(root, "[data-section]");
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 const defaultOf = (field) => JSON.parse(field.dataset.default);
 
@@ -23,13 +25,13 @@ function counts(field) {
 /** The value of one field. @param {HTMLElement} field */
 export function valueOf(field) { return controls[field.dataset.kind].read(field); }
 
-/** The field at a path. @param {ParentNode} root @param {string} path @returns {HTMLElement|null} */
-export function fieldAt(root, path) { return root.querySelector(`[data-path="${CSS.escape(path)}"]`); }
+/** The field at a path. @param {HTMLElement} root @param {string} path @returns {HTMLElement|null} */
+export function fieldAt(root, path) { return fieldsOf(root).find((field) => field.dataset.path === path) ?? null; }
 
-/** The section at a path. @param {ParentNode} root @param {string} path */
-export function sectionAt(root, path) { return root.querySelector(`[data-section="${CSS.escape(path)}"]`); }
+/** The section at a path. @param {HTMLElement} root @param {string} path */
+export function sectionAt(root, path) { return sectionsOf(root).find((section) => section.dataset.section === path) ?? null; }
 
-/** Set one field as the user would. @param {ParentNode} root @param {string} path @param {unknown} value */
+/** Set one field as the user would. @param {HTMLElement} root @param {string} path @param {unknown} value */
 export function setValue(root, path, value) {
   const field = fieldAt(root, path);
   if (!field) return false;
@@ -38,7 +40,7 @@ export function setValue(root, path, value) {
   return true;
 }
 
-/** The request that the form asks for. @param {ParentNode} root @returns {Request} */
+/** The request that the form asks for. @param {HTMLElement} root @returns {Request} */
 export function readForm(root) {
   const request = {};
   for (const section of sectionsOf(root)) {
@@ -51,7 +53,7 @@ export function readForm(root) {
   return request;
 }
 
-/** Show a request: what it leaves out goes back to its default. @param {ParentNode} root @param {Request} request */
+/** Show a request: what it leaves out goes back to its default. @param {HTMLElement} root @param {Request} request */
 export function writeForm(root, request) {
   for (const section of sectionsOf(root)) {
     if (section.hasAttribute("data-optional")) section.on = valueAt(request, section.dataset.section) != null;
@@ -63,14 +65,14 @@ export function writeForm(root, request) {
   markChanged(root);
 }
 
-/** What is not as it was is shown in a simple form too. @param {ParentNode} root */
+/** What is not as it was is shown in a simple form too. @param {HTMLElement} root */
 export function markChanged(root) {
   for (const field of fieldsOf(root)) {
     field.classList.toggle("changed", counts(field) && !same(valueOf(field), defaultOf(field)));
   }
 }
 
-/** Tell at each field what cannot be; the first such field, or null. @param {ParentNode} root @returns {HTMLElement|null} */
+/** Tell at each field what cannot be; the first such field, or null. @param {HTMLElement} root @returns {HTMLElement|null} */
 export function checkForm(root) {
   let first = null;
   for (const field of fieldsOf(root)) {

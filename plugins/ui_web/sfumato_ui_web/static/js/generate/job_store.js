@@ -1,0 +1,113 @@
+/** The user's jobs as the server has them, followed by its events; every tab shows the same ones. */
+
+import { api } from "../api.js";
+import { onEvent, onReconnect } from "../events.js";
+
+export const ENDED = ["done", "failed", "cancelled", "interrupted"];
+const RECENT = 30;
+const REST_MS = 150;
+
+/** Events: "change" (a job came, went or has another state), "progress" (detail: the job). */
+export class JobStore extends EventTarget {
+  /** @type {Map<string, any>} */
+  #jobs = new Map();
+  /** @type {string[]} */
+  #order = [];
+  #stale = new Set();
+  #timer = 0;
+  #listStale = false;
+
+  async start() {
+    onEvent("*", (event) => this.#happened(event));
+    onReconnect(() => this.load());
+    await this.load();
+  }
+
+  async load() {
+    const [recent, running, waiting] = await Promise.all([
+      api.get("/api/v1/jobs", { limit: RECENT }),
+      api.get("/api/v1/jobs", { state: "running", limit: RECENT }),
+      api.get("/api/v1/jobs/waiting"),
+    ]);
+    const all = [...recent.items, ...running.items, ...waiting.items];
+    this.#jobs = new Map(all.map((job) => [job.id, job]));
+    this.#order = waiting.items.map((job) => job.id);
+    this.#tell();
+  }
+
+  get(id) { return this.#jobs.get(id); }
+
+  /** A job that the page itself submitted, before its event came. */
+  add(job) {
+    if (!this.#jobs.has(job.id)) {
+      this.#jobs.set(job.id, job);
+      if (job.state === "queued") this.#order.push(job.id);
+    }
+    this.#tell();
+  }
+
+  /** A job that may be too old to be listed. @param {string} id */
+  async fetch(id) {
+    if (!this.#jobs.has(id)) this.#jobs.set(id, await api.get(`/api/v1/jobs/${id}`));
+    return this.#jobs.get(id);
+  }
+
+  get running() { return this.#newest().filter((job) => job.state === "running").reverse(); }
+
+  get waiting() {
+    const place = new Map(this.#order.map((id, index) => [id, index]));
+    const queued = this.#newest().filter((job) => job.state === "queued").reverse();
+    return queued.sort((one, other) => (place.get(one.id) ?? Infinity) - (place.get(other.id) ?? Infinity) || one.number - other.number);
+  }
+
+  get over() { return this.#newest().filter((job) => ENDED.includes(job.state)).slice(0, RECENT); }
+
+  #newest() { return [...this.#jobs.values()].sort((one, other) => other.number - one.number); }
+
+  #happened(event) {
+    const job = this.#jobs.get(event.job);
+    if (event.kind === "job_removed") {
+      this.#jobs.delete(event.job);
+      this.#tell();
+    } else if (event.kind === "job_changed" || event.kind === "image_saved" || event.kind === "warned") this.#refresh(event);
+    else if (job && event.data.progress) {
+      this.#jobs.set(job.id, { ...job, state: "running", progress: event.data.progress });
+      this.dispatchEvent(new CustomEvent("progress", { detail: this.#jobs.get(job.id) }));
+    }
+  }
+
+  /** Several events at once cost one look at each job, and at the order of those that wait. */
+  #refresh(event) {
+    this.#stale.add(event.job);
+    this.#listStale ||= event.kind === "job_changed";
+    this.#timer ||= setTimeout(() => this.#look().catch(() => {}), REST_MS);
+  }
+
+  async #look() {
+    const [ids, list] = [[...this.#stale], this.#listStale];
+    this.#stale.clear();
+    this.#listStale = false;
+    this.#timer = 0;
+    if (ids.length > RECENT) return this.load();
+    const [waiting, ...jobs] = await Promise.all([
+      list ? api.get("/api/v1/jobs/waiting") : null,
+      ...ids.map((id) => api.get(`/api/v1/jobs/${id}`).catch(() => null)),
+    ]);
+    jobs.forEach((job, index) => (job ? this.#jobs.set(job.id, job) : this.#jobs.delete(ids[index])));
+    if (waiting) {
+      this.#order = waiting.items.map((job) => job.id);
+      waiting.items.forEach((job) => this.#jobs.set(job.id, job));
+    }
+    this.#tell();
+  }
+
+  #tell() { this.dispatchEvent(new Event("change")); }
+}
+
+/** What can be done to a job. */
+export const jobActions = {
+  act: (job, action) => api.post(`/api/v1/jobs/${job.id}/${action}`, {}),
+  move: (job, before) => api.post(`/api/v1/jobs/${job.id}/move`, before ? { before } : {}),
+  cancelWaiting: () => api.post("/api/v1/jobs/cancel", { states: ["queued"] }),
+  forget: (job) => api.delete(`/api/v1/jobs/${job.id}`),
+};

@@ -1,0 +1,192 @@
+/** The Generate page: its parts are put together here. */
+
+import { debounced, one } from "../dom.js";
+import { confirmDialog } from "../dialog.js";
+import { t } from "../i18n.js";
+import { shortcut } from "../shortcuts.js";
+import { recall, remember } from "../state.js";
+import { showError, toast } from "../toast.js";
+import { upload } from "../forms/picture.js";
+import "./prompt.js";
+import { askForBatch } from "./batch_dialog.js";
+import { attachDrops } from "./dropping.js";
+import { attachExtras } from "./extras.js";
+import { askForSettings, isInfotext, requestOfInfotext, requestOfPicture } from "./importing.js";
+import { Inpainting, placeOf, takeSize } from "./inpainting.js";
+import { jobActions, JobStore } from "./job_store.js";
+import { PictureActions } from "./picture_actions.js";
+import { QueuePanel } from "./queue_panel.js";
+import { SettingsForm } from "./settings_form.js";
+import { Stage } from "./stage.js";
+import { estimate, submit } from "./submitting.js";
+import { amount } from "./words.js";
+
+const MANY = 12; // pictures of a grid from which the page asks before it queues them
+const ESTIMATE_MS = 400;
+
+class GeneratePage {
+  #busy = false;
+  #last = null;
+
+  /** @param {HTMLFormElement} root */
+  constructor(root) {
+    this.root = root;
+    this.form = new SettingsForm(root);
+    this.jobs = new JobStore();
+    this.actions = new PictureActions({
+      gallery: root.dataset.gallery === "yes",
+      upscale: "/upscale/",
+      reuse: (request) => this.fill(request),
+      seed: (seed) => { this.form.set("seed", seed); toast(t("Seed {seed} is in the form.", { seed })); },
+      start: (path, mode, size) => this.startFrom(path, mode, size),
+      removed: () => this.jobs.load(),
+      restored: () => this.jobs.load(),
+    });
+    this.stage = new Stage(one(".generate-stage", root), this.jobs, this.actions);
+    this.queue = new QueuePanel(one(".generate-queue", root), this.jobs, (job) => { this.stage.show(job, job.images.length ? job.images.length - 1 : undefined); this.#revealStage(); });
+    this.stage.onShow = (id) => this.queue.mark(id);
+    this.inpainting = new Inpainting(placeOf(root), this.form);
+    this.tellEstimate = debounced(() => this.#estimate(), ESTIMATE_MS);
+    this.forever = one("#forever", root);
+  }
+
+  async start() {
+    attachExtras(this.root, () => this.stage.image?.seed, () => this.form.recommended);
+    this.#attach();
+    this.#attachShortcuts();
+    await Promise.all([this.form.restore(), this.jobs.start().catch(showError)]);
+    await this.#comeFromElsewhere();
+    this.tellEstimate();
+    this.root.dataset.ready = "yes";
+  }
+
+  #attach() {
+    this.root.addEventListener("submit", (event) => { event.preventDefault(); this.generate(); });
+    this.form.addEventListener("change", () => this.tellEstimate());
+    this.root.addEventListener("picture", (event) => event.target.closest('[data-path="img2img.image"]') && takeSize(this.form, event.detail));
+    this.root.addEventListener("paste", (event) => this.#pasted(event));
+    one("[data-action=reset]", this.root).addEventListener("click", () => this.#reset());
+    one("[data-action=read-settings]", this.root).addEventListener("click", () => askForSettings((request) => this.fill(request)));
+    attachDrops({ pictures: (file, how) => this.#takePicture(file, how).catch(showError), prompts: (file) => this.#batch(file) });
+    this.jobs.addEventListener("change", () => this.#again());
+  }
+
+  #attachShortcuts() {
+    const group = t("Generate");
+    shortcut("mod+enter", t("Generate"), () => this.generate(), { group });
+    shortcut("p", t("Go to the prompt"), () => one('[data-path="prompt"] textarea').focus(), { group });
+    shortcut("s", t("Skip the rest of this batch"), () => this.#act("skip"), { group });
+    shortcut("i", t("Interrupt"), () => this.#act("interrupt"), { group });
+    shortcut("alt+arrowleft", t("Picture before"), () => this.stage.step(-1), { group, typing: true });
+    shortcut("alt+arrowright", t("Next picture"), () => this.stage.step(1), { group, typing: true });
+    shortcut("v", t("Look at the picture large"), () => this.stage.open(), { group });
+    shortcut("mod+arrowup", t("More weight for the selected words"), () => {}, { group, scope: one("sf-prompt", this.root) });
+    shortcut("mod+arrowdown", t("Less weight for the selected words"), () => {}, { group, scope: one("sf-prompt", this.root) });
+  }
+
+  /** Queue what the form asks for. */
+  async generate() {
+    if (this.#busy) return;
+    this.#busy = true;
+    try {
+      await this.inpainting.takeMask();
+      if (this.form.check()) return;
+      const { work } = this.form;
+      if (work.kind === "grid" && !(await this.#sure(work))) return;
+      const job = await submit(work);
+      this.stage.follow();
+      this.jobs.add(job);
+      this.#last = job.id;
+      this.#revealStage();
+    } catch (error) {
+      showError(error);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #sure(work) {
+    const sum = await estimate([work]);
+    if (sum.problems?.length) throw new Error(sum.problems.join(" "));
+    return sum.images < MANY || confirmDialog({ title: amount(sum), text: t("They are drawn one after another; the queue can be stopped at any time."), confirm: t("Queue them") });
+  }
+
+  /** Again and again: once nothing of it waits or runs, the form is asked once more. */
+  #again() {
+    if (!this.forever.checked || !this.#last || this.#busy) return;
+    const job = this.jobs.get(this.#last);
+    if (job?.state === "done") this.generate();
+    else if (job && ["failed", "cancelled", "interrupted"].includes(job.state)) this.forever.checked = false;
+  }
+
+  async #estimate() {
+    const place = one(".estimate", this.root);
+    try {
+      const sum = await estimate([this.form.work]);
+      place.textContent = sum.problems?.length ? "" : amount(sum);
+      place.title = sum.problems?.join(" ") ?? "";
+    } catch { place.textContent = ""; }
+  }
+
+  /** @param {any} request */
+  async fill(request) {
+    await this.form.fill({ request });
+    toast(t("The form is filled."), { kind: "ok" });
+  }
+
+  async startFrom(path, mode, size) {
+    this.form.mode = mode;
+    this.form.set("img2img.image", path);
+    takeSize(this.form, size);
+    one(".generate-prompts", this.root).scrollIntoView({ block: "start" });
+  }
+
+  async #takePicture(file, how) {
+    const taken = await upload(file);
+    if (how !== "read") return this.startFrom(taken.path, how, taken);
+    const request = await requestOfPicture(taken.path);
+    if (request) await this.fill(request);
+  }
+
+  #batch(file) {
+    askForBatch(file, this.form.request, (jobs) => { jobs.forEach((job) => this.jobs.add(job)); this.stage.follow(); }).catch(showError);
+  }
+
+  #pasted(event) {
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    if (!isInfotext(text)) return;
+    const take = () => requestOfInfotext(text).then((request) => this.fill(request)).catch(showError);
+    toast(t("That looks like the settings of a picture."), { action: t("Fill the form"), onAction: take });
+  }
+
+  async #reset() {
+    const before = this.form.state;
+    await this.form.fill({ request: {}, mode: "txt2img" });
+    toast(t("The form is as new."), { action: t("Undo"), onAction: () => this.form.fill(before) });
+  }
+
+  async #act(action) {
+    const job = this.jobs.running[0];
+    if (job) await jobActions.act(job, action).catch(showError);
+  }
+
+  /** On a narrow window the picture may be out of sight. */
+  #revealStage() {
+    const stage = one(".generate-stage", this.root);
+    const { top, bottom } = stage.getBoundingClientRect();
+    if (bottom < 80 || top > innerHeight - 160) stage.scrollIntoView({ block: "start", behavior: "smooth" });
+  }
+
+  /** Other pages send pictures and settings: by the address, or by what the browser remembers as "generate.request". */
+  async #comeFromElsewhere() {
+    const asked = new URLSearchParams(location.search);
+    const handed = recall("generate.request");
+    if (handed) { remember("generate.request", undefined); await this.fill(handed); }
+    for (const mode of ["img2img", "inpaint", "outpaint"]) if (asked.has(mode)) await this.startFrom(asked.get(mode), mode, {});
+    if (asked.has("again")) await requestOfPicture(asked.get("again")).then((request) => request && this.fill(request)).catch(showError);
+    if (asked.has("job")) await this.jobs.fetch(asked.get("job")).then((job) => this.stage.show(job)).catch(showError);
+    if (location.search) history.replaceState(null, "", location.pathname);
+  }
+}
+
+await new GeneratePage(one("#generate")).start();
