@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import sfumato_ui_web
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route
+
+import sfumato_ui_web
 from sfumato_ui_web.security.headers import CONTENT_SECURITY_POLICY
 
 STATIC = Path(sfumato_ui_web.__file__).parent / "static"
@@ -78,7 +79,8 @@ class StaticStage:
         links = "".join(f'<link rel="stylesheet" href="/static/css/{name}.css">' for name in sheets)
         script = f'<script type="module" src="/static/js/{self.module}"></script>'
         meta = '<meta name="viewport" content="width=device-width">'
-        return f'<!doctype html><html lang="en"><head>{meta}{links}{script}</head><body>{self.element}</body></html>'
+        head = f"<head>{meta}{links}{script}</head>"
+        return f'<!doctype html><html lang="en">{head}<body>{self.element}</body></html>'
 
 
 def png(width: int, height: int, colour: str = "#808080") -> bytes:

@@ -41,12 +41,13 @@ def ready(page: Page, size: float = 40, softness: float = 0) -> None:
         """async () => {
             await customElements.whenDefined("sf-canvas");
             const canvas = document.querySelector("sf-canvas");
-            if (!canvas.ready) await new Promise((done) => canvas.addEventListener("load", done, {once: true}));
+            const loaded = new Promise((done) => canvas.addEventListener("load", done, {once: true}));
+            if (!canvas.ready) await loaded;
         }"""
     )
     page.evaluate(
-        "([size, softness]) => Object.assign(document.querySelector('sf-canvas'), {brushSize: size, softness})",
-        [size, softness],
+        "(settings) => Object.assign(document.querySelector('sf-canvas'), settings)",
+        {"brushSize": size, "softness": softness},
     )
     frames(page)
 
@@ -70,7 +71,8 @@ def mask_of(page: Page) -> Bytes:
     )
     picture = Image.open(io.BytesIO(base64.b64decode(text)))
     pixels = np.asarray(picture.convert("RGB"))
-    assert (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
+    assert (pixels[..., 0] == pixels[..., 1]).all()
+    assert (pixels[..., 1] == pixels[..., 2]).all()
     return pixels[..., 0]
 
 
@@ -159,7 +161,8 @@ def test_going_over_a_soft_stroke_again_leaves_it_as_it_is(show: ShowCanvas) -> 
         twice = mask_of(page)
     profile = once[110:191, 200].astype(int)
     assert (once == twice).all()
-    assert (np.diff(profile[:40]) >= 0).all() and (np.diff(profile[41:]) <= 0).all()
+    assert (np.diff(profile[:40]) >= 0).all()
+    assert (np.diff(profile[41:]) <= 0).all()
     assert len(set(profile)) > 20
 
 
@@ -173,7 +176,8 @@ def test_the_right_button_and_the_eraser_take_away(show: ShowCanvas) -> None:
         mask = mask_of(page)
     erased = disc(mask.shape, 100, 100, 28) | disc(mask.shape, 300, 200, 28)
     kept = ~(disc(mask.shape, 100, 100, 32) | disc(mask.shape, 300, 200, 32))
-    assert (mask[erased] == 0).all() and (mask[kept] == 255).all()
+    assert (mask[erased] == 0).all()
+    assert (mask[kept] == 255).all()
 
 
 def test_shift_draws_a_straight_line_from_the_last_place(show: ShowCanvas) -> None:
@@ -246,7 +250,8 @@ def test_the_mask_has_the_size_of_a_picture_that_is_not_square(show: ShowCanvas)
         drag(page, (300, 50))
         mask = mask_of(page)
     assert mask.shape == (57, 333)
-    assert mask[50, 300] == 255 and mask[5, 5] == 0
+    assert mask[50, 300] == 255
+    assert mask[5, 5] == 0
 
 
 def test_a_picture_that_its_camera_turned_is_masked_as_it_is_seen(show: ShowCanvas) -> None:
@@ -258,7 +263,8 @@ def test_a_picture_that_its_camera_turned_is_masked_as_it_is_seen(show: ShowCanv
         drag(page, (180, 390))
         mask = mask_of(page)
     assert mask.shape == (400, 200)
-    assert mask[390, 180] == 255 and mask[:200].max() == 0
+    assert mask[390, 180] == 255
+    assert mask[:200].max() == 0
 
 
 def test_a_mask_that_is_given_is_brought_to_size(show: ShowCanvas) -> None:
@@ -275,7 +281,8 @@ def test_a_mask_that_is_given_is_brought_to_size(show: ShowCanvas) -> None:
             text,
         )
         mask = mask_of(page)
-    assert (mask[:, :96] == 0).all() and (mask[:, 104:] == 255).all()
+    assert (mask[:, :96] == 0).all()
+    assert (mask[:, 104:] == 255).all()
 
 
 def wait_until_kept(page: Page, kept: bool) -> None:
@@ -283,7 +290,8 @@ def wait_until_kept(page: Page, kept: bool) -> None:
     page.evaluate(
         """async (kept) => {
             const {keptMask} = await import("/static/js/canvas/store.js");
-            while (Boolean(await keptMask("test")) !== kept) await new Promise((done) => setTimeout(done, 20));
+            const rest = () => new Promise((done) => setTimeout(done, 20));
+            while (Boolean(await keptMask("test")) !== kept) await rest();
         }""",
         kept,
     )
@@ -333,7 +341,8 @@ def test_what_is_seen_is_tinted_where_the_mask_is_white(show: ShowCanvas) -> Non
         seen = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert("RGB")).astype(int)
         points = {place: in_window(page, *place) for place in ((200, 150), (160, 150), (40, 40), (200, 205))}
     red = {place: seen[round(2 * y), round(2 * x), 0] for place, (x, y) in points.items()}
-    assert red[200, 150] > 80 and red[160, 150] > 80
+    assert red[200, 150] > 80
+    assert red[160, 150] > 80
     assert red[40, 40] == red[200, 205] == 0
 
 
@@ -404,7 +413,8 @@ def test_two_fingers_zoom_and_paint_nothing(touch_page: tuple[Page, CDPSession])
     touches(page, session, "touchStart", *near)
     touches(page, session, "touchMove", *far)
     touches(page, session, "touchEnd")
-    assert call(page, "isEmpty()") and not call(page, "canUndo")
+    assert call(page, "isEmpty()")
+    assert not call(page, "canUndo")
     assert call(page, "zoom") == pytest.approx(4 * before, rel=0.05)
     assert in_window(page, 200, 150) == pytest.approx(
         ((far[0][0] + far[1][0]) / 2, (far[0][1] + far[1][1]) / 2), abs=2
