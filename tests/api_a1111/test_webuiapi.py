@@ -119,7 +119,8 @@ def test_controls_answer_while_nothing_runs(api: Any) -> None:
     assert api.skip() is None
     assert api.refresh_checkpoints() is None
     progress = api.get_progress()
-    assert progress["progress"] == 0 and progress["state"]["job_count"] == 0
+    assert progress["progress"] == 0
+    assert progress["state"]["job_count"] == 0
 
 
 def test_a_script_makes_a_grid(api: Any) -> None:

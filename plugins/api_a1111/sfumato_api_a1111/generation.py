@@ -111,8 +111,5 @@ def images_of(job: Job, asked: GenerationFields) -> tuple[ImageRecord, ...]:
     pictures, further = shown_of_grid(asked.script_name or "", asked.script_args or [])
     *parts, whole = job.result.get("sheets") or (None,)
     cells = [image for cell in job.result.get("cells", ()) for image in cell.get("images", ())]
-    if whole is None:
-        found = cells
-    else:
-        found = [whole, *(parts if further else ()), *(cells if pictures else ())]
+    found = cells if whole is None else [whole, *(parts if further else ()), *(cells if pictures else ())]
     return tuple(ImageRecord.model_validate_json(json.dumps(image)) for image in found)

@@ -34,12 +34,18 @@ class OptionStore:
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
+        self._read: dict[str, Any] | None = None
 
     @cached_property
     def defaults(self) -> Mapping[str, Any]:
         """Every known key; what our settings decide is told from them."""
         text = resources.files(__package__).joinpath("option_defaults.json").read_text("utf-8")
         return {**json.loads(text), **_from_settings(self._studio)}
+
+    def value(self, key: str) -> Any:
+        """One option."""
+        kept = self._kept()
+        return kept[key] if key in kept else self.defaults[key]
 
     def values(self) -> dict[str, Any]:
         """All options, as a request that overrides none gets them."""
@@ -112,6 +118,12 @@ class OptionStore:
         return table
 
     def _kept(self) -> dict[str, Any]:
+        """What clients have set; read once, for progress asks for it again and again."""
+        if self._read is None:
+            self._read = self._from_database()
+        return self._read
+
+    def _from_database(self) -> dict[str, Any]:
         from sqlalchemy import select
 
         query = select(self._table.c.key, self._table.c.value)
@@ -127,6 +139,7 @@ class OptionStore:
         with self._studio.database.writing() as connection:
             connection.execute(delete(table).where(table.c.key.in_(list(values))))
             connection.execute(insert(table), rows)
+        self._read = None
 
 
 def _from_settings(studio: Studio) -> dict[str, Any]:

@@ -106,8 +106,8 @@ class ProgressAnswers:
 
     def _flags(self, job: Job | None) -> tuple[bool, bool, bool]:
         identity = job.id if job else ""
-        shown = bool(self._api.options.values().get("live_previews_enable", True)) if job else False
-        return self._api.interrupted == identity != "", self._api.skipped == identity != "", shown
+        shown = bool(job and self._api.options.value("live_previews_enable"))
+        return bool(job) and self._api.interrupted == identity, bool(job) and self._api.skipped == identity, shown
 
     def _made(self, kept: _Kept, with_picture: bool) -> Answer:
         interrupted, skipped, shown = kept.flags
