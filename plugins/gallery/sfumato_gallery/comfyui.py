@@ -1,7 +1,7 @@
 """What a graph that ComfyUI ran tells of its picture.
 
-The graph is JSON: ``{node: {"class_type": name, "inputs": {input: value or [node, output]}}}``, the "prompt" of
-its API.
+The graph is JSON, the "prompt" of its API:
+``{node: {"class_type": name, "inputs": {input: value or [node, output]}}}``.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ def facts_of(graph: str) -> dict[str, Any]:
               if isinstance(node, dict) and isinstance(node.get("inputs"), dict)}  # fmt: skip
     facts: dict[str, Any] = {"loras": tuple(_names(inputs.values(), ("lora_name",)))}
     facts["model"] = next(_names(inputs.values(), _MODELS), "")
-    sampling = next((node for node in inputs.values() if "positive" in node and "steps" in node), None)
-    sampling = sampling or next((node for node in inputs.values() if "steps" in node), {})
+    sampling: dict[str, Any] | None = next(
+        (node for node in inputs.values() if "positive" in node and "steps" in node), None
+    )
+    sampling = sampling or next((node for node in inputs.values() if "steps" in node), None) or {}
     facts["seed"] = _integer(next((_value(node[key], inputs) for node in (sampling, *inputs.values())
                                    for key in ("seed", "noise_seed") if key in node), None))  # fmt: skip
     facts["steps"] = _integer(sampling.get("steps"))

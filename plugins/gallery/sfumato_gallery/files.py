@@ -11,7 +11,8 @@ from flask import Response, request, send_file
 
 _MEDIA_TYPES = {
     ".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp",
-    ".avif": "image/avif", ".gif": "image/gif", ".bmp": "image/bmp", ".tif": "image/tiff", ".tiff": "image/tiff",
+    ".avif": "image/avif", ".gif": "image/gif", ".bmp": "image/bmp", ".tif": "image/tiff",
+    ".tiff": "image/tiff",
 }  # fmt: skip
 _YEAR = 365 * 86_400
 _IN_MEMORY = 8 << 20
@@ -59,7 +60,7 @@ def archive_file(paths: Sequence[Path]) -> Response:
     """
     from sfumato_pictures.archive import stream_archive
 
-    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)
+    file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - the answer closes it
     stream_archive(file, paths)  # type: ignore[arg-type]
     size = file.tell()
     file.seek(0)

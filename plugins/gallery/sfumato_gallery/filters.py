@@ -76,11 +76,15 @@ def _parameters(filters: Filters) -> Iterator[Condition]:
     if filters.favourite is not None:
         yield columns.favourite == filters.favourite
     if filters.folder:
-        folder = filters.folder.rstrip("/\\")
-        yield or_(columns.folder == folder, *(columns.folder.startswith(folder + separator, autoescape=True)
-                                              for separator in "/\\"))  # fmt: skip
+        yield in_folder(filters.folder)
     if filters.job:
         yield columns.job == filters.job
+
+
+def in_folder(folder: str) -> Condition:
+    """Pictures that lie there or below."""
+    column, folder = PICTURES.c.folder, folder.rstrip("/\\")
+    return or_(column == folder, *(column.startswith(folder + mark, autoescape=True) for mark in "/\\"))
 
 
 def _term(term: Term, full_text: bool) -> Condition:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sfumato.errors import BadInput
 from sfumato_gallery import tables
-from sfumato_gallery.filters import Filters, Sort, conditions
+from sfumato_gallery.filters import Filters, Sort, conditions, in_folder
 from sfumato_gallery.records import PictureFacts, Suggestions, picture_id
 from sfumato_gallery.tables import LORAS, PICTURES, STATE
 from sfumato_gallery.words import searchable
@@ -89,9 +89,8 @@ class PictureIndex:
         """Path, modification, size and whether it is missing, by id, of all pictures in a folder or below."""
         _ = self.full_text
         columns = PICTURES.c
-        query = select(columns.id, columns.path, columns.modified, columns.size, columns.missing).where(
-            or_(columns.folder == str(folder), *(columns.folder.startswith(f"{folder}{separator}", autoescape=True)
-                                                 for separator in "/\\")))  # fmt: skip
+        query = select(columns.id, columns.path, columns.modified, columns.size, columns.missing)
+        query = query.where(in_folder(str(folder)))
         with self.database.reading() as connection:
             return {
                 row.id: (row.path, row.modified, row.size, row.missing) for row in connection.execute(query)
@@ -110,10 +109,14 @@ class PictureIndex:
                 for row in connection.execute(select(PICTURES).where(columns.id.in_(some), loved)).all():
                     connection.execute(
                         update(PICTURES)
-                        .where(columns.name == row.name, columns.size == row.size,
-                               columns.modified == row.modified, columns.id != row.id, columns.missing.is_(False))
+                        .where(
+                            columns.name == row.name,
+                            columns.size == row.size,
+                            columns.modified == row.modified,
+                            columns.missing.is_(False),
+                        )
                         .values(favourite=row.favourite, score=row.score)
-                    )  # fmt: skip
+                    )
 
     # Changing
 

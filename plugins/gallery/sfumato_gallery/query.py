@@ -1,7 +1,7 @@
 """What people type to search for pictures: ``red fox -blurry model:"flux dev" score:>5 is:favourite``.
 
-Words must all be found, in prompts, model, LoRAs or file name; quotes hold a phrase together, a minus excludes.
-A key with a colon asks for one property; any other word with a colon is text, because prompts have them.
+Words must all be found, in prompts, model, LoRAs or file name; quotes hold a phrase together, a minus
+excludes. A key with a colon asks for one property; any other word with a colon is text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ DATE_KEYS = ("before", "after", "date")
 STATES = ("favourite", "missing", "trashed")
 
 _TERM = re.compile(
-    r"""(?P<minus> -? ) (?: (?P<key> [a-z]+ ) : )? (?: " (?P<phrase> [^"]* ) (?: " | $ ) | (?P<word> \S+ ) )""",
+    r"""
+    (?P<minus> -? ) (?: (?P<key> [a-z]+ ) : )?
+    (?: " (?P<phrase> [^"]* ) (?: " | $ ) | (?P<word> \S+ ) )
+    """,
     re.VERBOSE | re.IGNORECASE,
 )
 _RANGE = re.compile(r"(-?[\d.]+)\.\.(-?[\d.]+)")

@@ -35,8 +35,12 @@ _DATE = "A year, month or day: 2025, 2025-03, 2025-03-31."
 class FilterQuery(Message):
     """Which pictures."""
 
-    q: str = Field(default="", max_length=2000, description="Words, \"phrases\", -exclusions, model: lora: seed: "
-                   "size: before: after: score:>5 is:favourite ...")  # fmt: skip
+    q: str = Field(
+        default="",
+        max_length=2000,
+        description='Words, "phrases", -exclusions, and properties: model: lora: sampler: name: seed: steps: '
+        "cfg: size: width: height: score:>5 before: after: date: is:favourite.",
+    )
     model: str | None = Field(default=None, description="Exactly this model.")
     lora: str | None = Field(default=None, description="Exactly this LoRA.")
     after: str | None = Field(default=None, alias="from", description=f"Made then or later. {_DATE}")
@@ -124,8 +128,9 @@ class Pictures:
         row = found(self._gallery, id)
         return answers.details(row, self._loras([row]), self._gallery.file(row))
 
-    @endpoint("PATCH", "/<id>", body=PictureChange, answer=Picture, errors=(404,), summary="Favourite or score",
-              tags=TAGS)  # fmt: skip
+    @endpoint(
+        "PATCH", "/<id>", body=PictureChange, answer=Picture, errors=(404,), summary="Change one", tags=TAGS
+    )
     def change(self, id: str, body: PictureChange) -> Picture:
         row = found(self._gallery, id)
         self._set([row.id], body)

@@ -1,8 +1,8 @@
 """Pictures thrown away and taken back.
 
-A picture in the trash is a file ``.trash/<milliseconds since 1970>-<name>`` beside where it lay: throwing it away is
-one rename on one file system, so it is always whole and in one of both places, and its name tells where it came
-from and when, whatever became of the database.
+A picture in the trash is a file ``.trash/<milliseconds since 1970>-<name>`` beside where it lay: throwing it
+away is one rename on one file system, so it is always whole and in one of both places, and its name tells
+where it came from and when, whatever became of the database.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ export class Viewer extends EventTarget {
   #facts = h("div", { class: "viewer-facts" });
   #buttons = h("div", { class: "viewer-actions" });
   #panel = h("aside", { class: "viewer-panel", "aria-label": t("About this picture") }, this.#buttons, this.#facts);
-  #heart = this.#button(SIGNS.heart, t("Favourite"), () => this.#favourite());
+  #heart = this.#button(SIGNS.heart, t("Favourite"), () => this.#favourite(), "heart");
   #info = this.#button(SIGNS.info, t("About this picture"), () => this.#togglePanel());
   #trash = this.#button(SIGNS.trash, t("Move to the trash"), () => this.#throwAway());
   #zoom = new Zoom(this.#stage, this.#image);
@@ -45,6 +45,7 @@ export class Viewer extends EventTarget {
       this.#button(SIGNS.forward, t("Next picture"), () => this.step(1), "viewer-step after"));
     this.dialog = /** @type {HTMLDialogElement} */ (h("dialog", { class: "viewer", "aria-labelledby": "viewer-title" }, head, this.#stage, this.#panel));
     this.dialog.classList.toggle("without-panel", recall("gallery.panel") === false || innerWidth < 760);
+    this.#info.setAttribute("aria-pressed", String(!this.dialog.classList.contains("without-panel")));
     this.dialog.addEventListener("close", () => this.dispatchEvent(new Event("close")));
     this.dialog.addEventListener("keydown", (event) => this.#onKey(event));
     this.#image.addEventListener("load", () => this.#image.classList.remove("waiting"));
