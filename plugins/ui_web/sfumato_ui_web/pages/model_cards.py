@@ -199,7 +199,9 @@ def _checkpoint(info: ModelInfo, *, unique: bool) -> Card:
         size=info.size_bytes or None,
         badges=tuple(dict.fromkeys(text for text in (info.label or info.family, info.variant) if text)),
         precision=precision,
-        missing=tuple(_words(part) for part in info.missing_parts),
+        missing=tuple(
+            _words(part) for part in info.missing_parts if not part.endswith("_tokenizer")
+        ),  # tokenizers come with families and folders; nobody has to look for them
         use={"model": info.name if unique else str(path)},
         facts=tuple((label, text) for label, text in facts if text),
     )

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from sfumato.memory import machine_memory
 from sfumato.memory_log import MemoryLog
+from sfumato_ui_web.api.owners import is_local
 from sfumato_ui_web.pages.blueprints import page
 from sfumato_ui_web.pages.checks import Checks
 from sfumato_ui_web.pages.machine import database_size, folders, log_tail, versions
@@ -56,6 +57,8 @@ def build(studio: Studio) -> Blueprint:
 
     @blueprint.get("/log/<lane>")
     def log(lane: str) -> Response:
+        if not is_local():  # it may tell of what others draw
+            abort(403)
         text = log_tail(studio, lane)
         return abort(404) if text is None else jsonify({"text": text})
 

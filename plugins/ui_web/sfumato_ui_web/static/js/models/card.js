@@ -6,7 +6,7 @@ import { toast } from "../toast.js";
 
 const EMPTY_SIGNS = {
   checkpoints: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM12 12l8-4.5M12 12v9M12 12L4 7.5",
-  loras: "M4 12c4-8 12-8 16 0M4 12c4 8 12 8 16 0M12 9v6",
+  loras: "M12 4l8 4-8 4-8-4zM4 12l8 4 8-4M4 16l8 4 8-4",
   embeddings: "M5 6h14M12 6v12M8 18h8",
   vae: "M4 5h16v14H4zM4 15l5-5 4 4 3-3 4 4",
   upscalers: "M14 4h6v6M20 4l-7 7M10 20H4v-6M4 20l7-7",
@@ -26,7 +26,7 @@ export function modelCard(item, tab, on) {
     h(
       "div",
       { class: "model-body" },
-      h("h3", { class: "model-title", title: item.name }, item.title),
+      h("h2", { class: "model-title", title: item.name }, item.title),
       item.title !== item.name && h("p", { class: "muted small-text mono truncate" }, item.name),
       h("div", { class: "cluster model-badges" }, badges, match(item)),
       item.problem && h("p", { class: "model-problem small-text" }, item.problem, item.hint && h("span", { class: "muted" }, ` ${item.hint}`)),

@@ -81,15 +81,15 @@ export class RunningJob extends HTMLElement {
     return this._progress;
   }
 
-  showPreview(number) {
+  async showPreview(number) {
     if (!number || number === this.shown) return;
     this.shown = number;
-    const next = new Image();
-    next.addEventListener("load", () => {
-      this.picture.src = next.src;
-      this.picture.hidden = false;
-    });
-    next.src = `/api/v1/jobs/${this._job.id}/preview?number=${number}`;
+    const answer = await fetch(`/api/v1/jobs/${this._job.id}/preview`, { cache: "no-cache" }).catch(() => null);
+    if (!answer?.ok || number !== this.shown) return;
+    const before = this.picture.src;
+    this.picture.src = URL.createObjectURL(await answer.blob());
+    this.picture.hidden = false;
+    if (before.startsWith("blob:")) URL.revokeObjectURL(before);
   }
 
   showPictures(images) {
@@ -97,6 +97,11 @@ export class RunningJob extends HTMLElement {
     for (const image of images.slice(seen)) {
       const link = h("a", { href: image.url, target: "_blank", rel: "noopener" }, h("img", { src: image.url, alt: t("Picture with seed {seed}", { seed: image.seed ?? "?" }), loading: "lazy" }));
       this.pictures.append(link);
+    }
+    const last = images.at(-1);
+    if (last && !this.shown && this.picture.dataset.of !== last.url) {
+      this.picture.dataset.of = this.picture.src = last.url; // until there is a preview of the next one
+      this.picture.hidden = false;
     }
   }
 }

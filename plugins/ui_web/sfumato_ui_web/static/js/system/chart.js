@@ -4,7 +4,7 @@ import { h } from "../dom.js";
 import { fileSize, locale, t } from "../i18n.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const WIDTH = 800;
+const NARROWEST = 300;
 const HEIGHT = 200;
 const LEFT = 64;
 const BOTTOM = 24;
@@ -28,13 +28,14 @@ export class MemoryChart {
     this.title = title;
     this.readout = h("p", { class: "chart-readout", "aria-live": "polite" });
     this.legend = h("ul", { class: "chart-legend" });
-    this.drawing = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", tabindex: 0 });
+    this.drawing = svg("svg", { height: HEIGHT, class: "chart", role: "img", tabindex: 0 });
     this.table = h("div", { class: "table-scroll chart-table", tabindex: "0", role: "region", "aria-label": title, hidden: true });
     this.element = h("figure", { class: "chart-figure" }, h("figcaption", { class: "chart-head" }, h("h3", null, title), this.legend), this.drawing, this.readout, this.table);
     this.drawing.addEventListener("pointermove", (event) => this.point(event));
     this.drawing.addEventListener("pointerleave", () => this.read(null));
     this.drawing.addEventListener("keydown", (event) => this.key(event));
     this.drawing.addEventListener("blur", () => this.read(null));
+    new ResizeObserver(() => this.width !== this.drawing.clientWidth && this.series && this.show(this.series, this.bounds)).observe(this.element);
   }
 
   set asTable(wanted) {
@@ -50,6 +51,9 @@ export class MemoryChart {
   show(series, bounds) {
     this.series = series;
     this.bounds = bounds;
+    this.width = this.drawing.clientWidth;
+    this.right = Math.max(NARROWEST, this.width) - 4;
+    this.drawing.setAttribute("viewBox", `0 0 ${this.right + 4} ${HEIGHT}`);
     this.moments = [...new Set(series.flatMap((one) => one.points.map(([at]) => at)))].sort((one, other) => one - other);
     this.legend.replaceChildren(...series.map((one, index) => h("li", { class: `series-${index}` }, h("span", { class: "chart-key", "aria-hidden": "true" }), one.name)));
     this.marker = svg("g", { class: "chart-marker" });
@@ -60,7 +64,7 @@ export class MemoryChart {
 
   x(at) {
     const { from, to } = this.bounds;
-    return LEFT + ((at - from) / (to - from)) * (WIDTH - LEFT - 4);
+    return LEFT + ((at - from) / (to - from)) * (this.right - LEFT);
   }
 
   y(bytes) {
@@ -70,10 +74,10 @@ export class MemoryChart {
   axes() {
     const { from, to, top } = this.bounds;
     const across = [0, 0.25, 0.5, 0.75, 1].flatMap((part) => [
-      svg("line", { class: "chart-grid", x1: LEFT, x2: WIDTH, y1: this.y(top * part), y2: this.y(top * part) }),
+      svg("line", { class: "chart-grid", x1: LEFT, x2: this.right, y1: this.y(top * part), y2: this.y(top * part) }),
       svg("text", { class: "chart-text", x: LEFT - 8, y: this.y(top * part) + 4, "text-anchor": "end" }, fileSize(top * part)),
     ]);
-    const along = [0, 0.25, 0.5, 0.75, 1].map((part) =>
+    const along = (this.right < 600 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).map((part) =>
       svg("text", { class: "chart-text", x: this.x(from + part * (to - from)), y: HEIGHT - 6, "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle" }, clock(from + part * (to - from), to - from)),
     );
     return [...across, ...along];
@@ -104,7 +108,7 @@ export class MemoryChart {
   point(event) {
     const box = this.drawing.getBoundingClientRect();
     const { from, to } = this.bounds;
-    const part = (((event.clientX - box.left) / box.width) * WIDTH - LEFT) / (WIDTH - LEFT - 4);
+    const part = (((event.clientX - box.left) / box.width) * (this.right + 4) - LEFT) / (this.right - LEFT);
     this.read(this.nearest(from + part * (to - from)));
   }
 
@@ -142,13 +146,13 @@ export class MemoryChart {
         "table",
         { class: "table" },
         h("thead", null, h("tr", null, h("th", { scope: "col" }, t("Time")), this.series.map((one) => h("th", { scope: "col" }, one.name)))),
-        h("tbody", null, moments.map((at) => h("tr", null, h("th", { scope: "row" }, clock(at, Math.min(span, 3600))), this.series.map((one) => h("td", null, value(one, at) ? fileSize(value(one, at)[1]) : "–"))))),
+        h("tbody", null, moments.map((at) => h("tr", null, h("th", { scope: "row" }, clock(at, Math.min(span, 600))), this.series.map((one) => h("td", null, value(one, at) ? fileSize(value(one, at)[1]) : "–"))))),
       ),
     );
   }
 }
 
 function clock(at, span) {
-  const style = span > 2 * 86400 ? { weekday: "short", hour: "numeric" } : span <= 3600 ? { timeStyle: "medium" } : { timeStyle: "short" };
+  const style = span > 2 * 86400 ? { weekday: "short", hour: "numeric" } : span <= 600 ? { timeStyle: "medium" } : { timeStyle: "short" };
   return new Intl.DateTimeFormat(locale, style).format(at * 1000);
 }

@@ -69,7 +69,7 @@ class SystemPage extends HTMLElement {
         place.append(chart.element);
       }
       const chart = this.charts.get(title);
-      if (chart.at === undefined || chart.at === null) chart.show(series, { from: found.now - found.seconds, to: found.now, top });
+      if (chart.at === undefined || chart.at === null) chart.show(series, { from: firstMoment(found), to: found.now, top });
     }
   }
 
@@ -91,6 +91,12 @@ class SystemPage extends HTMLElement {
     await copyText(lines.join("\n"));
     toast(t("Copied."), { kind: "ok", seconds: 3 });
   }
+}
+
+/** Where the chart begins: not long before the first sample, so that a new studio's chart is not all but empty. */
+function firstMoment(found) {
+  const first = found.samples[0]?.at ?? found.now;
+  return Math.max(found.now - found.seconds, Math.min(first - 5, found.now - 60));
 }
 
 /** The newest sample of each process that still runs: one that is silent for half a minute does not. */
