@@ -35,8 +35,8 @@ FieldKind = Literal[
     "pairs",
     "section",
 ]
-"""What draws a field: "maybe" is yes, no or open; "choice" has a few fixed words, "lookup" names from a source,
-sought as one types; "list" several texts, "pairs" names with values; "section" holds fields."""
+"""What draws a field: "maybe" is yes, no or open; "choice" has a few fixed words, "lookup" names from a
+source, sought as one types; "list" several texts, "pairs" names with values; "section" holds fields."""
 
 UNGROUPED = "General"
 COLOUR_PATTERN = "[0-9a-fA-F]{6}$"

@@ -33,8 +33,9 @@ export async function askForBatch(file, formRequest, queued) {
     } catch (error) { return void tellProblem(summary, error.message); }
     fill(list, works.slice(0, LISTED).map(row), works.length > LISTED && h("li", { class: "muted" }, tn("and 1 more", "and {n} more", works.length - LISTED)));
     const sum = await estimate(works).catch((error) => ({ images: works.length, seconds: null, problems: [error.message] }));
-    fill(summary, h("strong", null, amount(sum)), sum.problems?.length ? h("ul", { class: "batch-problems" }, sum.problems.map((problem) => h("li", null, wordsOf(problem)))) : null);
+    fill(summary, h("strong", null, amount(sum)), sum.problems?.length ? h("ul", { class: "batch-problems" }, sum.problems.map((problem) => h("li", null, problem))) : null);
     go.disabled = Boolean(sum.problems?.length);
+    if (go.disabled && works.length > 1) await blame(works, list);
   }
 
   go.addEventListener("click", async () => {
@@ -62,4 +63,10 @@ function row(work) {
 
 function tellProblem(summary, problem) { fill(summary, h("span", { class: "queue-bad" }, problem)); }
 
-const wordsOf = (problem) => (typeof problem === "string" ? problem : [problem.entry != null && t("Entry {n}:", { n: problem.entry + 1 }), problem.title ?? problem.what ?? problem.problem, problem.detail].filter(Boolean).join(" "));
+/** Say at each entry what is wrong with it. */
+async function blame(works, list) {
+  for (const [index, work] of works.slice(0, LISTED).entries()) {
+    const { problems } = await estimate([work]).catch((error) => ({ problems: [error.message] }));
+    if (problems?.length) list.children[index]?.append(h("p", { class: "queue-bad" }, problems.join(" ")));
+  }
+}

@@ -6,6 +6,7 @@ import { addressOf, upload } from "../forms/picture.js";
 
 export class Inpainting {
   #shown = "";
+  #taken = ""; // the mask that was uploaded last
 
   /** @param {HTMLElement} place @param {import("./settings_form.js").SettingsForm} form */
   constructor(place, form) {
@@ -32,16 +33,20 @@ export class Inpainting {
   #made() {
     const canvas = document.createElement("sf-canvas");
     canvas.setAttribute("keep", "inpaint");
-    canvas.addEventListener("change", () => { this.painted = true; });
     this.place.replaceChildren(canvas);
     return canvas;
   }
 
-  /** Upload what was painted and put it into the form; nothing where nothing was painted. */
+  /** Upload what was painted and put it into the form. @returns {Promise<boolean>} Whether there is a mask where one is needed. */
   async takeMask() {
-    if (!this.active || !this.canvas?.ready || this.canvas.isEmpty()) return;
-    const { path } = await upload(await this.canvas.maskBlob());
-    setValue(this.form.root, "inpaint.mask", path);
+    if (!this.active) return true;
+    const { root } = this.form;
+    const painted = this.canvas?.ready && !this.canvas.isEmpty();
+    if (painted) {
+      this.#taken = (await upload(await this.canvas.maskBlob())).path;
+      setValue(root, "inpaint.mask", this.#taken);
+    } else if (this.#taken && valueOf(fieldAt(root, "inpaint.mask")) === this.#taken) setValue(root, "inpaint.mask", null);
+    return painted || !valueOf(fieldAt(root, "img2img.image")) || Boolean(valueOf(fieldAt(root, "inpaint.mask")));
   }
 }
 

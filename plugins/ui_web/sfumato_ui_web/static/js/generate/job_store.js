@@ -7,6 +7,9 @@ export const ENDED = ["done", "failed", "cancelled", "interrupted"];
 const RECENT = 30;
 const REST_MS = 150;
 
+/** Work in the background, such as indexing, is for the page of the whole queue. */
+const isDrawn = (job) => job.lane === "device";
+
 /** Events: "change" (a job came, went or has another state), "progress" (detail: the job). */
 export class JobStore extends EventTarget {
   /** @type {Map<string, any>} */
@@ -62,7 +65,7 @@ export class JobStore extends EventTarget {
 
   get over() { return this.#newest().filter((job) => ENDED.includes(job.state)).slice(0, RECENT); }
 
-  #newest() { return [...this.#jobs.values()].sort((one, other) => other.number - one.number); }
+  #newest() { return [...this.#jobs.values()].filter(isDrawn).sort((one, other) => other.number - one.number); }
 
   #happened(event) {
     const job = this.#jobs.get(event.job);
@@ -108,6 +111,7 @@ export class JobStore extends EventTarget {
 export const jobActions = {
   act: (job, action) => api.post(`/api/v1/jobs/${job.id}/${action}`, {}),
   move: (job, before) => api.post(`/api/v1/jobs/${job.id}/move`, before ? { before } : {}),
-  cancelWaiting: () => api.post("/api/v1/jobs/cancel", { states: ["queued"] }),
+  /** One by one, so that others of the user's jobs go on. @param {any[]} jobs */
+  cancelAll: async (jobs) => { for (const job of jobs) await jobActions.act(job, "cancel"); },
   forget: (job) => api.delete(`/api/v1/jobs/${job.id}`),
 };

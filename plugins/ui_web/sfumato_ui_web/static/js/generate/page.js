@@ -89,7 +89,7 @@ class GeneratePage {
     if (this.#busy) return;
     this.#busy = true;
     try {
-      await this.inpainting.takeMask();
+      if (!(await this.inpainting.takeMask())) return void toast(t("Paint over what should be drawn anew."), { kind: "warn" });
       if (this.form.check()) return;
       const { work } = this.form;
       if (work.kind === "grid" && !(await this.#sure(work))) return;

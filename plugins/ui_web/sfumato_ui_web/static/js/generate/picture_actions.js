@@ -40,21 +40,20 @@ export class PictureActions {
   #all(job, index, image) {
     const path = this.gallery ? `picture:${image.id}` : image.path;
     const one = (name, label, act, extra = {}) => h("button", { type: "button", class: "icon-button", title: label, "aria-label": label, dataset: { action: name }, onclick: act, ...extra }, icon(ICONS[name]));
-    const text = (name, label, act) => h("button", { type: "button", class: "button small", dataset: { action: name }, onclick: act }, icon(ICONS[name]), label);
+    const text = (name, label, title, act) => h("button", { type: "button", class: "button small", title, dataset: { action: name }, onclick: act }, icon(ICONS[name]), label);
     return [
-      text("seed", t("Use its seed"), () => this.options.seed(image.seed)),
-      text("again", t("Again with changes"), () => this.options.reuse(image.request)),
+      text("seed", t("Use seed"), t("Put its seed into the form"), () => this.options.seed(image.seed)),
+      text("again", t("Reuse"), t("Fill the form with its settings, to draw it again with changes"), () => this.options.reuse(image.request)),
       h("span", { class: "spacer" }),
       one("start", t("Start from this picture"), () => this.options.start(path, "img2img", image)),
       one("paint", t("Paint over parts of it"), () => this.options.start(path, "inpaint", image)),
       one("enlarge", t("Enlarge it"), () => location.assign(`${this.options.upscale}?${new URLSearchParams({ image: path })}`)),
       one("compare", t("Compare with another picture"), () => this.#compare(job, image), { "aria-pressed": String(this.#comparing?.url === image.url) }),
-      this.gallery && one("favourite", t("Favourite"), () => this.#favourite(image, bar(job, index)), { "aria-pressed": String(Boolean(this.#favourites.get(image.id))) }),
+      this.gallery && one("favourite", t("Favourite"), (event) => this.#favourite(image, event.currentTarget), { "aria-pressed": String(Boolean(this.#favourites.get(image.id))) }),
       h("a", { class: "icon-button", href: `${image.url}?download=1`, download: "", title: t("Download"), "aria-label": t("Download"), dataset: { action: "download" } }, icon(ICONS.download)),
       one("copy", t("Copy the infotext"), () => this.#copy(image)),
       this.gallery && one("trash", t("Delete"), () => this.trash(image)),
     ];
-    function bar() { return document.querySelector(".stage-actions [data-action=favourite]"); }
   }
 
   view(job, index, onLook) { view(job, index, onLook); }

@@ -111,6 +111,6 @@ export class QueuePanel {
     const n = this.store.waiting.length;
     const sure = await confirmDialog({ title: tn("Cancel 1 waiting job?", "Cancel {n} waiting jobs?", n), text: t("What is running goes on."), confirm: t("Cancel the rest"), cancel: t("Keep them"), danger: true });
     if (!sure) return;
-    try { await jobActions.cancelWaiting(); } catch (error) { showError(error); }
+    try { await jobActions.cancelAll(this.store.waiting); } catch (error) { showError(error); }
   }
 }

@@ -12,7 +12,8 @@ export function duration(seconds) {
 export function amount(estimate) {
   const images = tn("1 image", "{n} images", estimate.images);
   const time = duration(estimate.seconds);
-  return time ? t("{images}, about {time}", { images, time }) : images;
+  if (!time) return images;
+  return estimate.seconds < 1 ? `${images}, ${time}` : t("{images}, about {time}", { images, time });
 }
 
 const PHASES = { loading: "Loading", encoding: "Reading the prompt", sampling: "Sampling", decoding: "Decoding", saving: "Saving" };
