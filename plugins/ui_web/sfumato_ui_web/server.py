@@ -87,10 +87,9 @@ class Channel(HTTPChannel):
 
     def service(self) -> None:
         request = self.requests[0]
-        if not request.error and request.headers.get("UPGRADE", "").lower() == "websocket":
-            if self._serve_socket(request):
-                return
-        super().service()
+        wanted = not request.error and request.headers.get("UPGRADE", "").lower() == "websocket"
+        if not (wanted and self._serve_socket(request)):
+            super().service()
 
     def _serve_socket(self, request: Any) -> bool:
         """Whether it was one; if not, the application answers as to any request."""
@@ -108,7 +107,7 @@ class Channel(HTTPChannel):
             self._talk(environ, lambda connection: handler(connection, user))
         finally:
             request.close()
-            self.requests = []
+            self.requests: list[Any] = []
         return True
 
     def _leave_server(self) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app, g, request
 from markupsafe import Markup
 
-
 if TYPE_CHECKING:
     from flask import Flask
 

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from sfumato_ui_web.security.accounts import Accounts
 
 LOCAL_USER = "local"
-OPEN_ENDPOINTS = ("/login", "/static/", "/static-i18n/", "/favicon.ico")
+OPEN_ADDRESSES = ("/login", "/favicon.ico")
+OPEN_FOLDERS = ("/static/", "/static-i18n/")
 """What is answered before one has logged in."""
+OWN_FORMS = ("/login", "/logout")
+"""Plain forms, which cannot send a header; who answers them checks their field."""
 
 
 class Refused(Exception):
@@ -81,7 +84,8 @@ class Guard:
         foreign = self._check_origin(environ)
         admitted = self._identify(environ, basic=basic, cookies=not foreign)
         if admitted is None:
-            if environ.get("PATH_INFO", "").startswith(OPEN_ENDPOINTS):
+            path = environ.get("PATH_INFO", "")
+            if path in OPEN_ADDRESSES or path.startswith(OPEN_FOLDERS):
                 return Admitted("", self.accounts.local_csrf_token())
             raise Refused(401, "Log in first.", challenge=basic)
         return admitted
