@@ -15,6 +15,7 @@ QUICK = {
     "sdxl_load": ["--size", "tiny"],
     "checkpoint_load": ["--quick"],
     "lora": ["--rounds", "1"],
+    "canvas_paint": ["--quick"],
     "server_start": ["--quick"],
     "server_load": ["--quick"],
 }

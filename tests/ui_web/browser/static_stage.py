@@ -17,7 +17,8 @@ import sfumato_ui_web
 from sfumato_ui_web.security.headers import CONTENT_SECURITY_POLICY
 
 STATIC = Path(sfumato_ui_web.__file__).parent / "static"
-ORIGIN = "http://studio.test"
+ORIGIN = "http://localhost"
+"""Nothing listens there. Chromium trusts it as it does https, which some interfaces need."""
 
 
 @dataclass

@@ -10,6 +10,8 @@
 /** @import {Rectangle} from "./rectangle.js" */
 import { intersection } from "./rectangle.js";
 
+const FLAT = 1e-9; // a slope that counts as none
+
 /**
  * @typedef {{x: number, y: number}} Point In pixels of the picture; a pixel's centre lies at .5.
  * @typedef {{radius: number, hardness: number, erase: boolean}} Brush Radius in pixels, hardness 0..1: the
@@ -30,18 +32,19 @@ export function paintLine(mask, from, to, brush) {
   if (!area) return null;
   const inner = Math.max(0, outer - Math.max(1, brush.radius * (1 - brush.hardness)));
   const line = measured(from, to);
+  const [whole, full] = [new Float64Array(2), new Float64Array(2)];
+  const paint = brush.erase ? eraseEdge : paintEdge;
   for (let row = area.top; row < area.bottom; row++) {
-    const span = rowSpan(line, row + 0.5, outer);
-    if (!span) continue;
-    const left = Math.max(area.left, Math.floor(span[0]));
-    const right = Math.min(area.right, Math.ceil(span[1]));
-    const full = rowSpan(line, row + 0.5, inner);
-    const fullLeft = full ? clamp(Math.ceil(full[0] - 0.5), left, right) : right;
-    const fullRight = full ? clamp(Math.floor(full[1] - 0.5) + 1, fullLeft, right) : right;
+    if (!rowSpan(line, row + 0.5, outer, whole)) continue;
+    const left = Math.max(area.left, Math.floor(whole[0]));
+    const right = Math.min(area.right, Math.ceil(whole[1]));
+    const filled = rowSpan(line, row + 0.5, inner, full);
+    const fullLeft = filled ? clamp(Math.ceil(full[0] - 0.5), left, right) : right;
+    const fullRight = filled ? clamp(Math.floor(full[1] - 0.5) + 1, fullLeft, right) : right;
     const start = row * mask.width;
-    paintEdge(mask.bytes, start, left, fullLeft, row, line, inner, outer, brush.erase);
-    mask.bytes.fill(brush.erase ? 0 : 255, start + fullLeft, start + fullRight);
-    paintEdge(mask.bytes, start, fullRight, right, row, line, inner, outer, brush.erase);
+    paint(mask.bytes, start, left, fullLeft, row, line, inner, outer);
+    if (fullLeft < fullRight) mask.bytes.fill(brush.erase ? 0 : 255, start + fullLeft, start + fullRight);
+    paint(mask.bytes, start, fullRight, right, row, line, inner, outer);
   }
   return area;
 }
@@ -77,7 +80,7 @@ function measured(from, to) {
 }
 
 /**
- * Paint pixels of a row by their distance from the line.
+ * Whiten pixels of a row by their distance from the line.
  * @param {Uint8Array} bytes
  * @param {number} start Index of the row's first pixel.
  * @param {number} left
@@ -86,20 +89,48 @@ function measured(from, to) {
  * @param {Line} line
  * @param {number} inner Distance up to which pixels are painted fully.
  * @param {number} outer Distance from which they stay as they are.
- * @param {boolean} erase
  */
-function paintEdge(bytes, start, left, right, row, line, inner, outer, erase) {
-  const y = row + 0.5 - line.y0;
+function paintEdge(bytes, start, left, right, row, line, inner, outer) {
   const scale = 1 / (outer - inner);
+  const y = row + 0.5 - line.y0;
   for (let column = left; column < right; column++) {
-    const x = column + 0.5 - line.x0;
-    const along = clamp(x * line.ux + y * line.uy, 0, line.length);
-    const distance = Math.hypot(x - along * line.ux, y - along * line.uy);
-    const share = clamp((outer - distance) * scale, 0, 1);
-    const value = Math.round(255 * share * share * (3 - 2 * share));
-    const i = start + column;
-    bytes[i] = erase ? Math.min(bytes[i], 255 - value) : Math.max(bytes[i], value);
+    if (bytes[start + column] === 255) continue;
+    const value = faded((outer - distance(column + 0.5 - line.x0, y, line)) * scale);
+    if (value > bytes[start + column]) bytes[start + column] = value;
   }
+}
+
+/** @type {typeof paintEdge} Blacken them. */
+function eraseEdge(bytes, start, left, right, row, line, inner, outer) {
+  const scale = 1 / (outer - inner);
+  const y = row + 0.5 - line.y0;
+  for (let column = left; column < right; column++) {
+    if (bytes[start + column] === 0) continue;
+    const value = 255 - faded((outer - distance(column + 0.5 - line.x0, y, line)) * scale);
+    if (value < bytes[start + column]) bytes[start + column] = value;
+  }
+}
+
+/**
+ * How far a point, seen from the line's first end, is from the line. (`Math.hypot` takes many times as long.)
+ * @param {number} x
+ * @param {number} y
+ * @param {Line} line
+ */
+function distance(x, y, { ux, uy, length }) {
+  const along = clamp(x * ux + y * uy, 0, length);
+  const dx = x - along * ux;
+  const dy = y - along * uy;
+  return Math.sqrt(dx * dx + dy * dy);
+}
+
+/**
+ * The smooth step from 0 to 255.
+ * @param {number} share Below 0 counts as 0, above 1 as 1.
+ */
+function faded(share) {
+  const s = clamp(share, 0, 1);
+  return (255 * s * s * (3 - 2 * s) + 0.5) | 0;
 }
 
 /**
@@ -107,57 +138,57 @@ function paintEdge(bytes, start, left, right, row, line, inner, outer, erase) {
  * the hull of what the row shares with the discs around both ends and the band between them.
  * @param {Line} line
  * @param {number} y
- * @param {number} distance
- * @returns {[number, number] | null}
+ * @param {number} reach
+ * @param {Float64Array} span Takes both ends: rows are many, and making lists for them takes longer.
+ * @returns {boolean} Whether there is such a span.
  */
-function rowSpan(line, y, distance) {
-  let low = Infinity;
-  let high = -Infinity;
-  for (const [x, centre] of [[line.x0, line.y0], [line.x1, line.y1]]) {
-    const across = distance * distance - (y - centre) ** 2;
-    if (across < 0) continue;
-    const half = Math.sqrt(across);
-    low = Math.min(low, x - half);
-    high = Math.max(high, x + half);
-  }
-  const band = line.length ? bandSpan(line, y - line.y0, distance) : null;
-  if (band) {
-    low = Math.min(low, line.x0 + band[0]);
-    high = Math.max(high, line.x0 + band[1]);
-  }
-  return low <= high ? [low, high] : null;
+function rowSpan(line, y, reach, span) {
+  span[0] = Infinity;
+  span[1] = -Infinity;
+  addDisc(line.x0, y - line.y0, reach, span);
+  addDisc(line.x1, y - line.y1, reach, span);
+  if (line.length) addBand(line, y - line.y0, reach, span);
+  return span[0] <= span[1];
 }
 
 /**
- * The same of the rectangle along the line, from its first end.
+ * @param {number} x
+ * @param {number} y Height of the row over the disc's centre.
+ * @param {number} radius
+ * @param {Float64Array} span
+ */
+function addDisc(x, y, radius, span) {
+  const across = radius * radius - y * y;
+  if (across < 0) return;
+  const half = Math.sqrt(across);
+  span[0] = Math.min(span[0], x - half);
+  span[1] = Math.max(span[1], x + half);
+}
+
+/**
+ * The rectangle along the line: what lies between its ends, and not further aside than `reach`.
  * @param {Line} line
- * @param {number} y
- * @param {number} distance
- * @returns {[number, number] | null}
+ * @param {number} y Height of the row over the line's first end.
+ * @param {number} reach
+ * @param {Float64Array} span
  */
-function bandSpan({ux, uy, length}, y, distance) {
-  const [alongLow, alongHigh] = solved(ux, y * uy, 0, length);
-  const [asideLow, asideHigh] = solved(-uy, y * ux, -distance, distance);
-  const low = Math.max(alongLow, asideLow);
-  const high = Math.min(alongHigh, asideHigh);
-  return low <= high ? [low, high] : null;
-}
-
-/**
- * The x with low <= slope x + offset <= high.
- * @param {number} slope
- * @param {number} offset
- * @param {number} low
- * @param {number} high
- * @returns {[number, number]} An empty one has its ends the wrong way round.
- */
-function solved(slope, offset, low, high) {
-  if (Math.abs(slope) < 1e-9) {
-    return offset >= low && offset <= high ? [-Infinity, Infinity] : [Infinity, -Infinity];
-  }
-  const one = (low - offset) / slope;
-  const other = (high - offset) / slope;
-  return one < other ? [one, other] : [other, one];
+function addBand({ x0, ux, uy, length }, y, reach, span) {
+  let low = -Infinity;
+  let high = Infinity;
+  if (Math.abs(ux) > FLAT) {
+    low = Math.min(-y * uy, length - y * uy) / ux;
+    high = Math.max(-y * uy, length - y * uy) / ux;
+    if (low > high) [low, high] = [high, low];
+  } else if (y * uy < 0 || y * uy > length) return;
+  if (Math.abs(uy) > FLAT) {
+    const middle = (y * ux) / uy;
+    const half = reach / Math.abs(uy);
+    low = Math.max(low, middle - half);
+    high = Math.min(high, middle + half);
+  } else if (Math.abs(y * ux) > reach) return;
+  if (low > high) return;
+  span[0] = Math.min(span[0], x0 + low);
+  span[1] = Math.max(span[1], x0 + high);
 }
 
 /**

@@ -22,7 +22,7 @@ import { KeyInput } from "./keys.js";
 import { Overlay } from "./overlay.js";
 import { PictureSource } from "./picture.js";
 import { PointerInput } from "./pointer.js";
-import { union } from "./rectangle.js";
+import { addRectangle } from "./rectangle.js";
 import { Stage } from "./stage.js";
 import { LARGEST_BRUSH, Toolbar } from "./toolbar.js";
 import { View } from "./view.js";
@@ -50,8 +50,8 @@ export class SfCanvas extends HTMLElement {
   #listening = null;
   #frame = 0;
   #moved = true;
-  /** @type {Rectangle | null} */
-  #dirty = null;
+  /** @type {Rectangle[]} */
+  #dirty = [];
   /** @type {WindowSample[]} */
   #samples = [];
   /** @type {Point | null} */
@@ -337,9 +337,10 @@ export class SfCanvas extends HTMLElement {
 
   /** Samples wait for the next frame, which paints them all and then the screen once. */
   #paintSamples() {
-    for (const sample of this.#samples) {
-      this.#paint(this.#editor.extend({...sample, ...this.#view.toPicture(sample)}));
-    }
+    this.#samples.forEach((sample, place) => {
+      const last = place === this.#samples.length - 1;
+      this.#paint(this.#editor.extend({...sample, ...this.#view.toPicture(sample)}, last));
+    });
     this.#samples = [];
   }
 
@@ -352,7 +353,7 @@ export class SfCanvas extends HTMLElement {
   /** @param {Rectangle | null} area */
   #paint(area) {
     if (!area) return;
-    this.#dirty = union(this.#dirty, area);
+    addRectangle(this.#dirty, area);
     this.#schedule();
   }
 
@@ -387,9 +388,9 @@ export class SfCanvas extends HTMLElement {
       this.#stage.place(view, this.#overlay.ratio);
       this.#overlay.draw(mask, view, null, true);
       this.#refineLater();
-    } else if (this.ready && this.#dirty) this.#overlay.draw(mask, view, this.#dirty);
+    } else if (this.ready) for (const area of this.#dirty) this.#overlay.draw(mask, view, area);
     this.#moved = false;
-    this.#dirty = null;
+    this.#dirty = [];
     const at = this.#crossHair ? view.toWindow(this.#crossHair) : this.#pointer;
     const moving = this.#stage.element.classList.contains("canvas-moving");
     this.#stage.showRing(this.ready && !moving ? at : null, this.brushSize * view.scale);

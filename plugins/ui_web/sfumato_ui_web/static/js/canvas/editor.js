@@ -11,6 +11,7 @@ import { union } from "./rectangle.js";
  */
 
 const LEAST_PRESSED = 0.15;
+const NEAR = 0.02; // of the radius
 
 /** A mask that is painted on: strokes, whole-mask changes, undo and redo. Knows nothing of the screen. */
 export class MaskEditor {
@@ -45,13 +46,17 @@ export class MaskEditor {
 
   /**
    * @param {Sample} sample
+   * @param {boolean} [exact] Whether it is painted although it lies so near to the one before that nobody
+   *   would see the corner.
    * @returns {Rectangle | null} Where the mask changed.
    */
-  extend(sample) {
+  extend(sample, exact = true) {
     if (!this.last) return null;
     let changed = null;
     const before = this.last;
     const [first, last] = [this.radius(before), this.radius(sample)];
+    const step = Math.hypot(sample.x - before.x, sample.y - before.y);
+    if (!exact && step < NEAR * last) return null;
     const parts = Math.min(Math.max(1, Math.ceil(Math.abs(last - first))), 16);
     for (let part = 1; part <= parts; part++) {
       const radius = first + ((last - first) * part) / parts;

@@ -195,5 +195,6 @@ export class History {
 function packedSquare(square) {
   if (typeof square === "number") return square;
   const first = square[0];
-  return square.every((value) => value === first) ? first : square;
+  for (let i = 1; i < square.length; i++) if (square[i] !== first) return square;
+  return first;
 }

@@ -34,3 +34,21 @@ export function intersection(one, other) {
   };
   return common.left < common.right && common.top < common.bottom ? common : null;
 }
+
+/**
+ * Add one to a list, together with the last one where both fill what is around them: a slow stroke then makes
+ * one rectangle, a fast one several that are smaller in all.
+ * @param {Rectangle[]} list
+ * @param {Rectangle} added
+ */
+export function addRectangle(list, added) {
+  const last = list[list.length - 1];
+  const both = last && /** @type {Rectangle} */ (union(last, added));
+  if (both && size(both) <= size(last) + size(added)) list[list.length - 1] = both;
+  else list.push(added);
+}
+
+/** @param {Rectangle} rectangle */
+function size({ left, top, right, bottom }) {
+  return (right - left) * (bottom - top);
+}
