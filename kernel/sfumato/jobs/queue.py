@@ -166,9 +166,7 @@ class JobQueue:
 
         return self._change(job, cancel)
 
-    def cancel_all(
-        self, *, states: Collection[JobState] = QUEUED, user: str | None = None
-    ) -> int:
+    def cancel_all(self, *, states: Collection[JobState] = QUEUED, user: str | None = None) -> int:
         """How many were cancelled or told to stop."""
         from sfumato.jobs.changes import cancel_all
 

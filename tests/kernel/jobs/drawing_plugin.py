@@ -30,7 +30,9 @@ def register_tasks(tasks):
     tasks.add("draw", here + "draw", label="Draw", request=here + "Drawing")
     tasks.add("sort", here + "draw", label="Sort", request=here + "Drawing", lane="background")
     tasks.add("secret", here + "draw", label="Secret")
-    tasks.add("generate", here + "draw_request", label="Generate", request="sfumato.request:GenerationRequest")
+    tasks.add(
+        "generate", here + "draw_request", label="Generate", request="sfumato.request:GenerationRequest"
+    )
     tasks.add("grid", here + "draw_request", label="Grid", request="sfumato.request:GridRequest")
 
 

@@ -1,6 +1,5 @@
 """A server of the tests: nothing but its workers."""
 
-import sys
 import time
 
 from sfumato.jobs import keeper
