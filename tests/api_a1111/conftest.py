@@ -81,10 +81,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             studio.database.close()
 
 
-@pytest.fixture
-def app_client(tmp_path: Path) -> Iterator[Any]:
-    """A client of an application that no worker works for."""
-    studio = Studio(settings_in(tmp_path))
+@pytest.fixture(scope="module")
+def app_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A client of an application that no worker works for, for all tests of a module."""
+    studio = Studio(settings_in(tmp_path_factory.mktemp("studio")))
     yield create_app(studio).test_client()
     studio.jobs.close()
     studio.database.close()
