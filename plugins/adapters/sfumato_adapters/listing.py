@@ -20,6 +20,7 @@ from sfumato.previews import preview_beside
 from sfumato.queries import QueryContext
 from sfumato_adapters.describe import describe
 from sfumato_adapters.files import ALIAS, State, file_state, own_names
+from sfumato_adapters.kinds import PLAIN
 from sfumato_adapters.matching import (
     families_for,
     family_of_words,
@@ -161,6 +162,7 @@ def _facts_of(path: Path, kind: Kind, context: QueryContext) -> Facts:
 
 def _lora(state: State, header: Any) -> Facts:
     one = describe(header)
+    changes = set(one.kinds) - {kind.name for kind in PLAIN}  # whole weights alone make a model
     fields = {
         "alias": header.metadata.get(ALIAS, ""),
         "family": one.made_for,
@@ -171,7 +173,7 @@ def _lora(state: State, header: Any) -> Facts:
         "trigger_words": one.trigger_words,
         "tags": tuple(one.tags)[:12],
         "about": {name: text[:500] for name, text in one.about.items()},
-        "problem": "" if one.kinds else "It holds no changes of layers that are known: it is no LoRA.",
+        "problem": "" if changes else "It holds no changes of layers that are known: it is no LoRA.",
         "note": f"{len(one.unknown)} of its tensors are not known." if one.unknown and one.kinds else "",
     }
     return Facts(state, fields, width_of(header))

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
+
+from sfumato.jobs.logs import log_path
+from sfumato.tasks import Lane
 
 if TYPE_CHECKING:
     from sfumato.studio import Studio
@@ -81,12 +84,11 @@ def database_size(studio: Studio) -> int | None:
 
 
 def log_tail(studio: Studio, lane: str) -> str | None:
-    """The end of a lane's own log, whole lines; None where the lane has none.
-
-    The file is the one that the supervisor names: no path is taken from a client.
-    """
-    log = next((state.log for state in studio.workers.states() if state.lane == lane), None)
-    if log is None or not log.is_file():
+    """The end of a lane's own log, whole lines; None where the lane has none."""
+    if lane not in get_args(Lane):  # no path is taken from a client
+        return None
+    log = log_path(studio.settings.general.data_folder, lane)
+    if not log.is_file():
         return None
     with log.open("rb") as file:
         size = file.seek(0, 2)
