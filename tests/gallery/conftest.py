@@ -41,7 +41,9 @@ def index(studio: Studio) -> PictureIndex:
 def write_picture(output: Path) -> WritePicture:
     """Saves a PNG below the output folder, with an infotext."""
 
-    def write(name: str, infotext: str = "", *, size: tuple[int, int] = (40, 30), colour: Any = "teal") -> Path:
+    def write(
+        name: str, infotext: str = "", *, size: tuple[int, int] = (40, 30), colour: Any = "teal"
+    ) -> Path:
         path = output / name
         path.parent.mkdir(parents=True, exist_ok=True)
         texts = PngImagePlugin.PngInfo()

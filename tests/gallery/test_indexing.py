@@ -64,7 +64,9 @@ def test_graphs_of_comfyui_are_read(output: Path, run_indexing: Run, index: Pict
     assert index.loras([row.number])[row.number] == ["inkWash"]
 
 
-@pytest.mark.parametrize("graph", ["[]", "{", '{"1": 5}', '{"1": {"inputs": {"positive": ["1", 0], "steps": []}}}'])
+@pytest.mark.parametrize(
+    "graph", ["[]", "{", '{"1": 5}', '{"1": {"inputs": {"positive": ["1", 0], "steps": []}}}']
+)
 def test_a_graph_that_is_none_leaves_a_picture_without_words(
     graph: str, output: Path, run_indexing: Run, index: PictureIndex
 ) -> None:

@@ -130,5 +130,7 @@ def make_thumbnail(path: Path, side: int) -> bytes:
                 return file.getvalue()
     except BadInput:
         raise
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise BadInput(f"'{path.name}' is too large.", why=f"{error}") from error
     except Exception as error:  # damaged files bring out anything
         raise BadInput(f"'{path.name}' cannot be shown.", why=f"{type(error).__name__}: {error}.") from error
