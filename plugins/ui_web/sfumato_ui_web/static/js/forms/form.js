@@ -86,7 +86,7 @@ export function checkForm(root) {
 /** @param {HTMLElement} field @param {string} problem Empty: there is none. */
 export function showProblem(field, problem) {
   const line = field.querySelector(":scope > .field-problem");
-  const control = field.querySelector("input, select, textarea, button");
+  const control = field.querySelector("input:not([type=file]), select, textarea, button:not(.hint-button)");
   line.textContent = problem;
   line.hidden = !problem;
   if (problem) control?.setAttribute("aria-invalid", "true");

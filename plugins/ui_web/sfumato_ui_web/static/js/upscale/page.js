@@ -31,7 +31,7 @@ async function submit() {
   if (wrong) {
     const more = wrong.closest("details");
     if (more) more.open = true;
-    one("input, select, button", wrong)?.focus();
+    one("input:not([type=file]), select, button:not(.hint-button)", wrong)?.focus();
     return;
   }
   if (!sources.items.length) return toast(t("Choose a picture first."), { kind: "warn" });

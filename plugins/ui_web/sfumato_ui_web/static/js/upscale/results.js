@@ -57,7 +57,8 @@ export class Results {
 
   /** @param {{job: string, kind: string}} event */
   heard(event) {
-    if (!this.jobs.has(event.job) || this.timers.has(event.job)) return;
+    const known = this.jobs.has(event.job);
+    if (this.timers.has(event.job) || (!known && event.kind !== "job_changed")) return;
     this.timers.set(event.job, window.setTimeout(() => this.refresh(event.job), PATIENCE));
   }
 
@@ -65,7 +66,9 @@ export class Results {
   async refresh(id) {
     this.timers.delete(id);
     try {
-      this.jobs.set(id, await api.get(`${JOBS}/${id}`));
+      const job = await api.get(`${JOBS}/${id}`);
+      if (job.kind !== "upscale") return;
+      this.jobs.set(id, job);
     } catch (error) {
       if (error.status === 404) this.jobs.delete(id);
       else return showError(error);
@@ -105,7 +108,7 @@ export class Results {
       this.show(job.id);
       this.draw();
     };
-    const source = picture?.url ?? addressOf(before(job));
+    const source = addressOf(before(job)) || picture?.url; // the smaller of both, as it is shown small
     const shown = h(
       "button",
       { type: "button", class: "upscale-shown", onclick: choose, disabled: !picture, "aria-pressed": String(this.selected === job.id) },
@@ -124,8 +127,9 @@ export class Results {
       return h("span", { class: "progress" }, h("progress", { max: 1, value: job.progress?.fraction ?? 0, "aria-label": label }));
     }
     const words = { queued: t("Waiting"), failed: t("Failed"), cancelled: t("Cancelled"), interrupted: t("Interrupted"), done: t("Nothing was made") };
-    const why = [job.problem?.what, job.problem?.why, job.problem?.hint].filter(Boolean).join(" ");
-    return h("span", { class: job.problem ? "upscale-problem" : "muted" }, why || words[job.state]);
+    const { what, why, hint } = job.problem ?? { what: job.result?.skipped?.[0]?.reason };
+    const told = [what, why, hint].filter(Boolean).join(" ");
+    return h("span", { class: told ? "upscale-problem" : "muted" }, told || words[job.state]);
   }
 
   /** What can be done with a job. @param {any} job */
