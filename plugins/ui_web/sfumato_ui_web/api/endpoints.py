@@ -275,8 +275,8 @@ def _refused(error: SfumatoError, declared: Endpoint, variables: Mapping[str, An
     if isinstance(error, Refusal):
         status = error.status
         wrong = [{"pointer": place, "detail": reason} for place, reason in error.wrong]
-    elif isinstance(error, UnknownName) and error.name in variables.values():
-        status = 404
+    elif isinstance(error, UnknownName):
+        status = 404 if error.name in variables.values() else 422
     elif status == 422 and isinstance(error.__cause__, ValidationError):
         wrong = [
             {"pointer": pointer(found["loc"]), "detail": found["msg"].removeprefix("Value error, ")}

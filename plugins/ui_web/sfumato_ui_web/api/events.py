@@ -109,10 +109,11 @@ def wants_stream() -> bool:
 
 def stream(studio: Studio, after: int | None, job: str | None = None, *, named: bool = True) -> Response:
     """Events as they happen, as Server-Sent Events."""
+    begin = studio.jobs.last_event() if after is None else after
     core = current_app.extensions.get("sfumato")
     stopping = getattr(core, "stopping", None)
     return Response(
-        _lines(seen_by(studio, owner(), after, job), stopping, named=named),
+        _lines(begin, seen_by(studio, owner(), begin, job), stopping, named=named),
         mimetype=STREAM,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -132,10 +133,10 @@ def seen_by(
             close()
 
 
-def _lines(events: Generator[JobEvent | None], stopping: Any, *, named: bool) -> Iterator[bytes]:
-    """A stream's text: its events, and a comment when it was silent for long, so that nobody cuts it off."""
+def _lines(begin: int, events: Generator[JobEvent | None], stopping: Any, *, named: bool) -> Iterator[bytes]:
+    """A stream's text: where it begins, its events, and comments in long silences, so that nobody cuts it."""
     with closing(events):
-        yield f"retry: {RETRY}\n\n".encode()
+        yield f"retry: {RETRY}\nid: {begin}\n\n".encode()
         spoken = time.monotonic()
         for event in events:
             if stopping is not None and stopping.is_set():

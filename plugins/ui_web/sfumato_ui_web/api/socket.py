@@ -1,7 +1,8 @@
 """/events/socket: events of jobs over a WebSocket (RFC 6455), each message one event as JSON.
 
 The client may begin with ``{"after": seq}``, to have what came since; otherwise it gets what happens from now
-on. Whoever reads too slowly is cut off, connects again and goes on after what was seen.
+on. The first answer, ``{"kind": "connected", "seq": ...}``, tells after which event the others begin. Whoever
+reads too slowly is cut off, connects again and goes on after what was seen.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def handler_for(studio: Studio) -> Callable[[Any, str], None]:
             connection.close(_POLICY, str(error))
             return
         owner = None if user == LOCAL_USER else user
-        with closing(seen_by(studio, owner, latest if after is None else after)) as events:
+        begin = latest if after is None else after
+        connection.send(json.dumps({"kind": "connected", "seq": begin}))
+        with closing(seen_by(studio, owner, begin)) as events:
             for event in events:
                 while connection.connected and connection.receive(timeout=0) is not None:
                     pass  # nothing more is expected, and nothing shall pile up

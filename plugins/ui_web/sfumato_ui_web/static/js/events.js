@@ -111,6 +111,7 @@ function receive(text) {
   if (typeof event?.seq !== "number" || !event.kind) return;
   if (last !== null && event.seq <= last) return;
   last = event.seq;
+  if (event.kind === "connected") return; // only tells where the events begin
   for (const kind of [event.kind, "*"]) {
     for (const handler of listeners.get(kind) ?? []) {
       try {
