@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, abort, jsonify, render_template, request, send_file
 
@@ -54,4 +54,4 @@ def build(studio: Studio) -> Blueprint:
 
 
 def _tab(name: str) -> Tab:
-    return cast(Tab, name) if name in TABS else abort(404)
+    return name if name in TABS else abort(404)
