@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -240,11 +241,10 @@ def test_any_body_is_understood_or_refused(
     app = app_client.application
     api = api_of(app)
     model, body = asked
-    with app.test_request_context(method="POST", json=body):
-        try:
-            fields = body_of(model)
-            requests, _ = requests_of(api, fields, api.options.with_overrides(fields.override_settings))
-        except (Refusal, BadInput) as told:
-            assert str(told)
-            return
-    assert requests
+    with (
+        app.test_request_context(method="POST", json=body),
+        contextlib.suppress(Refusal, BadInput),
+    ):
+        fields = body_of(model)
+        requests, _ = requests_of(api, fields, api.options.with_overrides(fields.override_settings))
+        assert requests

@@ -43,13 +43,14 @@ class _Kept:
     Attributes:
         job: The job as it was then; another object means that something changed.
         flags: Whether it was interrupted or skipped, and whether previews are shown.
-        last: The state that an idle server keeps telling.
+        last: The state that an idle server keeps telling, of the job `last_job`.
     """
 
     job: Job | None = None
     flags: tuple[bool, bool, bool] = (False, False, False)
     answers: dict[bool, Answer] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
+    last_job: str = ""
     picture: tuple[str, int] = ("", 0)
     encoded: bytes = b""
 
@@ -107,15 +108,20 @@ class ProgressAnswers:
     def _flags(self, job: Job | None) -> tuple[bool, bool, bool]:
         identity = job.id if job else ""
         shown = bool(job and self._api.options.value("live_previews_enable"))
-        return bool(job) and self._api.interrupted == identity, bool(job) and self._api.skipped == identity, shown
+        return (
+            bool(job) and self._api.interrupted == identity,
+            bool(job) and self._api.skipped == identity,
+            shown,
+        )
 
     def _made(self, kept: _Kept, with_picture: bool) -> Answer:
         interrupted, skipped, shown = kept.flags
         if kept.job is None:
-            body = idle(kept.last)
+            was_interrupted = kept.last_job != "" and kept.last_job == self._api.interrupted
+            body = idle({**kept.last, "interrupted": was_interrupted})
         else:
             body = busy(kept.job, interrupted=interrupted, skipped=skipped)
-            kept.last = body["state"]
+            kept.last, kept.last_job = body["state"], kept.job.id
         picture = self._picture(kept) if with_picture and shown else b""
         head = json.dumps({**body, "current_image": None}).encode()
         if picture:
