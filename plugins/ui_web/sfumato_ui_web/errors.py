@@ -35,7 +35,7 @@ def set_up(app: Flask) -> None:
     def of_http(error: HTTPException) -> Response | tuple[str, int]:
         status = error.code or 500
         if status < 400:
-            return error.get_response()  # type: ignore[return-value]
+            return error.get_response()
         answer: Response | tuple[str, int]
         if _is_for_programs():
             answer = problem(status, error.name, error.description or "")

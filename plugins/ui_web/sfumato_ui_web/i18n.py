@@ -1,18 +1,189 @@
-"""Languages: which one a request wants, and the texts in it."""
+"""Languages: which one a request wants, and the texts in it.
+
+Catalogues are the ``.po`` files that plugins bring, read and compiled in memory when their language is first
+asked for, and again when a file has changed. English needs none: its texts are the keys.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+import io
+import json
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, current_app, request, url_for
+from flask_babel import Babel, Domain, get_locale
+from werkzeug.exceptions import NotFound
 
 if TYPE_CHECKING:
+    from babel.messages.catalog import Catalog
+    from babel.support import NullTranslations
     from flask import Flask
 
     from sfumato.studio import Studio
 
+ENGLISH = "en"
+COOKIE = "sfumato_language"
+CODE = re.compile(r"[a-z]{2,3}(_[A-Za-z0-9]{2,8})*")
+FORMS_TOLD = 200
+"""Numbers whose plural form scripts are told; rules of all languages repeat with the last two digits."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language's texts.
+
+    Attributes:
+        stamp: Paths and times of the files they come from.
+        version: Changes with the texts.
+        for_scripts: JSON: messages by English text, and the plural form of the first numbers.
+    """
+
+    stamp: tuple[tuple[str, int], ...]
+    translations: NullTranslations
+    version: str
+    for_scripts: bytes
+
+
+class Languages:
+    """The texts of all catalogues.
+
+    Args:
+        folders: Each of ``<locale>/LC_MESSAGES/messages.po``; the first that has a text decides it.
+        preferred: The locale for who has not chosen; empty follows the browser.
+    """
+
+    def __init__(self, folders: Iterable[Path], preferred: str = "") -> None:
+        self._folders = tuple(folders)
+        self.preferred = preferred
+        self._kept: dict[str, Language] = {}
+        self._names: dict[str, str] = {ENGLISH: "English"}
+        self._lock = threading.Lock()
+
+    def codes(self) -> list[str]:
+        """English, then the others."""
+        found = {
+            file.parent.parent.name
+            for folder in self._folders
+            for file in folder.glob("*/LC_MESSAGES/messages.po")
+        }
+        return [ENGLISH, *sorted(code for code in found - {ENGLISH} if CODE.fullmatch(code))]
+
+    def listed(self) -> list[tuple[str, str]]:
+        """Codes with the names that each language gives itself."""
+        return [(code, self._name(code)) for code in self.codes()]
+
+    def wanted(self) -> str:
+        """The language of this request: as chosen, as set for all, as the browser prefers, or English."""
+        codes = self.codes()
+        if len(codes) == 1:
+            return ENGLISH
+        for code in (request.args.get("lang", ""), request.cookies.get(COOKIE, ""), self.preferred):
+            if code in codes:
+                return code
+        tags = {code.replace("_", "-"): code for code in codes}
+        return tags.get(request.accept_languages.best_match(list(tags), "en") or "en", ENGLISH)
+
+    def language(self, code: str) -> Language:
+        """Raises `KeyError` for one that there is not."""
+        if code not in self.codes():
+            raise KeyError(code)
+        files = [folder / code / "LC_MESSAGES" / "messages.po" for folder in self._folders]
+        there = [file for file in files if file.is_file()]
+        stamp = tuple((str(file), file.stat().st_mtime_ns) for file in there)
+        with self._lock:
+            kept = self._kept.get(code)
+            if kept is None or kept.stamp != stamp:
+                kept = self._kept[code] = _read(code, there, stamp)
+            return kept
+
+    def _name(self, code: str) -> str:
+        if code not in self._names:
+            from babel import Locale, UnknownLocaleError
+
+            try:
+                self._names[code] = (Locale.parse(code).get_display_name() or code).capitalize()
+            except (UnknownLocaleError, ValueError):
+                self._names[code] = code
+        return self._names[code]
+
+
+class CatalogueDomain(Domain):
+    """Lets Flask-Babel take its texts from `Languages`."""
+
+    def __init__(self, languages: Languages) -> None:
+        super().__init__()
+        self._languages = languages
+
+    def get_translations(self) -> Any:
+        from babel.support import NullTranslations
+
+        code = str(get_locale() or ENGLISH)
+        return NullTranslations() if code == ENGLISH else self._languages.language(code).translations
+
 
 def set_up(app: Flask, studio: Studio) -> None:
-    """Let templates and views translate."""
-    from flask_babel import Babel
+    """Let templates, views and scripts translate."""
+    folders = [Path(entry.load()) for entry in studio.registries.catalogues]
+    languages = Languages(folders, studio.settings.web.locale)
+    app.extensions["sfumato.languages"] = languages
+    babel = Babel(app, default_locale=ENGLISH, locale_selector=languages.wanted)
+    babel.domain_instance = CatalogueDomain(languages)
+    app.context_processor(lambda: _for_templates(languages))
 
-    Babel(app, default_locale="en")
-    app.context_processor(lambda: {"locale": "en", "locales": [("en", "English")]})
+    @app.get("/static-i18n/<code>.json")
+    def texts(code: str) -> Response:
+        """What scripts translate with."""
+        try:
+            language = languages.language(code)
+        except KeyError:
+            raise NotFound from None
+        response = Response(language.for_scripts, mimetype="application/json")
+        known = request.args.get("v") == language.version
+        response.headers["Cache-Control"] = "private, max-age=31536000, immutable" if known else "no-cache"
+        return response
+
+
+def _for_templates(languages: Languages) -> dict[str, Any]:
+    code = str(get_locale() or ENGLISH)
+    address = ""
+    if code != ENGLISH and "texts" in current_app.view_functions:
+        address = url_for("texts", code=code, v=languages.language(code).version)
+    return {"locale": code.replace("_", "-"), "texts_address": address, "locales": languages.listed()}
+
+
+def _read(code: str, files: list[Path], stamp: tuple[tuple[str, int], ...]) -> Language:
+    from babel.messages.catalog import Catalog
+    from babel.messages.mofile import write_mo
+    from babel.messages.pofile import read_po
+    from babel.support import Translations
+
+    whole = Catalog(locale=code)
+    for file in files:
+        with file.open("rb") as stream:
+            for message in read_po(stream, locale=code):
+                if message.id and message.string and not message.fuzzy and whole.get(message.id) is None:
+                    whole.add(message.id, message.string, context=message.context)
+    compiled = io.BytesIO()
+    write_mo(compiled, whole)
+    compiled.seek(0)
+    for_scripts = _for_scripts(whole)
+    return Language(stamp, Translations(compiled), hashlib.sha256(for_scripts).hexdigest()[:10], for_scripts)
+
+
+def _for_scripts(catalogue: Catalog) -> bytes:
+    from gettext import c2py
+
+    messages = {
+        message.id[0] if isinstance(message.id, tuple) else message.id: message.string
+        for message in catalogue
+        if message.id and not message.context
+    }
+    form_of = c2py(catalogue.plural_expr)
+    forms = [form_of(number) for number in range(FORMS_TOLD)]
+    return json.dumps({"messages": messages, "forms": forms}, ensure_ascii=False).encode()

@@ -97,7 +97,7 @@ def set_up(app: Flask) -> None:
             folders[f"{name}.static"] = Path(blueprint.static_folder)
     files = StaticFiles(list(folders.values()))
     app.extensions["sfumato.static"] = files
-    app.add_url_rule("/static/<path:filename>", "static", lambda filename: None)
+    app.add_url_rule("/static/<path:filename>", "static", _view(files, FOLDER))
     for endpoint, folder in folders.items():
         if endpoint in app.view_functions:
             app.view_functions[endpoint] = _view(files, folder)
@@ -135,4 +135,5 @@ def send_kept(found: StaticFile, *, versioned: bool) -> Response:
     response.headers["Vary"] = "Accept-Encoding"
     if packed:
         response.headers["Content-Encoding"] = "gzip"
-    return response.make_conditional(request.environ)
+    response.make_conditional(request.environ)
+    return response

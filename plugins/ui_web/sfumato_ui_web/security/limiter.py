@@ -10,6 +10,8 @@ from collections.abc import Callable
 from sfumato_ui_web.security.guard import Refused
 
 FREE_TRIES = 5
+FIRST_WAIT = 5
+"""Seconds."""
 LONGEST_WAIT = 300
 MOST_KEPT = 10_000
 
@@ -50,5 +52,5 @@ class LoginLimiter:
 
     def _count(self, key: str, now: float) -> None:
         count = self._tries.pop(key, (0, 0.0))[0] + 1
-        wait = min(LONGEST_WAIT, 2 ** min(count - FREE_TRIES, 20)) if count >= FREE_TRIES else 0
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(count - FREE_TRIES, 20)) if count >= FREE_TRIES else 0
         self._tries[key] = (count, now + wait)

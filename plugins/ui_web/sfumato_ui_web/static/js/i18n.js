@@ -4,19 +4,19 @@ import { meta } from "./dom.js";
 
 export const locale = document.documentElement.lang || "en";
 
-/** @type {{messages: Record<string, string | string[]>, plural: string}} */
+/** @type {{messages: Record<string, string | string[]>, forms: number[]}} */
 const catalogue = await load();
 
 async function load() {
   const address = meta("texts");
-  if (!address) return { messages: {}, plural: "" };
+  if (!address) return { messages: {}, forms: [] };
   try {
     const answer = await fetch(address, { credentials: "same-origin" });
     if (answer.ok) return await answer.json();
   } catch {
     // English is better than nothing.
   }
-  return { messages: {}, plural: "" };
+  return { messages: {}, forms: [] };
 }
 
 function filled(text, values) {
@@ -44,12 +44,10 @@ export function tn(one, many, n, values = {}) {
   return filled(form || (n === 1 ? one : many), { n: number(n), ...values });
 }
 
-/** Which plural form a number takes: catalogues list them in CLDR's order of categories. */
+/** Which plural form a number takes; the rules of all languages repeat with the last two digits. */
 function formOf(n) {
-  const rules = new Intl.PluralRules(locale);
-  const order = ["zero", "one", "two", "few", "many", "other"];
-  const categories = order.filter((name) => rules.resolvedOptions().pluralCategories.includes(name));
-  return Math.max(0, categories.indexOf(rules.select(n)));
+  const whole = Math.abs(Math.trunc(n));
+  return catalogue.forms[whole < 200 ? whole : 100 + (whole % 100)] ?? 0;
 }
 
 /** @param {number} value @param {Intl.NumberFormatOptions} [options] */
