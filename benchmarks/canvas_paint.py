@@ -5,6 +5,9 @@ CSS pixel), with its main thread slowed down. Strokes go through the browser's o
 digitiser, whether the page keeps up or not. For each raw event: the time from its stamp to the end of the
 frame that painted it, on the main thread; what the compositor and the graphics card do afterwards is not in
 it.
+
+A page that cannot keep up gets several events at once and paints fewer frames: CPU time is told for each
+frame.
 """
 
 from __future__ import annotations
@@ -154,7 +157,7 @@ async def task_seconds(session: Any) -> float:
     return next(float(row["value"]) for row in answer["metrics"] if row["name"] == "TaskDuration")
 
 
-def summary(found: dict[str, list[float]], busy: float) -> dict[str, Cell]:
+def summary(found: dict[str, Any], busy: float) -> dict[str, Cell]:
     """Percentiles in milliseconds, and the share of the screen's frames (60 a second) that came too late."""
     waits = sorted(found["waits"])
     frames = found["frames"]
@@ -170,7 +173,8 @@ def summary(found: dict[str, list[float]], busy: float) -> dict[str, Cell]:
         "p99 ms": percentile(0.99),
         "longest ms": round(waits[-1], 1),
         "frames dropped %": round(100 * missed / (len(frames) + missed), 1),
-        "CPU ms an event": round(1000 * busy / len(waits), 2),
+        "frames": found["painted"],
+        "CPU ms a frame": round(1000 * busy / found["painted"], 2),
     }
 
 

@@ -2,6 +2,7 @@
 {
   let waits = [];
   let frames = [];
+  let painted = 0; // frames that painted something
   let pending = [];
   let running = false;
   let last = 0;
@@ -9,6 +10,7 @@
   channel.port1.onmessage = () => {
     const now = performance.now();
     for (const stamp of pending) waits.push(now - stamp);
+    painted += 1;
     pending = [];
   };
   addEventListener(
@@ -29,12 +31,12 @@
   };
   window.probe = {
     start() {
-      [waits, frames, pending, last, running] = [[], [], [], 0, true];
+      [waits, frames, pending, painted, last, running] = [[], [], [], 0, 0, true];
       requestAnimationFrame(count);
     },
     stop() {
       running = false;
-      return { waits, frames };
+      return { waits, frames, painted };
     },
   };
 }
