@@ -36,7 +36,7 @@ def test_what_a_job_saved_is_found_at_once_and_only_once(
     event = saved(write_picture("a.png", FOX), 5, "some job")
     follower._take([event])
     follower._take([event])
-    (row,) = index.list(Filters(q="fox lora:inkwash"))
+    (row,) = index.find(Filters(q="fox lora:inkwash"))
     assert (row.job, row.seed, row.width) == ("some job", 3319, 40)
     assert index.state(SEEN) == "5"
 
@@ -48,7 +48,7 @@ def test_pictures_elsewhere_and_records_of_another_kind_are_left_out(
     deleted = saved(write_picture("a.png").with_name("gone.png"), 2, "a")
     strange = JobEvent(seq=3, job="a", at=datetime.now(UTC), kind="image_saved", data={"picture": 1})
     follower._take([elsewhere, deleted, strange])
-    assert index.list(Filters()) == []
+    assert index.find(Filters()) == []
     assert index.state(SEEN) == "3"
 
 
@@ -60,10 +60,10 @@ def test_a_file_read_again_still_belongs_to_its_job(
     path = write_picture("a.png", FOX)
     follower._take([saved(path, 1, "some job")])
     index.put([read_facts(path)])
-    (row,) = index.list(Filters(job="some job"))
+    (row,) = index.find(Filters(job="some job"))
     assert row.prompt.startswith("fox")
 
 
 def test_a_queue_without_events_leaves_the_index_as_it_is(follower: Follower, index: PictureIndex) -> None:
     assert follower.catch_up() == 0
-    assert index.list(Filters()) == []
+    assert index.find(Filters()) == []

@@ -35,7 +35,7 @@ GRAPH = {
 
 
 def rows(index: PictureIndex, **filters: object) -> dict[str, Found]:
-    return {row.name: row for row in index.list(Filters(**filters), limit=1000)}  # type: ignore[arg-type]
+    return {row.name: row for row in index.find(Filters(**filters), limit=1000)}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp", "avif"])

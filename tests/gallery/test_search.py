@@ -39,7 +39,7 @@ def filled(database: Database, pictures: list[dict[str, Any]], *, full_text: boo
 
 
 def found(index: PictureIndex, q: str = "", **filters: Any) -> list[int]:
-    rows = index.list(Filters(q=q, **filters), limit=1000)
+    rows = index.find(Filters(q=q, **filters), limit=1000)
     assert index.count(Filters(q=q, **filters)) == len(rows)
     return sorted(int(Path(row.path).stem) for row in rows)
 
@@ -165,13 +165,13 @@ def test_days_begin_and_end_at_midnight_of_this_place(database: Database) -> Non
 
 def test_favourites_and_scores_are_found_and_survive_reading_the_file_again(database: Database) -> None:
     index = filled(database, [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "c"}])
-    ids = {row.name: row.id for row in index.list(Filters())}
+    ids = {row.name: row.id for row in index.find(Filters())}
     index.change([ids["1.png"]], favourite=True, score=7.5)
     index.put([facts("1.png", prompt="new words", modified=9.0, size=2)])
     assert found(index, "is:favourite") == found(index, "score:>7") == found(index, "new") == [1]
     assert found(index, "b") == []
     assert found(index, favourite=False) == [0, 2]
-    assert next(row.name for row in index.list(Filters(), sort="score")) == "1.png"
+    assert next(row.name for row in index.find(Filters(), sort="score")) == "1.png"
 
 
 @pytest.mark.parametrize("sort", ["newest", "oldest", "score", "name"])
@@ -185,12 +185,12 @@ def test_pages_of_a_list_hold_every_picture_once_although_others_come_meanwhile(
 ) -> None:
     index = filled(database, [{"modified": float(n % 3)} for n in range(len(scores))])
     for n, score in enumerate(scores):
-        index.change([row.id for row in index.list(Filters(q=f"name:{n}.png"))], score=score)
-    whole = [row.name for row in index.list(Filters(), sort=sort, limit=100)]
+        index.change([row.id for row in index.find(Filters(q=f"name:{n}.png"))], score=score)
+    whole = [row.name for row in index.find(Filters(), sort=sort, limit=100)]
     assert sorted(whole) == sorted(f"{n}.png" for n in range(len(scores)))
     seen: list[str] = []
     cursor = None
-    while rows := index.list(Filters(), sort=sort, cursor=cursor, limit=portion):
+    while rows := index.find(Filters(), sort=sort, cursor=cursor, limit=portion):
         cursor = cursor_of(rows[-1], sort)
         seen += [row.name for row in rows]
         index.put([facts(f"new-{len(seen)}.png", modified=99.0)])
@@ -199,11 +199,11 @@ def test_pages_of_a_list_hold_every_picture_once_although_others_come_meanwhile(
 
 def test_a_cursor_of_another_order_is_refused(database: Database) -> None:
     index = filled(database, TOLD)
-    cursor = cursor_of(index.list(Filters())[0], "newest")
+    cursor = cursor_of(index.find(Filters())[0], "newest")
     for wrong, sort in ((cursor, "name"), ("nonsense", "newest"), ("", "newest")):
         if wrong:
             with pytest.raises(BadInput, match="cursor"):
-                index.list(Filters(), sort=sort, cursor=wrong)  # type: ignore[arg-type]
+                index.find(Filters(), sort=sort, cursor=wrong)  # type: ignore[arg-type]
 
 
 def test_suggestions_name_the_most_frequent_first(database: Database) -> None:

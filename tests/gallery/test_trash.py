@@ -35,7 +35,7 @@ def kept(write_picture: WritePicture, run_indexing: Run, index: PictureIndex) ->
 
 
 def only(index: PictureIndex, *, trashed: bool = False) -> Found:
-    (row,) = index.list(Filters(trash=trashed))
+    (row,) = index.find(Filters(trash=trashed))
     return row
 
 
@@ -46,7 +46,7 @@ def test_a_picture_goes_to_the_trash_and_comes_back_as_it_was(
     content = path.read_bytes()
     new = trash.throw_away(kept)
     assert not path.exists()
-    assert index.list(Filters()) == []
+    assert index.find(Filters()) == []
     thrown = only(index, trashed=True)
     assert (thrown.id, thrown.original, Path(thrown.path).read_bytes()) == (new, kept.path, content)
     assert trash.take_back(thrown) == kept.id
@@ -70,7 +70,7 @@ def test_a_name_that_was_taken_meanwhile_is_left_to_its_owner(
     content = newer.read_bytes()
     trash.take_back(only(index, trashed=True))
     assert newer.read_bytes() == content
-    assert {row.name: row.favourite for row in index.list(Filters())} == {
+    assert {row.name: row.favourite for row in index.find(Filters())} == {
         "00001-a.png": False,
         "00001-a-1.png": True,
     }
@@ -152,7 +152,7 @@ def test_what_is_too_old_is_deleted_for_good(kept: Found, trash: Trash, index: P
     assert trash.expire() == 0
     index.change([thrown.id], trashed=time.time() - 31 * DAY)
     assert trash.expire() == 1
-    assert index.list(Filters(trash=True)) == []
+    assert index.find(Filters(trash=True)) == []
     assert not Path(thrown.path).exists()
 
 

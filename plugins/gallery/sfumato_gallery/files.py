@@ -65,6 +65,6 @@ def archive_file(paths: Sequence[Path]) -> Response:
     size = file.tell()
     file.seek(0)
     name = f"pictures-{time.strftime('%Y%m%d-%H%M%S')}.zip"
-    answer = send_file(file, mimetype="application/zip", as_attachment=True, download_name=name)  # type: ignore[arg-type]
+    answer = send_file(file, mimetype="application/zip", as_attachment=True, download_name=name)
     answer.content_length = size
     return answer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, func, literal_column, not_, or_, select, true
 from sqlalchemy import text as sql
 
 from sfumato_gallery.query import Between, Contains, Is, Term, Words, day_range, parse
@@ -128,5 +128,5 @@ def _words(term: Words, full_text: bool) -> Condition:
     if not full_text:
         return PICTURES.c.words.like(f"% {' '.join(term.words)}%")
     match = f'"{" ".join(term.words)}"*'
-    found = select(literal_column("rowid")).select_from(sql(FULL_TEXT))
+    found: Select[Any] = select(literal_column("rowid")).select_from(sql(FULL_TEXT))
     return PICTURES.c.number.in_(found.where(literal_column(FULL_TEXT).op("MATCH")(match)))

@@ -62,26 +62,31 @@ class PictureIndex:
         _ = self.full_text
         with self.database.writing() as connection:
             known = _known(connection, [picture_id(facts.path) for facts in pictures])
-            for facts in pictures:
-                self._put(connection, facts)
+            self._put(connection, {picture_id(facts.path): facts for facts in pictures})
             for key, value in (state or {}).items():
                 self._set_state(connection, key, value)
         return len({picture_id(facts.path) for facts in pictures} - known)
 
-    def _put(self, connection: Connection, facts: PictureFacts) -> None:
-        values = _values(facts)
-        insert = (sqlite if self._is_sqlite else postgresql).insert(PICTURES).values(values)
+    def _put(self, connection: Connection, pictures: Mapping[str, PictureFacts]) -> None:
+        if not pictures:
+            return
+        insert = (sqlite if self._is_sqlite else postgresql).insert(PICTURES)
+        values = [_values(facts) for facts in pictures.values()]
         new = insert.excluded
-        changed = {name: new[name] for name in values if name not in _KEPT}
+        changed = {name: new[name] for name in values[0] if name not in _KEPT}
         changed["job"] = case((new.job != "", new.job), else_=PICTURES.c.job)
         changed["index_in_job"] = func.coalesce(new.index_in_job, PICTURES.c.index_in_job)
-        number = connection.execute(
-            insert.on_conflict_do_update(index_elements=[PICTURES.c.id], set_=changed).returning(
-                PICTURES.c.number
+        connection.execute(insert.on_conflict_do_update(index_elements=[PICTURES.c.id], set_=changed), values)
+        names: list[dict[str, Any]] = []
+        for some in _portions(list(pictures)):
+            query = select(PICTURES.c.number, PICTURES.c.id).where(PICTURES.c.id.in_(some))
+            numbers = {row.id: row.number for row in connection.execute(query)}
+            connection.execute(delete(LORAS).where(LORAS.c.picture.in_(numbers.values())))
+            names += (
+                {"picture": number, "name": name}
+                for id, number in numbers.items()
+                for name in dict.fromkeys(pictures[id].loras)
             )
-        ).scalar_one()
-        connection.execute(delete(LORAS).where(LORAS.c.picture == number))
-        names = [{"picture": number, "name": name} for name in dict.fromkeys(facts.loras)]
         if names:
             connection.execute(LORAS.insert(), names)
 
@@ -171,7 +176,7 @@ class PictureIndex:
                 }
         return [found[id] for id in ids if id in found]
 
-    def list(
+    def find(
         self,
         filters: Filters,
         *,

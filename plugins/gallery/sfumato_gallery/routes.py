@@ -98,8 +98,8 @@ class Pictures:
         self._gallery = gallery
 
     @endpoint("GET", "/", query=PicturesQuery, answer=PicturePage, summary="Search pictures", tags=TAGS)
-    def list(self, query: PicturesQuery) -> dict[str, Any]:
-        rows = self._gallery.index.list(
+    def search(self, query: PicturesQuery) -> dict[str, Any]:
+        rows = self._gallery.index.find(
             query.filters(),
             sort=query.sort,
             cursor=query.cursor,

@@ -1,0 +1,115 @@
+"""The page in a browser, with many pictures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from sfumato import Studio
+from sfumato.settings import Settings
+from sfumato_gallery.index import PictureIndex
+from sfumato_gallery.records import PictureFacts
+
+CHROMIUM = shutil.which("chromium")
+TOTAL = 10_000
+MOST_TILES = 120
+ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A studio with ten thousand pictures, which are one file under many names."""
+    from waitress.server import create_server
+
+    from sfumato_ui_web.app import create_app
+
+    home = tmp_path_factory.mktemp("studio")
+    output = home / "pictures"
+    output.mkdir()
+    Image.new("RGB", (48, 32), "teal").save(output / "0.png")
+    for number in range(1, TOTAL):
+        os.link(output / "0.png", output / f"{number}.png")
+    overrides = {"general.output_folder": str(output), "general.data_folder": str(home / "data")}
+    studio = Studio(Settings.load(file=home / "settings.toml", environ={}, overrides=overrides))
+    PictureIndex(studio.database).put([made_up(output / f"{number}.png", number) for number in range(TOTAL)])
+    server = create_server(create_app(studio), host="127.0.0.1", port=0, threads=4)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield f"http://127.0.0.1:{server.effective_port}/gallery/"
+    server.close()
+    thread.join(10)
+    studio.database.close()
+
+
+def made_up(path: Path, number: int) -> PictureFacts:
+    told = {
+        "prompt": f"picture {number}, {'fox' if number % 100 == 0 else 'lake'}",
+        "width": 48,
+        "height": 32,
+    }
+    return PictureFacts(path=path, size=1, modified=float(number), **told)
+
+
+@pytest.fixture
+def page(address: str) -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(address)
+        page.wait_for_selector(".tile.loaded")
+        yield page
+        browser.close()
+
+
+def test_ten_thousand_pictures_are_never_in_the_document_at_once(page: Any) -> None:
+    assert "10,000" in page.inner_text("#gallery-count")
+    bottom = page.evaluate("document.documentElement.scrollHeight")
+    assert bottom > 100_000
+    for share in (0.3, 0.6, 0.999):
+        page.evaluate(f"scrollTo(0, {bottom * share})")
+        page.wait_for_function("document.querySelectorAll('.tile.loaded').length > 10")
+        assert page.locator(".tile").count() <= MOST_TILES
+    page.wait_for_selector("[role=option][aria-posinset='10000'][aria-label*='picture 0,']")
+
+
+def test_the_place_and_the_search_are_there_again_after_a_reload(page: Any) -> None:
+    page.evaluate("scrollTo(0, 50000)")
+    page.wait_for_function("location.search.includes('at=')")
+    before = page.evaluate("scrollY")
+    page.reload()
+    page.wait_for_selector(".tile.loaded")
+    page.wait_for_function(f"Math.abs(scrollY - {before}) < 400")
+    page.fill("#gallery-q", "fox")
+    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('100 ')")
+    page.go_back()
+    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('10,000')")
+
+
+def test_the_keyboard_alone_opens_selects_and_moves(page: Any) -> None:
+    page.focus("[role=listbox]")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    current = page.get_attribute("[role=listbox]", "aria-activedescendant")
+    place = int(page.get_attribute(f"#{current}", "aria-posinset"))
+    assert place > 2
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog.viewer[open]")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"document.querySelector('.viewer-place').textContent.startsWith('{place + 1} ')")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("dialog.viewer:not([open])", state="attached")
+    page.keyboard.press(" ")
+    page.wait_for_selector("#gallery-selection:not([hidden])")
+    page.keyboard.press("Shift+ArrowRight")
+    page.wait_for_function("document.querySelector('.selection-count').textContent.startsWith('2 ')")
