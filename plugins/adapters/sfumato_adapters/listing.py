@@ -6,6 +6,7 @@ for the first time, so that an answer reads for a moment only and tells how many
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable
@@ -108,8 +109,11 @@ def adapters(request: AdaptersRequest, context: QueryContext) -> AdapterList:
     known = store.read({path: kind for kind in files for path in files[kind]}, context)
     items = []
     for kind, paths in files.items():
-        names = own_names(paths)
-        items += [item for path in paths if (item := _item(path, kind, names[path], known.get(path), model))]
+        names, folders = own_names(paths), _names_in({path.parent for path in paths})
+        for path in paths:
+            preview = preview_beside(path, folders[path.parent])
+            item = _item(path, kind, names[path], known.get(path), model)
+            items += [item.model_copy(update={"preview": preview})] if item else []
     return AdapterList(
         items=tuple(sorted(items, key=lambda item: item.name.lower())),
         pending=sum(not item.read for item in items),
@@ -204,7 +208,6 @@ def _item(
         path=path,
         size=stat.st_size,
         modified=stat.st_mtime,
-        preview=preview_beside(path),
         **fields,
     )
 
@@ -228,6 +231,17 @@ def _match(kind: Kind, facts: Facts, model: ModelInfo) -> dict[str, Any]:
     else:
         why = f"Made for {family}; '{model.name}' is {called}."
     return {"matches": False, "warning": why}
+
+
+def _names_in(folders: Iterable[Path]) -> dict[Path, frozenset[str]]:
+    """What lies in each folder; to ask for every possible preview by itself would cost most of the time."""
+    found = {}
+    for folder in folders:
+        try:
+            found[folder] = frozenset(os.listdir(folder))
+        except OSError:
+            found[folder] = frozenset()
+    return found
 
 
 def _folders(kind: Kind, context: QueryContext) -> tuple[Path, ...]:

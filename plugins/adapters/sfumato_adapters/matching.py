@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import islice
 
 from sfumato.models import CheckpointHeader, ModelInfo
 from sfumato_adapters import families
@@ -33,6 +34,10 @@ _WORDS = {768: families.SD1, 1024: families.SD2, 1280: families.REFINER, 2048: f
 """Who reads learned words of that many features, of all text encoders together."""
 
 
+_SAMPLE = 240
+"""Tensors that tell a width: layers repeat."""
+
+
 def families_for(model: ModelInfo) -> tuple[str, ...]:
     """The families of adapters that act on a model; empty where that is not known."""
     variant = model.variant.removesuffix("_inpaint")
@@ -41,8 +46,11 @@ def families_for(model: ModelInfo) -> tuple[str, ...]:
 
 def width_of(header: CheckpointHeader) -> int:
     """What most of a LoRA's layers in the network that draws read: its width; 0 where nothing tells."""
-    named = read_names(header.tensors)
-    shapes: Mapping[str, Mapping[str, Shape]] = layer_shapes(named, header.shapes)
+    some = dict(islice(header.tensors.items(), _SAMPLE))
+    named = read_names(some)
+    shapes: Mapping[str, Mapping[str, Shape]] = layer_shapes(
+        named, {name: info.shape for name, info in some.items()}
+    )
     drawing = [layer.stem for layer in named.layers if layer.name.section is Section.DIFFUSION]
     widths = Counter(width for stem in drawing if (width := input_width(shapes[stem])))
     return widths.most_common(1)[0][0] if widths else 0
