@@ -1,8 +1,9 @@
 /** The form of the page: settings of a request, the mode, the script, and what depends on model and sampler. */
 
 import { api } from "../api.js";
-import { all, debounced, one } from "../dom.js";
+import { all, debounced, h, one } from "../dom.js";
 import { attachForm, attachHints, checkForm, fieldAt, markChanged, readForm, sectionAt, setValue, valueAt, valueOf, writeForm } from "../forms/form.js";
+import { t } from "../i18n.js";
 import { recall, remember } from "../state.js";
 
 const KEY = "generate";
@@ -86,7 +87,7 @@ export class SettingsForm extends EventTarget {
     if (!wrong) return null;
     if (wrong.closest(".advanced") && !this.advanced.checked) this.advanced.click();
     wrong.closest("details")?.setAttribute("open", "");
-    wrong.querySelector("input, select, textarea, button").focus();
+    wrong.querySelector('[aria-invalid="true"]')?.focus();
     return wrong;
   }
 
@@ -149,9 +150,15 @@ export class SettingsForm extends EventTarget {
       const value = this.recommended[field.dataset.path];
       const control = field.querySelector("sf-number, sf-choice");
       if (value !== undefined && control && !this.grid.contains(field)) control.recommend(value);
-      field.classList.toggle("ignored", answer.ignores.includes(field.dataset.path));
+      this.#tellIgnored(field, answer.ignores.includes(field.dataset.path));
     }
     this.dispatchEvent(new Event("recommended"));
+  }
+
+  #tellIgnored(field, ignored) {
+    field.classList.toggle("ignored", ignored);
+    field.querySelector(":scope > .field-ignored")?.remove();
+    if (ignored) field.append(h("p", { class: "field-ignored" }, t("Without effect on this model.")));
   }
 
   /** The server draws these controls too: what is chosen says which. */
