@@ -30,6 +30,8 @@ MODULES = {module.name: module for distribution in EVERYTHING for module in dist
 NEVER_IN_THE_KERNEL = {"torch", "flask", "diffusers", "transformers", "numpy"}
 NO_RUNNING_STUDIO_NEEDS = ("sfumato.scaffold", "sfumato.testing")
 """Parts of the kernel's distribution for those who write plugins (decision 0011)."""
+SECOND_SITTING = ("sfumato.jobs", "sfumato.database", "sfumato.memory_log", "sfumato.fetching")
+"""Durable work, and what serves programs that outlive a request (decision 0019)."""
 NEVER_AT_RUN_TIME = {"diffusers", "transformers", "k_diffusion"}
 WIDE_DOOR = {("sfumato_models_diffusers", "diffusers"), ("sfumato_models_diffusers", "transformers")}
 """The plugin whose purpose is to run diffusers' networks."""
@@ -210,9 +212,28 @@ def test_functions_and_files_stay_short(distribution: Distribution) -> None:
 
 
 def test_the_kernel_can_be_read_in_one_sitting() -> None:
-    apart = ("sfumato.cli", "sfumato.request", *NO_RUNNING_STUDIO_NEEDS)  # decisions 0012 and 0017
+    apart = ("sfumato.cli", "sfumato.request", "sfumato.memory", *SECOND_SITTING, *NO_RUNNING_STUDIO_NEEDS)
     read = [module for module in KERNEL.modules if not module.name.startswith(apart)]
-    assert sum(lines_of_code(module) for module in read) <= 3000
+    assert sum(lines_of_code(module) for module in read) <= 3000  # decisions 0012, 0017 and 0019
+
+
+def test_the_queue_can_be_read_in_another_sitting() -> None:
+    here = ("sfumato.memory", *SECOND_SITTING)
+    read = [module for module in KERNEL.modules if module.name.startswith(here)]
+    assert sum(lines_of_code(module) for module in read) <= 2500
+
+
+def test_the_kernel_does_without_the_queue() -> None:
+    found = [
+        f"{module}:{item.line} imports {item.target}"
+        for module in KERNEL.modules
+        for item in module.imports
+        if item.target.startswith(SECOND_SITTING)
+        and not item.for_types
+        and not module.name.startswith((*SECOND_SITTING, "sfumato.cli"))
+        and module.name != "sfumato.studio"
+    ]
+    assert not found
 
 
 def lines_of_code(module: Module) -> int:

@@ -64,14 +64,22 @@ def test_where_only_others_are_known_its_plugin_may_not_be_installed() -> None:
     assert "brings any" not in caught.value.hint
 
 
+NEEDED = {
+    "stages": {"at": "picture"},
+    "queries": {"request": "json:dumps"},
+    "panels": {"page": "generate"},
+    "routes": {"address": "/known"},
+}
+"""Fields that a description cannot do without, beside name and label."""
+
+
 @pytest.mark.parametrize("things", [field.name for field in dataclasses.fields(Registries)])
 @pytest.mark.parametrize("anything_known", [True, False])
 def test_every_command_that_a_hint_names_is_there(things: str, anything_known: bool) -> None:
     registry = getattr(Registries(), things)
     if anything_known:
         registrar = registry.registrar("some_plugin")
-        needed = {"at": "picture"} if things == "stages" else {}
-        registrar.add("known", "json:dumps", label="Known", **needed)
+        registrar.add("known", "json:dumps", label="Known", **NEEDED.get(things, {}))
         registrar.commit()
     with pytest.raises(UnknownName) as caught:
         registry.get("unknown_thing")
