@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from sfumato.cli import doctor, generate, models, output, plugin_commands, plugins, replay, samplers, settings
+from sfumato.cli import (
+    doctor,
+    generate,
+    jobs,
+    models,
+    output,
+    plugin_commands,
+    plugins,
+    replay,
+    samplers,
+    settings,
+)
 from sfumato.cli.session import Session
 from sfumato.errors import Cancelled, SfumatoError
 
@@ -88,7 +99,7 @@ def build_app(studio: Studio | None = None) -> typer.Typer:
     )
     app.callback()(global_options)
     generate.add_to(app, studio)
-    for module in (replay, samplers, models, plugins, settings, doctor):
+    for module in (replay, jobs, samplers, models, plugins, settings, doctor):
         module.add_to(app)
     if studio is not None:
         plugin_commands.add_to(app, studio)

@@ -68,6 +68,7 @@ class Supervisor:
             keepers, self._keepers = list(self._keepers.values()), {}
             if self._unsubscribe is not None:
                 self._unsubscribe()
+                self._unsubscribe = None
         for keeper in keepers:
             keeper.stop()
         give_up = time.monotonic() + patience

@@ -3,8 +3,8 @@
 To the worker: ``look`` (there may be work, or a wish about the work at hand), ``finish`` (end once the job
 is over), ``stop`` (end between steps); the end of the pipe means ``finish``.
 
-From the worker: ``waiting`` (for another worker that has the lane), ``idle``, ``busy <job>``, ``news`` (events
-were written), ``bye`` (it ends as it was told to).
+From the worker: ``waiting`` (for another worker that has the lane), ``idle``, ``busy <job>``, ``news``
+(events were written), ``bye`` (it ends as it was told to).
 
 Either works without the other hearing: both look at the database as well.
 """

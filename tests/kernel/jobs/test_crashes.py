@@ -1,4 +1,4 @@
-"""Workers and servers that are killed at any moment: nothing that was finished is lost, nothing is done twice."""
+"""Workers and servers killed at any moment: nothing that was finished is lost, nothing is done twice."""
 
 from __future__ import annotations
 

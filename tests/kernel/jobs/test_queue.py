@@ -367,7 +367,7 @@ def test_following_goes_on_where_it_was_left(queue: JobQueue) -> None:
     draw(queue, "later")
     assert first is not None
     with queue.follow(after=first.seq, heartbeat=0.5) as follower:
-        rest = [event for event in iter(lambda: next(follower), None)]
+        rest = list(iter(lambda: next(follower), None))
     assert [event.job for event in rest][:2] == [jobs[1].id, jobs[2].id]
     assert len(rest) == 3
 
