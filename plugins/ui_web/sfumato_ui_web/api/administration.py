@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from sfumato.errors import UnknownName
 from sfumato.memory import MemorySnapshot, machine_memory
@@ -38,7 +38,7 @@ class Index(Answer):
     docs: str
 
 
-class SettingAnswer(BaseModel):
+class SettingAnswer(Answer):
     """A setting, and where its value comes from."""
 
     key: str
@@ -69,7 +69,7 @@ class Value(Message):
     value: Any = Field(description="As JSON has it; text is read as on the command line.")
 
 
-class PluginAnswer(BaseModel):
+class PluginAnswer(Answer):
     """An installed plugin."""
 
     name: str
@@ -94,7 +94,7 @@ class PluginList(Answer):
     next: None = None
 
 
-class WorkerAnswer(BaseModel):
+class WorkerAnswer(Answer):
     """A lane's worker process."""
 
     lane: str
@@ -270,16 +270,14 @@ class Administration:
 
 
 def _setting(settings: Settings, key: str) -> dict[str, Any]:
-    from pydantic_core import to_jsonable_python
-
     from sfumato.settings import allowed
 
     field, where = settings.field(key), settings.where(key)
     key = key.strip().lower()
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     secret = bool(extra.get("secret"))
-    value = to_jsonable_python(settings.get(key), fallback=str)
-    default = to_jsonable_python(field.get_default(call_default_factory=True), fallback=str)
+    value = _as_json(settings.get(key))
+    default = _as_json(field.get_default(call_default_factory=True))
     return {
         "key": key,
         "section": key.partition(".")[0],
@@ -295,6 +293,12 @@ def _setting(settings: Settings, key: str) -> dict[str, Any]:
         "is_set": bool(value),
         "writable": _is_writable(settings, key),
     }
+
+
+def _as_json(value: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Any).dump_python(value, mode="json", fallback=str)
 
 
 def _schema(settings: Settings, key: str) -> dict[str, Any]:

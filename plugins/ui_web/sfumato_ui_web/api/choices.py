@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from sfumato.errors import SfumatoError, UnknownName
 from sfumato.registry import Registry
@@ -22,7 +22,7 @@ from sfumato_ui_web.api.model_list import ModelList
 TAGS = ("Choices",)
 
 
-class Choice(BaseModel):
+class Choice(Answer):
     """One of the values that a field takes."""
 
     value: str
@@ -73,7 +73,7 @@ class FaceRestorerList(Answer):
     next: None = None
 
 
-class UpscalerAnswer(BaseModel):
+class UpscalerAnswer(Answer):
     """An upscaler, or a file that one reads."""
 
     name: str = Field(description="What requests call it.")
@@ -89,10 +89,10 @@ class UpscalerList(Answer):
     next: None = None
 
 
-class AdapterAnswer(BaseModel):
+class AdapterAnswer(Answer):
     """A LoRA or learned word."""
 
-    model_config = {"extra": "allow"}
+    model_config = ConfigDict(extra="allow")
 
     name: str
     kind: str

@@ -10,7 +10,6 @@ from typing import Any
 from flask import Response, current_app, render_template, request
 
 from sfumato_ui_web.api.endpoints import endpoint
-from sfumato_ui_web.api.openapi import openapi
 
 TAGS = ("About",)
 PAGE = {"text/html": {"type": "string"}}
@@ -60,6 +59,8 @@ class Documents:
     def _written(self) -> dict[str, Any]:
         with self._lock:
             if not self._document:
+                from sfumato_ui_web.api.openapi import openapi
+
                 document = openapi(current_app)
                 self._text = json.dumps(document, ensure_ascii=False).encode()
                 self._tag = hashlib.sha256(self._text).hexdigest()[:32]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -157,5 +156,7 @@ def _seconds(cost: Cost, history: Iterable[tuple[Cost, float]]) -> float | None:
     """By the median of like work: of the same model and size, or else of the same model."""
     of_model = [(past, taken) for past, taken in history if past.model == cost.model and past.work]
     of_size = [(past, taken) for past, taken in of_model if past.pixels == cost.pixels]
+    import statistics
+
     rates = [taken / past.work for past, taken in of_size or of_model]
     return statistics.median(rates) * cost.work if rates and cost.work else None

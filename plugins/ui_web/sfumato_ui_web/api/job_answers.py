@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from sfumato.jobs.records import Job
 from sfumato.records import ImageRecord
@@ -22,12 +22,16 @@ API = "/api/v1"
 class PictureAnswer(ImageRecord):
     """A picture that a job saved."""
 
+    model_config = ConfigDict(defer_build=True)
+
     id: str = Field(description="Its id in the gallery: see /pictures.")
     url: str = Field(description="Where the file is.")
 
 
 class JobAnswer(Job):
     """One piece of work in the queue or its history."""
+
+    model_config = ConfigDict(defer_build=True)
 
     images: tuple[PictureAnswer, ...] = Field(default=(), description="Saved so far, in order.")
     preview_url: str | None = Field(default=None, description="Where the newest preview is, while it runs.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from sfumato.errors import UnknownName
 from sfumato.models import ModelInfo
@@ -25,7 +25,7 @@ KEPT_SECONDS = 5.0
 """A list is good for so long: a folder of thousands takes a while to look through."""
 
 
-class ModelAnswer(BaseModel):
+class ModelAnswer(Answer):
     """A model as lists show it."""
 
     name: str = Field(description="What requests call it.")
@@ -45,7 +45,7 @@ class ModelAnswer(BaseModel):
     path: str | None = Field(default=None, description="Its file or folder; told on this machine alone.")
 
 
-class ModelProblem(BaseModel):
+class ModelProblem(Answer):
     """A file that is no model, or a damaged one."""
 
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from sfumato.queries import QueryInfo
 from sfumato.request.schema import load_model
@@ -34,6 +34,8 @@ class QueryList(Answer):
 
 class TaskAnswer(TaskInfo):
     """A kind of work that can be queued."""
+
+    model_config = ConfigDict(defer_build=True)
 
     plugin: str
     json_schema: dict[str, Any] = Field(description="JSON schema of its request.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from flask import Blueprint, Flask
 
 from sfumato.studio import Studio
@@ -36,7 +38,8 @@ def build(studio: Studio) -> Blueprint:
         models,
         Documents(),
     )
-    api.record(lambda state: _serve_socket(state.app, f"{state.url_prefix}{socket.PATH}", studio))
+    path = socket.PATH
+    api.record(lambda state: _serve_socket(cast(Flask, state.app), f"{state.url_prefix}{path}", studio))
     return api
 
 
