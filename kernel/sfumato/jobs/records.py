@@ -82,8 +82,9 @@ class JobEvent(BaseModel):
     """Something that happened to a job; `seq` counts over all jobs and never falls.
 
     Kinds: those of `sfumato.events` (``phase_started``, ``step_completed`` without its previews,
-    ``image_saved``, ``warned``) with their fields as `data`; ``job_changed`` with the job's new `state`,
-    `priority` or place in `data`; ``job_removed``.
+    ``image_saved``, ``warned``) with their fields as `data`, the first two with the job's `progress` besides;
+    ``job_changed`` with the job's `state`, `priority`, `position` and `attempt` as they are now, and where it
+    has them its `problem` and `why` it is queued again; ``job_removed``.
     """
 
     model_config = ConfigDict(frozen=True)

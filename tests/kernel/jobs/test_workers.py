@@ -315,3 +315,11 @@ def test_a_clock_going_backwards_changes_no_order(studio: Studio, monkeypatch: p
     runs = [event.job for event in studio.jobs.events() if event.data.get("state") == "running"]
     assert runs[:4] == [job.id for job in jobs]
     assert [job.id for job in studio.jobs.list()][1:] == [job.id for job in reversed(jobs)]
+
+
+@pytest.mark.slow
+def test_workers_work_off_a_queue_in_postgresql(new_studio: NewStudio, postgresql: str) -> None:
+    studio = new_studio(jobs_database=postgresql)
+    job = begin(studio, pictures=2, how="exit 1")
+    assert over(studio, job).state == "interrupted"
+    assert [image.path.exists() for image in over(studio, begin(studio)).images] == [True]
