@@ -218,7 +218,8 @@ def _kind(members: tuple[Any, ...], extra: Mapping[str, Any], info: FieldInfo) -
         ("switch", lambda member: member is bool),
         ("picture", lambda member: member is Path and bool(extra.get("picture"))),
     )
-    found = next((kind for kind, suits in tests if any(map(suits, members))), "text")
+    matching = (kind for kind, suits in tests if any(map(suits, members)))
+    found: FieldKind = next(matching, "text")
     if found == "list" and extra.get("picture"):
         return "pictures"
     if found == "switch" and type(None) in members:

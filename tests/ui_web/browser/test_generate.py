@@ -200,6 +200,21 @@ def test_a_switched_section_and_options_of_the_sampler_reach_the_request(
     assert asked["sampler_options"] == {"eta": 0.5}
 
 
+def test_a_grid_is_asked_for_with_what_the_form_says_as_its_base(
+    open_page: OpenPage, studio_server: LiveServer
+) -> None:
+    page = open_page()
+    page.select_option("#script-choice", "axes")
+    page.fill("#grid-x-field", "steps")
+    page.keyboard.press("Tab")
+    page.fill("#grid-x-values", "2\n3")
+    ask_for(page, "a red apple", seed=5)
+    expect(page.locator(".stage-strip li").nth(1)).to_be_visible(timeout=PATIENCE)
+    job = next(job for job in studio_server.studio.jobs.list() if job.kind == "grid")
+    assert job.request["x"]["values"] == ["2", "3"]
+    assert (job.request["base"]["prompt"], job.request["base"]["seed"]) == ("a red apple", 5)
+
+
 def test_an_infotext_fills_the_form(open_page: OpenPage) -> None:
     page = open_page()
     page.click("[data-action=read-settings]")
@@ -235,7 +250,7 @@ def test_nothing_on_the_page_breaks_the_rules_of_accessibility(open_page: OpenPa
     page.check("[value=outpaint]")
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of two words
-        page.wait_for_function("document.getAnimations().every(one => one.playState === 'finished')")
+        page.evaluate("Promise.all(document.getAnimations().map(one => one.finished)).then(() => true)")
         broken = Axe().run(page).response["violations"]
         assert [(one["id"], [node["html"] for node in one["nodes"]][:3]) for one in broken] == []
 

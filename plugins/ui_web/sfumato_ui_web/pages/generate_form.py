@@ -84,7 +84,7 @@ def sampling_options(registries: Registries, sampler: str, scheduler: str) -> tu
     found: dict[str, FormField] = {}
     for registry, name in ((registries.samplers, sampler), (registries.schedulers, scheduler)):
         try:
-            options = registry.get(name).info.options if name else ()  # type: ignore[attr-defined]
+            options = registry.get(name).info.options if name else ()
         except SfumatoError:
             continue
         found |= {member.path: member for member in option_fields(options, "sampler_options")}
