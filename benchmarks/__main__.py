@@ -18,6 +18,8 @@ QUICK = {
     "canvas_paint": ["--quick"],
     "server_start": ["--quick"],
     "server_load": ["--quick"],
+    "api_polling": ["--quick"],
+    "api_overhead": ["--quick"],
 }
 """Every benchmark, cheapest first, with what makes it short enough to try out."""
 
