@@ -215,6 +215,19 @@ def test_a_grid_is_asked_for_with_what_the_form_says_as_its_base(
     assert (job.request["base"]["prompt"], job.request["base"]["seed"]) == ("a red apple", 5)
 
 
+def test_a_deleted_picture_comes_back_by_undo_and_a_failed_job_says_why(open_page: OpenPage) -> None:
+    page = open_page()
+    ask_for(page, "a red apple", steps=2, batch_size=2)
+    strip = page.locator(".stage-strip li")
+    expect(strip).to_have_count(2, timeout=PATIENCE)
+    page.click("[data-action=trash]")
+    expect(strip).to_have_count(0)
+    page.click(".toast >> text=Undo")
+    expect(strip).to_have_count(2)
+    ask_for(page, "a <lora:no_such:1> cat")
+    expect(page.locator(".stage-problem")).to_contain_text("no_such", timeout=PATIENCE)
+
+
 def test_an_infotext_fills_the_form(open_page: OpenPage) -> None:
     page = open_page()
     page.click("[data-action=read-settings]")

@@ -19,6 +19,8 @@ export class JobStore extends EventTarget {
   #stale = new Set();
   #timer = 0;
   #listStale = false;
+  /** Ids of pictures in the trash. */
+  #gone = new Set();
 
   async start() {
     onEvent("*", (event) => this.#happened(event));
@@ -38,7 +40,16 @@ export class JobStore extends EventTarget {
     this.#tell();
   }
 
-  get(id) { return this.#jobs.get(id); }
+  get(id) { return this.#jobs.has(id) ? this.#seen(this.#jobs.get(id)) : undefined; }
+
+  /** A picture that is in the trash is not shown, until it is back. @param {string} id @param {boolean} gone */
+  hide(id, gone) {
+    if (gone) this.#gone.add(id);
+    else this.#gone.delete(id);
+    this.#tell();
+  }
+
+  #seen(job) { return job.images.some((image) => this.#gone.has(image.id)) ? { ...job, images: job.images.filter((image) => !this.#gone.has(image.id)) } : job; }
 
   /** A job that the page itself submitted, before its event came. */
   add(job) {
@@ -65,7 +76,7 @@ export class JobStore extends EventTarget {
 
   get over() { return this.#newest().filter((job) => ENDED.includes(job.state)).slice(0, RECENT); }
 
-  #newest() { return [...this.#jobs.values()].filter(isDrawn).sort((one, other) => other.number - one.number); }
+  #newest() { return [...this.#jobs.values()].filter(isDrawn).map((job) => this.#seen(job)).sort((one, other) => other.number - one.number); }
 
   #happened(event) {
     const job = this.#jobs.get(event.job);

@@ -39,8 +39,8 @@ class GeneratePage {
       reuse: (request) => this.fill(request),
       seed: (seed) => { this.form.set("seed", seed); toast(t("Seed {seed} is in the form.", { seed })); },
       start: (path, mode, size) => this.startFrom(path, mode, size),
-      removed: () => this.jobs.load(),
-      restored: () => this.jobs.load(),
+      removed: (image) => this.jobs.hide(image.id, true),
+      restored: (image) => this.jobs.hide(image.id, false),
     });
     this.stage = new Stage(one(".generate-stage", root), this.jobs, this.actions);
     this.queue = new QueuePanel(one(".generate-queue", root), this.jobs, (job) => { this.stage.show(job, job.images.length ? job.images.length - 1 : undefined); this.#revealStage(); });
@@ -94,7 +94,7 @@ class GeneratePage {
       const { work } = this.form;
       if (work.kind === "grid" && !(await this.#sure(work))) return;
       const job = await submit(work);
-      this.stage.follow();
+      this.stage.follow(job.id);
       this.jobs.add(job);
       this.#last = job.id;
       this.#revealStage();
@@ -149,7 +149,7 @@ class GeneratePage {
   }
 
   #batch(file) {
-    askForBatch(file, this.form.request, (jobs) => { jobs.forEach((job) => this.jobs.add(job)); this.stage.follow(); }).catch(showError);
+    askForBatch(file, this.form.request, (jobs) => { jobs.forEach((job) => this.jobs.add(job)); this.stage.follow(jobs[0]?.id); }).catch(showError);
   }
 
   #pasted(event) {

@@ -11,6 +11,7 @@ export class Stage {
   /** @type {string|null} */
   #job = null;
   #index = 0;
+  #awaited = ""; // the job to be shown as soon as it runs or is over
   #chosen = false; // by the user; otherwise the newest picture or the preview is shown
 
   /** @param {HTMLElement} root @param {import("./job_store.js").JobStore} store @param {import("./picture_actions.js").PictureActions} actions */
@@ -51,16 +52,25 @@ export class Stage {
 
   /** A new job takes the stage once it runs, unless the user looks at something by choice. */
   #changed() {
+    const awaited = this.store.get(this.#awaited);
+    if (awaited && awaited.state !== "queued") {
+      this.#awaited = "";
+      return this.show(awaited);
+    }
     const running = this.store.running[0];
     const idle = !this.job || this.job.state !== "running";
     if (running && idle && !this.#chosen) return this.show(running);
     if (!this.job) return this.show(running ?? this.store.over.find((job) => job.images.length) ?? null);
-    if (!this.#chosen) this.#index = Math.max(0, this.job.images.length - 1);
+    const last = Math.max(0, this.job.images.length - 1);
+    this.#index = this.#chosen ? Math.min(this.#index, last) : last;
     this.draw();
   }
 
-  /** Look at whatever is done next. */
-  follow() { this.#chosen = false; }
+  /** Look at whatever is done next, and at this job once its turn comes. @param {string} id */
+  follow(id) {
+    this.#chosen = false;
+    this.#awaited = id;
+  }
 
   draw() {
     const job = this.job;
@@ -106,8 +116,10 @@ export class Stage {
     strip.hidden = images.length < 2;
     if (strip.hidden) return void fill(strip);
     const address = (image) => (this.actions.gallery ? `/api/v1/pictures/${image.id}/thumbnail?size=256` : image.url);
-    if (strip.dataset.job !== job.id || strip.children.length > images.length) fill(strip);
+    const shown = images.slice(0, strip.children.length).map((image) => image.id).join();
+    if (strip.dataset.job !== job.id || strip.dataset.shown !== shown) fill(strip);
     strip.dataset.job = job.id;
+    strip.dataset.shown = images.map((image) => image.id).join();
     for (const [index, image] of images.entries()) {
       if (strip.children[index]) continue;
       const thumb = h("img", { src: address(image), alt: t("Picture {n}", { n: index + 1 }), loading: "lazy", onerror: (event) => { if (event.target.src !== image.url) event.target.src = image.url; } });
