@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import psutil  # type: ignore[import-untyped]
 from pydantic import BaseModel, ConfigDict, Field
 
 from sfumato.watchdog import in_one_line
@@ -134,6 +133,8 @@ class MachineMemory:
 
 def machine_memory() -> MachineMemory:
     """The machine's memory or the container's, whichever is less."""
+    import psutil  # type: ignore[import-untyped]  # takes long to import
+
     machine = psutil.virtual_memory()
     container = container_memory()
     if container is None:

@@ -46,7 +46,12 @@ def test_a_program_that_is_no_browser_needs_nothing_on_this_machine(client: Flas
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Referer": f"{EVIL}/page"},
-        {"Origin": EVIL, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+        {
+            "Origin": EVIL,
+            "Sec-Fetch-Site": "cross-site",
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Dest": "document",
+        },
     ],
 )
 @pytest.mark.parametrize(
@@ -94,7 +99,9 @@ def test_a_link_elsewhere_leads_to_our_pages_but_not_to_the_api(client: FlaskCli
     assert client.get(TOLD, headers=visit).status_code == 403
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "192.168.1.5", "localhost.evil.example", "a b"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "192.168.1.5", "localhost.evil.example", "a b"]
+)
 def test_a_name_that_was_pointed_at_this_machine_is_refused(client: FlaskClient, host: str) -> None:
     for address in (TOLD, "/generate/", "/static/css/base.css"):
         answer = client.get(address, headers={"Host": host})
@@ -102,7 +109,9 @@ def test_a_name_that_was_pointed_at_this_machine_is_refused(client: FlaskClient,
         assert "apple" not in answer.get_data(as_text=True)
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:7860", "127.0.0.1:1", "[::1]:7860", "studio.localhost"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:7860", "127.0.0.1:1", "[::1]:7860", "studio.localhost"]
+)
 def test_this_machines_own_names_are_answered(client: FlaskClient, host: str) -> None:
     assert client.get(TOLD, headers={"Host": host}).status_code == 200
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Response, g, redirect, request
+from flask import Response, g, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from sfumato_ui_web import assembly, errors, i18n, login, shell, static_files
@@ -13,18 +13,23 @@ from sfumato_ui_web.security.accounts import Accounts
 from sfumato_ui_web.security.guard import Guard, Refused
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from sfumato.studio import Studio
 
 
-def create_app(studio: Studio, *, host: str = "", accounts: Accounts | None = None) -> Flask:
+def create_app(
+    studio: Studio, *, host: str = "", accounts: Accounts | None = None, late_routes: bool = False
+) -> Flask:
     """The application, with every page, panel and set of routes that plugins registered.
 
     Args:
         host: The address that the server is bound to; by default the one of the settings.
         accounts: Who may log in; by default the users in the studio's database.
+        late_routes: Build routes for programs when they are first asked for; see `core.WebCore.finish`.
     """
     web = studio.settings.web
-    app = Flask("sfumato_ui_web", static_folder=None)
+    app = assembly.StudioApp("sfumato_ui_web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = web.upload_megabytes * 1024 * 1024
     app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -44,10 +49,11 @@ def create_app(studio: Studio, *, host: str = "", accounts: Accounts | None = No
     shell.set_up(app, studio)
     errors.set_up(app)
     login.set_up(app, guard.accounts)
-    assembly.register_all(app, studio)
+    late = assembly.register_all(app, studio, late=late_routes)
+    core.finish = late.build
     static_files.set_up(app)
     app.add_url_rule("/", "home", lambda: redirect(shell.first_page(studio)))
-    app.wsgi_app = core.around(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = late.before(core.around(app.wsgi_app))  # type: ignore[method-assign]
     return app
 
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Flask, render_template, url_for
 
 from sfumato.errors import PluginError, SfumatoError
 from sfumato_ui_web.problems import problem_of
+from sfumato_ui_web.rules import LazyRule
 
 if TYPE_CHECKING:
-    from flask import Flask, Request
+    from flask import Request
     from werkzeug.wrappers import Response
 
     from sfumato.registry import Entry
     from sfumato.studio import Studio
 
+Application = Callable[..., Iterable[bytes]]
 _log = logging.getLogger(__name__)
 
 
@@ -30,9 +34,11 @@ class Served:
     blueprints: set[str] = field(default_factory=set)
     basic_blueprints: set[str] = field(default_factory=set)
 
-    def add(self, blueprint: str, address: str, *, basic: bool) -> None:
+    def add_blueprint(self, blueprint: str, *, basic: bool) -> None:
         self.blueprints.add(blueprint)
         self.basic_blueprints.update({blueprint} if basic else ())
+
+    def add_address(self, address: str, *, basic: bool) -> None:
         if address:  # the root says nothing of what is below it
             self.addresses += (address,)
             self.basic_addresses += (address,) if basic else ()
@@ -52,17 +58,93 @@ def _below(path: str, addresses: tuple[str, ...]) -> bool:
     return any(path == address or path.startswith(f"{address}/") for address in addresses)
 
 
-def register_all(app: Flask, studio: Studio) -> None:
-    """Build every page, panel and set of routes, and serve it at its address."""
+class StudioApp(Flask):
+    """Flask, to which routes may be added after the first request.
+
+    Flask refuses that, because hooks that come late would miss requests; routes for programs bring none, and
+    are built before the first request to any of them (see `LateRoutes`).
+    """
+
+    url_rule_class = LazyRule
+    adding_late = False
+
+    def _check_setup_finished(self, f_name: str) -> None:
+        if not self.adding_late:
+            super()._check_setup_finished(f_name)
+
+
+class LateRoutes:
+    """Routes for programs, built when one of them is first asked for: the first page need not wait for them.
+
+    Args:
+        entries: What is still to be built.
+    """
+
+    def __init__(self, app: StudioApp, studio: Studio, entries: list[Entry[Any]]) -> None:
+        self._app = app
+        self._studio = studio
+        self._entries = entries
+        self._lock = threading.Lock()
+
+    def build(self) -> None:
+        """Build all that are left; others wait meanwhile."""
+        if not self._entries:
+            return
+        with self._lock:
+            self._app.adding_late = True
+            try:
+                while self._entries:
+                    _register_routes(self._app, self._studio, self._entries[0])
+                    del self._entries[0]
+            finally:
+                self._app.adding_late = False
+
+    def before(self, application: Application) -> Application:
+        """The WSGI application that builds them in time."""
+        served: Served = self._app.extensions["sfumato.served"]
+
+        def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+            if self._entries and not served.is_page(environ.get("PATH_INFO", "")):
+                self.build()
+            return application(environ, start_response)
+
+        return answer
+
+    def find_address(self, error: Exception, endpoint: str, values: dict[str, Any]) -> str:
+        """What Flask calls when there is no such endpoint to link to: it may be one of these."""
+        if not self._entries:
+            raise error
+        self.build()
+        return url_for(endpoint, **values)
+
+
+def register_all(app: StudioApp, studio: Studio, *, late: bool = False) -> LateRoutes:
+    """Build every page, panel and set of routes, and serve it at its address.
+
+    Args:
+        late: Leave routes for programs until they are asked for.
+    """
+    served: Served = app.extensions["sfumato.served"]
     for page in studio.registries.pages:
         _register(app, studio, page, f"/{page.info.name}", "page")
     for panel in studio.registries.panels:
         _register(app, studio, panel, f"/panels/{panel.info.name}", "panel")
-    for routes in studio.registries.routes:
-        _register(app, studio, routes, routes.info.address.rstrip("/"), "routes")
+    routes = list(studio.registries.routes)
+    for entry in routes:
+        served.add_address(entry.info.address.rstrip("/"), basic=entry.info.basic)
+    left = LateRoutes(app, studio, [entry for entry in routes if late and entry.info.address])
+    for entry in routes:
+        if not (late and entry.info.address):
+            _register_routes(app, studio, entry)
+    app.url_build_error_handlers.append(left.find_address)
+    return left
 
 
-def _register(app: Flask, studio: Studio, entry: Entry[Any], address: str, place: str) -> None:
+def _register_routes(app: StudioApp, studio: Studio, entry: Entry[Any]) -> None:
+    _register(app, studio, entry, entry.info.address.rstrip("/"), "routes")
+
+
+def _register(app: StudioApp, studio: Studio, entry: Entry[Any], address: str, place: str) -> None:
     try:
         with entry.answerable("be built"):
             blueprint = entry.load()(studio)
@@ -77,7 +159,7 @@ def _register(app: Flask, studio: Studio, entry: Entry[Any], address: str, place
         return
     if place == "routes":
         served: Served = app.extensions["sfumato.served"]
-        served.add(blueprint.name, address, basic=entry.info.basic)
+        served.add_blueprint(blueprint.name, basic=entry.info.basic)
     if place == "panel":
         panels: dict[str, str] = app.extensions.setdefault("sfumato.panels", {})
         panels[entry.info.name] = f"{blueprint.name}.fragment"

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+SECONDS_FOR_FIRST_PAGE = 0.3
+"""How long a browser that is waiting is given the processor alone."""
+
 
 def ui(
     studio: Studio,
@@ -78,19 +81,29 @@ def _accounts(studio: Studio, host: str, auth: str) -> Accounts:
 
 
 def _serve(studio: Studio, server: StudioServer, *, workers: bool) -> None:
-    """Until an interrupt or SIGTERM; the queue is worked off from the first moment of quiet on."""
-    starting = threading.Thread(target=_start_workers, args=(studio,), daemon=True)
-    if workers:
-        starting.start()
+    """Until an interrupt or SIGTERM."""
+    ending = threading.Event()
+    rest = threading.Thread(target=_start_rest, args=(studio, server, workers, ending), daemon=True)
+    rest.start()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         server.run()
     finally:
         signal.signal(signal.SIGTERM, before)
+        ending.set()
         server.stop()
+        rest.join()
         if workers:
-            starting.join()
             studio.workers.stop()
+
+
+def _start_rest(studio: Studio, server: StudioServer, workers: bool, ending: threading.Event) -> None:
+    """What the first page need not wait for: routes for programs, and the processes that work."""
+    if ending.wait(SECONDS_FOR_FIRST_PAGE):
+        return
+    server.finish_application()
+    if workers:
+        _start_workers(studio)
 
 
 def _interrupt(*_: Any) -> None:

@@ -40,6 +40,7 @@ class WebCore:
     Attributes:
         stopping: Set when the server ends; streams that look at it end with it.
         long_addresses: Paths whose requests are held for long, so that they get threads of their own.
+        finish: Builds what was left until it is asked for.
         sockets_open: WebSockets being served, which the server closes at its end.
     """
 
@@ -47,6 +48,7 @@ class WebCore:
     guard: Guard
     stopping: threading.Event = field(default_factory=threading.Event)
     long_addresses: set[str] = field(default_factory=lambda: set(LONG_ADDRESSES))
+    finish: Callable[[], None] = lambda: None
     sockets_open: set[Any] = field(default_factory=set)
     _shortcuts: dict[str, tuple[Shortcut, bool]] = field(default_factory=dict)
     _sockets: dict[str, SocketHandler] = field(default_factory=dict)
@@ -68,12 +70,7 @@ class WebCore:
 
     def is_long(self, path: str, accept: str) -> bool:
         """Whether a request may be held for long: event streams, and work that is waited for."""
-        return (
-            path in self.long_addresses
-            or path in self._sockets
-            or path.endswith("/events")
-            or "text/event-stream" in accept
-        )
+        return path in self.long_addresses or path.endswith("/events") or "text/event-stream" in accept
 
     def around(self, application: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
         """The WSGI application with the short-cuts before it."""

@@ -51,13 +51,17 @@ class Dispatcher(ThreadedTaskDispatcher):
 
     def add_task(self, task: Any) -> None:
         request = task.requests[0]
-        if request.error or not self._core.is_long(request.path or "", request.headers.get("ACCEPT", "")):
+        if request.error or not self._is_long(request):
             super().add_task(task)
         elif self._free.acquire(blocking=False):
             threading.Thread(target=self._hold, args=(task,), name="sfumato-long", daemon=True).start()
         else:
             request.error = TooManyHeld("Too many requests are being held. Try again later.")
             super().add_task(task)
+
+    def _is_long(self, request: Any) -> bool:
+        headers = request.headers
+        return "UPGRADE" in headers or self._core.is_long(request.path or "", headers.get("ACCEPT", ""))
 
     def _hold(self, task: Any) -> None:
         try:
@@ -96,6 +100,7 @@ class Channel(HTTPChannel):
         """Whether it was one; if not, the application answers as to any request."""
         core: WebCore = self.server.sfumato
         environ = WSGITask(self, request).get_environment()
+        core.finish()
         handler = core.socket_handler(environ["PATH_INFO"])
         if handler is None:
             return False
@@ -193,12 +198,18 @@ class StudioServer:
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
+    def finish_application(self) -> None:
+        """Build what was left until it is asked for."""
+        self._core.finish()
+
     def run(self) -> None:
         """Serve until `stop` is called elsewhere or an interrupt comes."""
         self._server.run()
 
     def stop(self) -> None:
         """End all that is served; may be called from any thread, and twice."""
+        if self._core.stopping.is_set():
+            return
         self._core.stopping.set()
         for connection in list(self._core.sockets_open):
             close(connection)
