@@ -15,6 +15,7 @@ import { Tile } from "./tile.js";
 
 const AHEAD = 0.6;
 const CALM = 80;
+const AROUND = 60;
 const LONG_PRESS = 450;
 
 export class SfPictureGrid extends HTMLElement {
@@ -29,6 +30,7 @@ export class SfPictureGrid extends HTMLElement {
   /** @type {Tile[]} */ #spare = [];
   #frame = 0;
   #lastScroll = 0;
+  #lastTop = 0;
   #calm = 0;
   #press = 0;
   #field = document.createElement("div");
@@ -184,7 +186,9 @@ export class SfPictureGrid extends HTMLElement {
     }
     for (const tile of this.#spare) tile.hide();
     this.#mark();
-    this.#fetch(from, to);
+    const step = Math.abs(top - this.#lastTop);
+    this.#lastTop = top;
+    this.#fetch(from, to, step < innerHeight / 2);
   }
 
   #take(/** @type {number} */ index) {
@@ -199,15 +203,16 @@ export class SfPictureGrid extends HTMLElement {
     this.#spare.push(tile);
   }
 
-  /** Fetch what is shown, once scrolling is slow enough for it to be seen. */
-  #fetch(/** @type {number} */ from, /** @type {number} */ to) {
+  /** Fetch what is shown and comes next; while somebody flies over thousands, only where they come to rest. */
+  #fetch(/** @type {number} */ from, /** @type {number} */ to, /** @type {boolean} */ slow) {
     clearTimeout(this.#calm);
+    const [first, end] = [Math.max(0, from - AROUND), Math.min(this.#source?.total ?? 0, to + AROUND)];
     let lacks = false;
-    for (let index = from; index < to; index += 1) lacks ||= !this.#source?.at(index);
+    for (let index = first; index < end && !lacks; index += 1) lacks = !this.#source?.at(index);
     if (!lacks) return;
-    const quiet = performance.now() - this.#lastScroll;
-    if (quiet > CALM) this.#source?.need(from, to).then(() => this.#schedule(), () => {});
-    else this.#calm = setTimeout(() => this.#draw(), CALM + 1);
+    if (slow || performance.now() - this.#lastScroll > CALM) {
+      this.#source?.need(first, end).then(() => this.#schedule(), () => {});
+    } else this.#calm = setTimeout(() => this.#draw(), CALM + 1);
   }
 
   #mark() {
