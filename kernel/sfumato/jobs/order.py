@@ -43,12 +43,15 @@ def count_turn(connection: Connection, lane: str, owner: str) -> None:
         connection.execute(insert(TURNS).values(lane=lane, owner=owner, served=last + 1))
 
 
-def order_of(connection: Connection, lane: str) -> list[str]:
-    """The queued jobs of a lane as `next_in_turn` will give them if nothing is added."""
+def order_of(connection: Connection, lane: str, owner: str | None = None) -> list[str]:
+    """The queued jobs of a lane as `next_in_turn` will give them if nothing is added; of one user, or all."""
     columns = (JOBS.c.id, JOBS.c.owner, JOBS.c.priority, JOBS.c.position)
-    queued = connection.execute(select(*columns).where(JOBS.c.state == "queued", JOBS.c.lane == lane))
+    query = select(*columns).where(JOBS.c.state == "queued", JOBS.c.lane == lane)
+    if owner is not None:
+        query = query.where(JOBS.c.owner == owner)
     turns = connection.execute(select(TURNS.c.owner, TURNS.c.served).where(TURNS.c.lane == lane))
-    return list(in_turns((Waiting(*row) for row in queued), {row.owner: row.served for row in turns}))
+    served = {row.owner: row.served for row in turns}
+    return list(in_turns((Waiting(*row) for row in connection.execute(query)), served))
 
 
 def in_turns(jobs: Iterable[Waiting], served: Mapping[str, int]) -> Iterator[str]:

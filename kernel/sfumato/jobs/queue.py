@@ -88,19 +88,12 @@ class JobQueue:
 
     def submit_all(self, submissions: Sequence[Submission]) -> builtins.list[Job]:
         """All of them or none, in their order."""
-        from sfumato.jobs.store import all_jobs, find_jobs, in_parts
+        from sfumato.jobs.store import find_in_order
         from sfumato.jobs.submitting import insert_all, prepare
-        from sfumato.jobs.tables import JOBS
 
         ready = [prepare(submission, self._registries) for submission in submissions]
         with self._writing() as connection:
-            ids = insert_all(connection, ready)
-            jobs = {
-                job.id: job
-                for some in in_parts(ids)
-                for job in find_jobs(connection, all_jobs().where(JOBS.c.id.in_(some)))
-            }
-        return [jobs[job] for job in ids]
+            return find_in_order(connection, insert_all(connection, ready))
 
     def get(self, job: str) -> Job:
         from sfumato.jobs.store import find_job
@@ -118,34 +111,53 @@ class JobQueue:
         states: Collection[JobState] = (),
         kind: str | None = None,
         user: str | None = None,
+        lane: Lane | None = None,
+        text: str = "",
         before: int | None = None,
         limit: int = 50,
     ) -> builtins.list[Job]:
-        """The newest first; `before` is the number of the last one that was seen."""
-        from sfumato.jobs.store import all_jobs, find_jobs
+        """The newest first; `before` is the number of the last one that was seen.
+
+        Each word of `text` must stand in a job's label or prompt; case does not matter.
+        """
+        from sfumato.jobs.store import all_jobs, find_jobs, says
         from sfumato.jobs.tables import JOBS
 
         query = all_jobs().order_by(JOBS.c.number.desc()).limit(limit)
         if states:
             query = query.where(JOBS.c.state.in_(states))
-        for column, value in ((JOBS.c.kind, kind), (JOBS.c.owner, user)):
+        for column, value in ((JOBS.c.kind, kind), (JOBS.c.owner, user), (JOBS.c.lane, lane)):
             if value is not None:
                 query = query.where(column == value)
+        query = query.where(*(says(word) for word in text.split()))
         if before is not None:
             query = query.where(JOBS.c.number < before)
         with self.store.reading() as connection:
             return find_jobs(connection, query)
 
-    def waiting(self) -> builtins.list[Job]:
-        """Queued jobs in the order in which they will be begun."""
+    def waiting(
+        self, *, user: str | None = None, lane: Lane | None = None, limit: int | None = None
+    ) -> builtins.list[Job]:
+        """Queued jobs in the order in which they will be begun, at most `limit` of them."""
         from sfumato.jobs.order import order_of
-        from sfumato.jobs.store import all_jobs, find_jobs
-        from sfumato.jobs.tables import JOBS
+        from sfumato.jobs.store import find_in_order
 
         with self.store.reading() as connection:
-            queued = find_jobs(connection, all_jobs().where(JOBS.c.state == "queued"))
-            jobs = {job.id: job for job in queued}
-            return [jobs[job] for lane in LANES for job in order_of(connection, lane)]
+            ids = [job for each in LANES if lane in (None, each) for job in order_of(connection, each, user)]
+            return find_in_order(connection, ids[:limit])
+
+    def count_waiting(self, *, user: str | None = None, lane: Lane | None = None) -> int:
+        """How many jobs are queued."""
+        from sqlalchemy import func, select
+
+        from sfumato.jobs.tables import JOBS
+
+        query = select(func.count()).select_from(JOBS).where(JOBS.c.state == "queued")
+        for column, value in ((JOBS.c.owner, user), (JOBS.c.lane, lane)):
+            if value is not None:
+                query = query.where(column == value)
+        with self.store.reading() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def running(self) -> builtins.list[Job]:
         from sfumato.jobs.store import all_jobs, find_jobs

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
 
 from sfumato.database import Database
 from sfumato.errors import UnknownName
@@ -60,6 +60,22 @@ def find_jobs(connection: Connection, query: Select[Any] | None = None) -> list[
     rows = connection.execute(all_jobs() if query is None else query).all()
     images = _images_of(connection, [row.id for row in rows])
     return [_job(row, images.get(row.id, ())) for row in rows]
+
+
+def find_in_order(connection: Connection, ids: Sequence[str]) -> list[Job]:
+    """The jobs of those ids, in their order; those that are gone are left out."""
+    found = {
+        job.id: job
+        for some in in_parts(ids)
+        for job in find_jobs(connection, all_jobs().where(JOBS.c.id.in_(some)))
+    }
+    return [found[job] for job in ids if job in found]
+
+
+def says(word: str) -> ColumnElement[bool]:
+    """Whether a job's label or prompt holds a word, in any case."""
+    prompt = func.coalesce(JOBS.c.request["prompt"].as_string(), "")
+    return JOBS.c.label.icontains(word, autoescape=True) | prompt.icontains(word, autoescape=True)
 
 
 def find_job(connection: Connection, job: str) -> Job:

@@ -188,3 +188,27 @@ def test_an_estimate_counts_pictures_and_steps_and_queues_nothing(client: FlaskC
 def test_an_estimate_tells_what_is_wrong(client: FlaskClient) -> None:
     answer = client.post("/api/v1/jobs/estimate", json={"kind": "generate", "request": {"sampler": "zzz"}})
     assert "zzz" in answer.json["problems"][0]
+
+
+def test_jobs_are_searched_by_words_of_label_or_prompt_and_by_lane(client: FlaskClient) -> None:
+    apple = submit(client, label="First try")
+    pear = submit(client, request={"prompt": "a 100% green PEAR, ripe"})
+    index = submit(client, kind="index_pictures", request={})
+
+    def found(**query: str) -> list[str]:
+        return [job["id"] for job in client.get("/api/v1/jobs", query_string=query).json["items"]]
+
+    assert found(q="RED first") == [apple["id"]]
+    assert found(q="pear ripe") == found(q="100%") == [pear["id"]]
+    assert found(q="1_0") == found(q="pear red") == []  # signs of the database mean nothing
+    assert found(lane="background") == [index["id"]]
+    assert found(lane="device") == [pear["id"], apple["id"]]
+
+
+def test_a_long_queue_is_counted_and_its_next_jobs_listed(client: FlaskClient) -> None:
+    jobs = client.post("/api/v1/jobs/batch", json={"jobs": [WORK] * 5}).json["items"]
+    submit(client, kind="index_pictures", request={})
+    answer = client.get("/api/v1/jobs/waiting?limit=2&lane=device").json
+    assert [job["id"] for job in answer["items"]] == [job["id"] for job in jobs[:2]]
+    assert answer["total"] == 5
+    assert client.get("/api/v1/jobs/waiting?limit=0").json == {"items": [], "next": None, "total": 6}

@@ -12,6 +12,7 @@ from sfumato.errors import UnknownName
 from sfumato.jobs.queue import Submission
 from sfumato.jobs.records import Job, JobState
 from sfumato.studio import Studio
+from sfumato.tasks import Lane
 from sfumato_ui_web.api.cursors import ListQuery, listing, read_number
 from sfumato_ui_web.api.endpoints import Answer, Message, Refusal, endpoint
 from sfumato_ui_web.api.job_answers import JobAnswer, JobList, JobView
@@ -22,6 +23,7 @@ TAGS = ("Jobs",)
 MOST_AT_ONCE = 1000
 HIGHEST_PRIORITY = 1000
 KEY_HEADER = "Idempotency-Key"
+LANE = "Only of this lane: 'background' is work that makes no pictures, such as indexing."
 
 
 class Work(Message):
@@ -54,6 +56,21 @@ class JobQuery(ListQuery):
     state: tuple[JobState, ...] = Field(default=(), description="Only of these states.")
     kind: str | None = Field(default=None, description="Only of this kind of work.")
     user: str | None = Field(default=None, description="Only of this user.")
+    lane: Lane | None = Field(default=None, description=LANE)
+    q: str = Field(default="", max_length=200, description="Words of its label or prompt.")
+
+
+class WaitingQuery(Message):
+    """Which of the jobs that wait are listed."""
+
+    lane: Lane | None = Field(default=None, description=LANE)
+    limit: int | None = Field(default=None, ge=0, description="Only so many, the next ones.")
+
+
+class WaitingList(JobList):
+    """The queue in the order of its turns."""
+
+    total: int = Field(description="How many wait, listed or not.")
 
 
 class Move(Message):
@@ -140,16 +157,28 @@ class Jobs:
             states=query.state,
             kind=query.kind,
             user=user,
+            lane=query.lane,
+            text=query.q.replace("\0", ""),
             before=read_number(query.cursor),
             limit=query.limit + 1,
         )
         shown = jobs[: query.limit]
         return listing(self._view.many(shown), shown[-1].number if len(jobs) > query.limit else None)
 
-    @endpoint("GET", "/jobs/waiting", answer=JobList, summary="Jobs in the order of their turn", tags=TAGS)
-    def waiting(self) -> dict[str, Any]:
+    @endpoint(
+        "GET",
+        "/jobs/waiting",
+        query=WaitingQuery,
+        answer=WaitingList,
+        summary="Jobs in the order of their turn",
+        tags=TAGS,
+    )
+    def waiting(self, query: WaitingQuery) -> dict[str, Any]:
         """Queued jobs, the next one first."""
-        return listing(self._view.many(job for job in self._studio.jobs.waiting() if _is_seen(job)))
+        whose: dict[str, Any] = {"user": owner(), "lane": query.lane}
+        total = self._studio.jobs.count_waiting(**whose)
+        jobs = self._studio.jobs.waiting(**whose, limit=query.limit) if query.limit != 0 else []
+        return {**listing(self._view.many(jobs)), "total": total}
 
     @endpoint("GET", "/jobs/<job>", answer=JobAnswer, summary="One job", tags=TAGS)
     def get(self, job: str) -> dict[str, Any]:
