@@ -97,6 +97,8 @@ def snapshot(registries: Registries, workspace: MutableMapping[str, Any], job: s
         workspace: What the backend keeps from task to task; which sources fail is remembered there.
         job: What the process works on.
     """
+    import psutil  # type: ignore[import-untyped]  # takes long to import
+
     machine = machine_memory()
     figures = [one for entry in registries.memory_sources if (one := _figures(entry, workspace))]
     return MemorySnapshot(
@@ -133,7 +135,7 @@ class MachineMemory:
 
 def machine_memory() -> MachineMemory:
     """The machine's memory or the container's, whichever is less."""
-    import psutil  # type: ignore[import-untyped]  # takes long to import
+    import psutil
 
     machine = psutil.virtual_memory()
     container = container_memory()

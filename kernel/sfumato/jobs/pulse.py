@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]
@@ -17,9 +15,11 @@ from sfumato.jobs.attempt import Attempt
 from sfumato.jobs.store import Store
 from sfumato.jobs.tables import WORKERS
 from sfumato.jobs.wire import Words
+from sfumato.memory import snapshot
+from sfumato.memory_log import MemoryLog
+from sfumato.watchdog import in_one_line
 
 if TYPE_CHECKING:
-    from sfumato.memory import MemorySnapshot
     from sfumato.studio import Studio
 
 log = logging.getLogger(__name__)
@@ -115,16 +115,17 @@ class Pulse:
 
 
 class _MemorySamples:
-    """Memory figures over time; work goes on when they cannot be had."""
+    """Memory figures over time; work goes on when they cannot be had, and the log says why, once."""
 
     def __init__(self, studio: Studio) -> None:
         self._studio = studio
-        self._add: Callable[[MemorySnapshot], None] | None = None
+        self._log = MemoryLog(studio.database)
+        self._failed = False
 
     def take(self, job: str) -> None:
-        with contextlib.suppress(Exception):
-            from sfumato.memory import snapshot
-            from sfumato.memory_log import MemoryLog
-
-            add = self._add = self._add or MemoryLog(self._studio.database).add
-            add(snapshot(self._studio.registries, self._studio.workspace, job))
+        try:
+            self._log.add(snapshot(self._studio.registries, self._studio.workspace, job))
+        except Exception as error:
+            if not self._failed:
+                log.warning("No memory figures: %s", in_one_line(error))
+            self._failed = True
