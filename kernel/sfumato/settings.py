@@ -126,6 +126,14 @@ class JobSettings(BaseModel):
         title="Hang seconds",
         description="A worker process that gives no sign of life for so long is ended; 0 never ends it.",
     )
+    cancel_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        le=86400,
+        title="Cancel seconds",
+        description="Work that goes on for so long after it was cancelled is ended with its process; 0 waits "
+        "for ever.",
+    )
 
 
 KERNEL_SECTIONS: Mapping[str, type[BaseModel]] = types.MappingProxyType(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,7 @@ class Attempt:
         self.recorder = recorder
         self.token = CancelToken()
         self.stopping = ""
+        self._told_to_end: float | None = None
 
     def run(self) -> None:
         try:
@@ -70,6 +73,26 @@ class Attempt:
             mine = (JOBS.c.number == self.job.number) & (JOBS.c.control == wish.control)
             with self._store.writing() as connection:
                 connection.execute(update(JOBS).where(mine).values(control=""))
+
+    def is_deaf(self, patience: float) -> bool:
+        """Whether the work goes on although it was told to end so many seconds ago."""
+        if not self.token.cancelled or self.recorder.is_closing:
+            return False
+        if self._told_to_end is None:
+            self._told_to_end = time.monotonic()
+        return time.monotonic() - self._told_to_end > patience
+
+    def abandon(self, log_lines: Sequence[str]) -> None:
+        """Write down the end of work that does not end by itself; its process has to end then."""
+        if self.stopping:
+            return self.recorder.give_back(f"{self.stopping} The work did not stop by itself.")
+        problem = JobProblem(
+            what="The work was ended with its process.",
+            why="It did not stop when it was cancelled.",
+            hint="The setting jobs.cancel_seconds tells how long it is waited for.",
+            log=tuple(log_lines),
+        )
+        return self.recorder.finish("cancelled", problem=problem.model_dump(mode="json"))
 
     def _result(self) -> Any:
         info = self._studio.registries.tasks.get(self.job.kind).info

@@ -31,10 +31,13 @@ def control(connection: Connection, row: Row[Any], what: str) -> None:
     connection.execute(wish.values(control=what))
 
 
-def cancel_all(connection: Connection, states: Collection[str], user: str | None) -> int:
+def cancel_all(
+    connection: Connection, states: Collection[str], user: str | None, lane: str | None = None
+) -> int:
     query = select(JOBS).where(JOBS.c.state.in_(states))
-    if user is not None:
-        query = query.where(JOBS.c.owner == user)
+    for column, value in ((JOBS.c.owner, user), (JOBS.c.lane, lane)):
+        if value is not None:
+            query = query.where(column == value)
     return sum(cancel(connection, row) for row in connection.execute(query.order_by(JOBS.c.number)).all())
 
 

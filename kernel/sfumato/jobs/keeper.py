@@ -31,6 +31,7 @@ SECONDS_TO_END = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 HEALTHY_SECONDS = 60.0
 """A worker that lived so long is started again without much of a pause."""
+SERVER_STOPPED = "The server was stopped."
 WAITS = "Another server's worker still has this data folder."
 
 
@@ -110,16 +111,16 @@ class Keeper:
         else:
             self._wake.set()
 
-    def restart(self) -> None:
+    def restart(self, now: bool) -> None:
         process = self._process
         if process is not None:
-            process.words.say("finish")
+            process.words.say("stop The worker was restarted." if now else "finish")
 
     def stop(self) -> None:
         self._stopping = True
         process = self._process
         if process is not None:
-            process.words.say("stop")
+            process.words.say(f"stop {SERVER_STOPPED}")
         self._wake.set()
 
     def join(self, timeout: float | None) -> None:
@@ -186,7 +187,7 @@ class Keeper:
         self._be("starting")
         wire.listen(process.reads(), lambda word: self._hear(process, word), process.ended.set)
         if self._stopping:
-            process.words.say("stop")
+            process.words.say(f"stop {SERVER_STOPPED}")
         try:
             while not process.ended.wait(TICK_SECONDS) and process.popen.poll() is None:
                 self._end_if_silent(process)

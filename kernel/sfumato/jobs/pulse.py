@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy import insert, update
 
 from sfumato.jobs.attempt import Attempt
+from sfumato.jobs.logs import last_lines
 from sfumato.jobs.store import Store
 from sfumato.jobs.tables import WORKERS
 from sfumato.jobs.wire import Words
@@ -39,8 +42,11 @@ class Pulse:
         wake: Set when there may be a wish about it.
     """
 
-    def __init__(self, studio: Studio, store: Store, words: Words, lane: str, place: str) -> None:
+    def __init__(
+        self, studio: Studio, store: Store, words: Words, lane: str, place: str, log_file: Path
+    ) -> None:
         self._studio = studio
+        self._log_file = log_file
         self._store = store
         self._words = words
         self._lane = lane
@@ -78,6 +84,7 @@ class Pulse:
                     if asked or now >= looks:
                         attempt.look()
                         looks = now + LOOK_SECONDS
+                    self._end_if_deaf(attempt)
                 if now >= beats:
                     self._beat(attempt)
                     beats = now + self._seconds_to_beat(attempt)
@@ -88,6 +95,17 @@ class Pulse:
                 self._tell()
                 time.sleep(SECONDS_AFTER_ERROR)
             self.wake.wait(WRITE_SECONDS if attempt else LOOK_SECONDS)
+
+    def _end_if_deaf(self, attempt: Attempt) -> None:
+        """Work that ignores its token cannot be ended but with its process; another one comes at once."""
+        patience = self._studio.settings.jobs.cancel_seconds
+        if not patience or not attempt.is_deaf(patience):
+            return
+        log.warning("Job %s did not stop within %g seconds; this is what goes on:", attempt.job.id, patience)
+        faulthandler.dump_traceback(all_threads=True)
+        attempt.abandon(last_lines(self._log_file))
+        self._words.say("bye")
+        os._exit(0)
 
     def _seconds_to_beat(self, attempt: Attempt | None) -> float:
         patience = self._studio.settings.jobs.hang_seconds or float("inf")

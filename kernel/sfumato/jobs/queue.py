@@ -178,12 +178,18 @@ class JobQueue:
 
         return self._change(job, cancel)
 
-    def cancel_all(self, *, states: Collection[JobState] = QUEUED, user: str | None = None) -> int:
+    def cancel_all(
+        self,
+        *,
+        states: Collection[JobState] = QUEUED,
+        user: str | None = None,
+        lane: Lane | None = None,
+    ) -> int:
         """How many were cancelled or told to stop."""
         from sfumato.jobs.changes import cancel_all
 
         with self._writing() as connection:
-            return cancel_all(connection, states, user)
+            return cancel_all(connection, states, user, lane)
 
     def end_early(self, job: str, how: Literal["skip", "interrupt"]) -> None:
         """See `sfumato.events.CancelToken.ending`; nothing happens to a job that is not running."""

@@ -59,6 +59,7 @@ class Recorder:
 
     Attributes:
         failure: Why the work was given up: what happened could not be written down.
+        is_closing: The work is over, and its end is being written.
     """
 
     def __init__(self, store: Store, job: Row[Any], tell: Callable[[], None]) -> None:
@@ -75,6 +76,7 @@ class Recorder:
         with store.reading() as connection:
             self._progress = JobProgress(preview=previews.last_number(connection, job.id))
         self.failure: Exception | None = None
+        self.is_closing = False
 
     def __call__(self, event: Event) -> None:
         """Take an event over; of a picture it returns once that is written.
@@ -119,6 +121,7 @@ class Recorder:
 
     def _close(self, close: Callable[[Connection, Row[Any]], None]) -> None:
         pause = 0.1
+        self.is_closing = True
         while True:
             with self._writing:
                 pending = self._taken()

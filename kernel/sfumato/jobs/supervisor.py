@@ -82,12 +82,16 @@ class Supervisor:
         with self._lock:
             return [keeper.state() for keeper in self._keepers.values()]
 
-    def restart(self, lane: str = "device") -> None:
-        """End the worker once its job is over, and start it anew: models are let go, plugins loaded again."""
+    def restart(self, lane: str = "device", *, now: bool = False) -> None:
+        """End the worker once its job is over, and start it anew: models are let go, plugins loaded again.
+
+        Args:
+            now: Do not wait for the job: it is stopped between steps and begun again by the new worker.
+        """
         with self._lock:
             if lane not in self._keepers:
                 raise UnknownName("running worker", lane, self._keepers)
-            self._keepers[lane].restart()
+            self._keepers[lane].restart(now)
 
     def _look(self) -> None:
         with self._lock:

@@ -1,7 +1,7 @@
 """What a server and its worker process say to each other: words, a line each, by pipes.
 
 To the worker: ``look`` (there may be work, or a wish about the work at hand), ``finish`` (end once the job
-is over), ``stop`` (end between steps); the end of the pipe means ``finish``.
+is over), ``stop <why>`` (end between steps); the end of the pipe means ``finish``.
 
 From the worker: ``waiting`` (for another worker that has the lane), ``idle``, ``busy <job>``, ``news``
 (events were written), ``bye`` (it ends as it was told to).

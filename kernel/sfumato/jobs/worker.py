@@ -68,21 +68,22 @@ class Worker:
         self._pulse: Pulse | None = None
         self._wake = threading.Event()
         self._finishing = False
-        self._stopping = False
+        self._stopping = ""
 
-    def hear(self, word: str) -> None:
-        """A word of the server."""
+    def hear(self, words: str) -> None:
+        """A word of the server, and what belongs to it."""
+        word, _, why = words.partition(" ")
         if word == "finish":
             self._finishing = True
         elif word == "stop":
-            self.stop("The server was stopped.")
+            self.stop(why)
         if self._pulse is not None:
             self._pulse.wake.set()
         self._wake.set()
 
     def stop(self, why: str) -> None:
         """End between steps; what the worker is at is queued again."""
-        self._finishing = self._stopping = True
+        self._finishing, self._stopping = True, why
         attempt = self._pulse.attempt if self._pulse else None
         if attempt is not None:
             attempt.stop(why)
@@ -93,7 +94,10 @@ class Worker:
 
         if not self._take_lane():
             return
-        self._pulse = Pulse(self._studio, self._store, self._words, self._orders.lane, self._lock.place)
+        log_file = Path(self._orders.log)
+        self._pulse = Pulse(
+            self._studio, self._store, self._words, self._orders.lane, self._lock.place, log_file
+        )
         self._put_in_order()
         self._pulse.start()
         warming = self._warm_up()
@@ -176,7 +180,7 @@ class Worker:
         attempt = Attempt(self._studio, self._store, job, recorder)
         self._pulse.begin(attempt)
         if self._stopping:
-            attempt.stop("The server was stopped.")
+            attempt.stop(self._stopping)
         attempt.run()
         self._pulse.begin(None)
         log.info("Job %s is over", job.id)

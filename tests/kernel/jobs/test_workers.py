@@ -209,6 +209,37 @@ def test_work_that_does_not_listen_is_killed_and_queued_again(studio: Studio, tm
     assert (given_back.state, given_back.attempt) == ("queued", 0)
 
 
+def test_work_that_ignores_its_cancelling_is_ended_with_its_process(new_studio: NewStudio) -> None:
+    studio = new_studio(jobs_cancel_seconds="0.3")
+    job = begin(studio, how="deaf never")
+    until(lambda: is_running(studio, job))
+    process = studio.workers.states()[0].process
+    studio.jobs.cancel(job.id)
+    ended, after = over(studio, job), over(studio, begin(studio))
+    assert (ended.state, after.state) == ("cancelled", "done")
+    assert ended.problem is not None
+    assert "did not stop when it was cancelled" in ended.problem.why
+    assert any("in go_wrong" in line for line in ended.problem.log)
+    assert after.result is not None
+    assert after.result["pid"] != process
+    assert studio.workers.states()[0].restarts == 0
+
+
+def test_a_worker_that_is_restarted_at_once_gives_its_job_to_the_next(new_studio: NewStudio) -> None:
+    studio = new_studio(jobs_cancel_seconds="0.3")
+    listening = begin(studio, pictures=1, steps=60, seconds=0.05)
+    until(lambda: is_sampling(studio, listening, 0))
+    studio.workers.restart(now=True)
+    assert (over(studio, listening).state, over(studio, listening).attempt) == ("done", 1)
+    deaf = begin(studio, how="deaf never")
+    until(lambda: is_running(studio, deaf))
+    process = studio.workers.states()[0].process
+    studio.workers.restart(now=True)
+    until(lambda: studio.workers.states()[0].process not in (process, None))
+    reasons = [event.data["why"] for event in studio.jobs.events(job=deaf.id) if "why" in event.data]
+    assert reasons == ["The worker was restarted. The work did not stop by itself."]
+
+
 def test_a_new_worker_comes_when_asked_for_after_the_job(studio: Studio, tmp_path: Path) -> None:
     job = begin(studio, how=f"wait {tmp_path / 'go'}")
     until(lambda: is_running(studio, job))

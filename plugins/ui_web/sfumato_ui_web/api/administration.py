@@ -114,6 +114,15 @@ class WorkerList(Answer):
     next: None = None
 
 
+class RestartQuery(Message):
+    """When a worker is restarted."""
+
+    now: bool = Field(
+        default=False,
+        description="Not once its job is over: the job is stopped, and begun again by the new worker.",
+    )
+
+
 class MemoryQuery(Message):
     """Which samples."""
 
@@ -250,12 +259,19 @@ class Administration:
             )
         )
 
-    @endpoint("POST", "/workers/<lane>/restart", answer=WorkerList, summary="Restart a worker", tags=SYSTEM)
-    def restart(self, lane: str) -> WorkerList:
-        """Once its job is over: models are let go, and plugins loaded again."""
+    @endpoint(
+        "POST",
+        "/workers/<lane>/restart",
+        query=RestartQuery,
+        answer=WorkerList,
+        summary="Restart a worker",
+        tags=SYSTEM,
+    )
+    def restart(self, lane: str, query: RestartQuery) -> WorkerList:
+        """Models are let go, and plugins loaded again."""
         if lane not in get_args(Lane):
             raise UnknownName("lane", lane, get_args(Lane))
-        self._studio.workers.restart(lane)
+        self._studio.workers.restart(lane, now=query.now)
         return self.workers()
 
     @endpoint(
