@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sfumato.registry import Entry
     from sfumato.studio import Studio
 
+OWN_PARTS = ("", "login", "logout", "panels", "static", "static-i18n", "favicon.ico")
+"""What the addresses of the shell itself begin with."""
 Application = Callable[..., Iterable[bytes]]
 _log = logging.getLogger(__name__)
 
@@ -33,6 +35,7 @@ class Served:
     basic_addresses: tuple[str, ...] = ()
     blueprints: set[str] = field(default_factory=set)
     basic_blueprints: set[str] = field(default_factory=set)
+    first_parts: set[str] = field(default_factory=lambda: set(OWN_PARTS))
 
     def add_blueprint(self, blueprint: str, *, basic: bool) -> None:
         self.blueprints.add(blueprint)
@@ -49,6 +52,10 @@ class Served:
     def takes_basic(self, request: Request) -> bool:
         found = bool(self.basic_blueprints & set(request.blueprints))
         return found or _below(request.path, self.basic_addresses)
+
+    def is_there_at_once(self, path: str) -> bool:
+        """Whether a path is a page or a file, so that no routes for programs can answer it."""
+        return self.is_page(path) and ([*path.split("/"), ""])[1] in self.first_parts
 
     def is_page(self, path: str) -> bool:
         return not _below(path, self.addresses)
@@ -104,7 +111,7 @@ class LateRoutes:
         served: Served = self._app.extensions["sfumato.served"]
 
         def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-            if self._entries and not served.is_page(environ.get("PATH_INFO", "")):
+            if self._entries and not served.is_there_at_once(environ.get("PATH_INFO", "")):
                 self.build()
             return application(environ, start_response)
 
@@ -125,6 +132,7 @@ def register_all(app: StudioApp, studio: Studio, *, late: bool = False) -> LateR
         late: Leave routes for programs until they are asked for.
     """
     served: Served = app.extensions["sfumato.served"]
+    served.first_parts.update(entry.info.name for entry in studio.registries.pages)
     for page in studio.registries.pages:
         _register(app, studio, page, f"/{page.info.name}", "page")
     for panel in studio.registries.panels:
@@ -132,9 +140,9 @@ def register_all(app: StudioApp, studio: Studio, *, late: bool = False) -> LateR
     routes = list(studio.registries.routes)
     for entry in routes:
         served.add_address(entry.info.address.rstrip("/"), basic=entry.info.basic)
-    left = LateRoutes(app, studio, [entry for entry in routes if late and entry.info.address])
-    for entry in routes:
-        if not (late and entry.info.address):
+    left = LateRoutes(app, studio, routes if late else [])
+    if not late:
+        for entry in routes:
             _register_routes(app, studio, entry)
     app.url_build_error_handlers.append(left.find_address)
     return left

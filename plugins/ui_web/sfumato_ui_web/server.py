@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import logging
 import socket
 import threading
@@ -51,9 +52,11 @@ class Dispatcher(ThreadedTaskDispatcher):
 
     def add_task(self, task: Any) -> None:
         request = task.requests[0]
+        task.is_held = False
         if request.error or not self._is_long(request):
             super().add_task(task)
         elif self._free.acquire(blocking=False):
+            task.is_held = True
             threading.Thread(target=self._hold, args=(task,), name="sfumato-long", daemon=True).start()
         else:
             request.error = TooManyHeld("Too many requests are being held. Try again later.")
@@ -87,8 +90,28 @@ class BlockingSocket:
         return getattr(self._inner, name)
 
 
+class Task(WSGITask):
+    """An answer without a body (304, 204) does not end its connection, as it does with waitress."""
+
+    def set_close_on_finish(self) -> None:
+        wanted = self.request.headers.get("CONNECTION", "").lower()
+        if self.has_body or self.version == "1.0" or wanted == "close":
+            super().set_close_on_finish()
+
+
 class Channel(HTTPChannel):
-    """A connection that can become a WebSocket."""
+    """A connection that can become a WebSocket.
+
+    Attributes:
+        is_held: Whether its request has a thread of its own. Only then is it looked at meanwhile, so that a
+            client that hangs up is noticed: looking costs more than a short answer does.
+    """
+
+    task_class = Task
+    is_held = False
+
+    def readable(self) -> bool:
+        return (self.is_held or not self.requests) and bool(super().readable())
 
     def service(self) -> None:
         request = self.requests[0]
@@ -133,7 +156,12 @@ class Channel(HTTPChannel):
         core: WebCore = self.server.sfumato
         environ["werkzeug.socket"] = BlockingSocket(self.socket)
         try:
-            connection = Server(environ, ping_interval=PING_SECONDS, max_message_size=LONGEST_MESSAGE)
+            connection = Server(
+                environ,
+                ping_interval=PING_SECONDS,
+                max_message_size=LONGEST_MESSAGE,
+                thread_class=functools.partial(threading.Thread, daemon=True),
+            )
         except (ConnectionError, OSError) as error:
             _log.info("A WebSocket was not opened: %s", error)
             self.socket.close()
@@ -148,6 +176,8 @@ class Channel(HTTPChannel):
         finally:
             core.sockets_open.discard(connection)
             close(connection)
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads, which closes it
             self.connected = False
 
 
@@ -179,7 +209,7 @@ class StudioServer:
                 port=port,
                 threads=threads,
                 ident=None,
-                channel_request_lookahead=1,  # a client that hangs up is noticed while it is served
+                channel_request_lookahead=1,  # so that `Channel.readable` decides
                 connection_limit=1000,
                 channel_timeout=120,
                 max_request_body_size=int(app.config["MAX_CONTENT_LENGTH"]) + 1,
