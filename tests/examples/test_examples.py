@@ -65,7 +65,7 @@ def test_the_examples_written_by_hand_pass_their_own_tests(site: Path) -> None:
     command = [sys.executable, "-m", "pytest", *options, "--rootdir", str(ROOT / "examples"), *folders]
     report = run(command, PYTHONPATH=str(site))
     passed = re.findall(r"^PASSED .*?(sfumato-[a-z-]+)", report, re.MULTILINE)
-    by_hand = {"sfumato-clear-faces", "sfumato-midpoint", "sfumato-plain-euler"}
+    by_hand = {"sfumato-clear-faces", "sfumato-midpoint", "sfumato-palette", "sfumato-plain-euler"}
     assert {example.name for example in BY_HAND} == set(passed) == by_hand
 
 

@@ -66,3 +66,15 @@ class TestModelsFlux(PluginContract):
 
 class TestModelEmoji(PluginContract):
     name = "model_emoji"
+
+
+class TestWebInterface(PluginContract):
+    name = "ui_web"
+
+
+class TestGallery(PluginContract):
+    name = "gallery"
+
+
+class TestA1111Api(PluginContract):
+    name = "api_a1111"
