@@ -117,6 +117,46 @@ def test_the_history_is_filtered_by_state_and_words(page: Page, studio: Studio) 
     expect(page.get_by_text("No job has been done yet")).to_be_visible()
 
 
+def test_the_history_is_searched_on_the_server_and_keeps_what_was_opened(page: Page, studio: Studio) -> None:
+    for job in submit(studio, "an old pear", *(f"apple {number}" for number in range(34))):
+        studio.jobs.cancel(job)
+    page.goto("/queue/")
+    rows = page.locator(".history-job")
+    expect(rows).to_have_count(30)
+    page.get_by_label("Search the history").fill("PEAR")
+    expect(rows).to_have_count(1)  # one that was not listed yet
+    page.get_by_label("Search the history").fill("")
+    page.get_by_role("button", name="Show more", exact=True).click()
+    expect(rows).to_have_count(35)
+    rows.last.get_by_role("button", name="Try").focus()
+    studio.jobs.cancel(submit(studio, "one more")[0])
+    expect(rows).to_have_count(36)
+    expect(rows.last.get_by_role("button", name="Try")).to_be_focused()
+
+
+def test_of_a_long_queue_the_next_jobs_are_shown_and_the_last_of_them_moves_before_the_rest(
+    page: Page, studio: Studio
+) -> None:
+    jobs = submit(studio, *(f"apple {number}" for number in range(103)))
+    page.goto("/queue/")
+    rows = page.locator(".waiting-job")
+    expect(rows).to_have_count(100)
+    expect(page.locator(".queue-summary")).to_contain_text("103 wait")
+    rows.nth(98).get_by_role("button", name="Move").focus()
+    for key in ("Space", "ArrowDown"):
+        page.keyboard.press(key)
+    expect(page.locator(".queue-announcement")).to_have_text("Place 100 of 103.")
+    with page.expect_response("**/move"):
+        page.keyboard.press("Space")
+    assert [job.id for job in studio.jobs.waiting()][98:101] == [jobs[99], jobs[98], jobs[100]]
+    page.get_by_role("button", name="Show more (3 are not shown)").click()
+    expect(rows).to_have_count(103)
+    rows.nth(50).get_by_role("combobox").focus()
+    studio.jobs.cancel(jobs[0])
+    expect(rows).to_have_count(102)
+    expect(rows.nth(49).get_by_role("combobox")).to_be_focused()
+
+
 def test_a_setting_is_kept_undone_and_refused(page: Page, tmp_path: Path) -> None:
     page.goto("/settings/")
     row = page.locator('[data-key="engine.keep_models"]')

@@ -82,12 +82,21 @@ def test_pictures_sent_from_another_page_are_chosen(page: Page, server: LiveServ
     page.evaluate(
         """async () => {
             const {remember} = await import("/static/js/state.js");
-            remember("send-to-upscale", ["picture:0123456789abcdef"]);
+            const url = "/api/v1/jobs/9/pictures/0";
+            remember("upscale.incoming", {images: ["picture:0123456789abcdef", "/outputs/pear.png"],
+                pictures: [{path: "/outputs/pear.png", url}]});
         }"""
     )
     page.goto(f"{server.url}/upscale/?picture=fedcba9876543210")
     shown = page.locator("#upscale-sources img")
-    expect(shown).to_have_count(2)
-    addresses = [image.get_attribute("src") for image in shown.all()]
-    assert addresses == [f"/api/v1/pictures/{name}/file" for name in ("fedcba9876543210", "0123456789abcdef")]
+    expect(shown).to_have_count(3)
+    kept = page.evaluate("JSON.parse(localStorage['sfumato:local:upscale']).sources")
+    assert [(source["path"], source["name"], source.get("url")) for source in kept] == [
+        ("picture:fedcba9876543210", "fedcba9876543210", None),
+        ("picture:0123456789abcdef", "0123456789abcdef", None),
+        ("/outputs/pear.png", "pear.png", "/api/v1/jobs/9/pictures/0"),
+    ]
+    expect(page.get_by_title("This picture was not kept.")).to_have_count(3)
+    page.reload()
+    expect(shown).to_have_count(3)  # kept, and not taken in twice
     assert "picture=" not in page.url

@@ -1,7 +1,7 @@
 /** One tile of the grid, used for one picture after another. */
 
 import { h, icon } from "/static/js/dom.js";
-import { t } from "/static/js/i18n.js";
+import { number, t } from "/static/js/i18n.js";
 
 /** @import {Box} from "./layout.js" */
 /** @import {Picture} from "./source.js" */
@@ -15,8 +15,10 @@ let count = 0;
 export class Tile {
   id = "";
   #source = "";
-  #side = 0;
-  #image = /** @type {HTMLImageElement} */ (h("img", { alt: "", decoding: "async", draggable: "false" }));
+  #width = 0;
+  #height = 0;
+  /** @type {?Picture} */ #picture = null;
+  #image = /** @type {HTMLImageElement} */ (h("img", { alt: "", decoding: "async", draggable: "false", dataset: { own: "" } }));
   element = h(
     "div",
     { class: "tile", role: "option", id: `tile-${++count}` },
@@ -35,21 +37,24 @@ export class Tile {
   /** @param {number} index @param {number} total @param {Box} box */
   place(index, total, box) {
     const { element } = this;
-    element.hidden = false;
+    if (element.hidden) element.hidden = false;
     element.dataset.index = String(index);
     element.ariaPosInSet = String(index + 1);
     element.ariaSetSize = String(total);
     element.style.transform = `translate(${box.left}px, ${box.top}px)`;
-    element.style.width = `${box.width}px`;
-    element.style.height = `${box.height}px`;
-    this.#side = Math.max(box.width, box.height);
+    if (box.width !== this.#width || box.height !== this.#height) {
+      element.style.width = `${box.width}px`;
+      element.style.height = `${box.height}px`;
+      [this.#width, this.#height, this.#picture] = [box.width, box.height, null];
+    }
   }
 
   /** Show a picture, or its place while it is not known yet. @param {Picture | undefined} picture @param {number} scale @param {Selection} selection */
   fill(picture, scale, selection) {
-    if (!picture) return;
+    if (!picture || (picture === this.#picture && this.#source)) return;
+    this.#picture = picture;
     this.id = picture.id;
-    const wanted = SIZES.find((size) => size >= this.#side * scale * 0.8) ?? 512;
+    const wanted = SIZES.find((size) => size >= Math.max(this.#width, this.#height) * scale * 0.8) ?? 512;
     const source = picture.thumbnail.replace(/size=\d+/, `size=${wanted}`);
     if (source !== this.#source) {
       this.#source = source;
@@ -57,7 +62,7 @@ export class Tile {
       this.#image.src = source;
     }
     const [, , , score] = this.element.children;
-    score.textContent = picture.score === null ? "" : picture.score.toFixed(1);
+    score.textContent = picture.score === null ? "" : number(picture.score, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
     this.element.classList.toggle("favourite", picture.favourite);
     this.element.ariaLabel = name(picture);
     this.select(selection.has(picture.id));
@@ -74,6 +79,8 @@ export class Tile {
 
   /** Make ready for another picture. */
   clear() {
+    if (!this.#picture) return;
+    this.#picture = null;
     this.id = this.#source = "";
     this.#image.removeAttribute("src");
     this.element.classList.remove("loaded", "broken", "favourite", "selected", "current");
@@ -82,7 +89,7 @@ export class Tile {
   }
 
   hide() {
-    this.element.hidden = true;
+    if (!this.element.hidden) this.element.hidden = true;
   }
 }
 

@@ -5,10 +5,11 @@ import { h, fill, one } from "./dom.js";
 import { onConnection, onEvent, onReconnect } from "./events.js";
 import { duration, t, tn } from "./i18n.js";
 import { shortcut, showShortcuts } from "./shortcuts.js";
+import { watchPictures } from "./pictures.js";
 import { recall, remember } from "./state.js";
 import { toast } from "./toast.js";
 
-/** Jobs that wait or run, kept up to date by events. */
+/** Jobs that wait or run, kept up to date by events; work in the background is for the page Queue alone. */
 const jobs = {
   waiting: 0,
   running: /** @type {any} */ (null),
@@ -16,10 +17,10 @@ const jobs = {
   async load() {
     try {
       const [waiting, running] = await Promise.all([
-        api.get("/api/v1/jobs/waiting"),
-        api.get("/api/v1/jobs", { state: "running", limit: 1 }),
+        api.get("/api/v1/jobs/waiting", { lane: "device", limit: 0 }),
+        api.get("/api/v1/jobs", { state: "running", lane: "device", limit: 1 }),
       ]);
-      this.waiting = waiting.items.length;
+      this.waiting = waiting.total;
       this.running = running.items[0] ?? null;
       for (const handler of this.handlers) handler();
     } catch {
@@ -127,4 +128,5 @@ onReconnect(() => jobs.load());
 onConnection((connected) => {
   one("#connection-lost").hidden = connected;
 });
+watchPictures();
 jobs.load();

@@ -13,6 +13,7 @@ export class Stage {
     this.picture.className = "canvas-picture";
     this.picture.alt = "";
     this.picture.draggable = false;
+    this.picture.dataset.own = ""; // the message tells that it cannot be shown
     this.overlay = document.createElement("canvas");
     this.overlay.className = "canvas-overlay";
     this.ring = part("div", "canvas-ring");

@@ -47,19 +47,11 @@ function pictures(job) {
     h(
       "a",
       { href: image.url, target: "_blank", rel: "noopener" },
-      h("img", { src: image.id ? `/api/v1/pictures/${image.id}/thumbnail?size=128` : image.url, alt: t("Picture with seed {seed}", { seed: image.seed ?? "?" }), loading: "lazy", width: 56, height: 56, onerror: (event) => fallBack(event.target, image.url) }),
+      h("img", { src: image.id ? `/api/v1/pictures/${image.id}/thumbnail?size=128` : image.url, alt: t("Picture with seed {seed}", { seed: image.seed ?? "?" }), loading: "lazy", width: 56, height: 56, dataset: { file: image.url } }),
     ),
   );
   if (images.length > MOST_PICTURES) shown.push(h("span", { class: "muted small-text" }, `+${images.length - MOST_PICTURES}`));
   return h("div", { class: "history-pictures" }, shown);
-}
-
-function fallBack(picture, url) {
-  if (picture.dataset.fallen) picture.hidden = true;
-  else {
-    picture.dataset.fallen = "1";
-    picture.src = url;
-  }
 }
 
 function problem(found) {
@@ -92,7 +84,7 @@ function actions(job, name, on) {
       on.gone(job.id);
     });
   return [
-    job.state !== "done" && h("button", { type: "button", class: "button small", onclick: retry, "aria-label": t("Try “{name}” again", { name }) }, icon(RETRY), t("Try again")),
-    h("button", { type: "button", class: "icon-button", onclick: remove, title: t("Forget it; its pictures stay"), "aria-label": t("Forget “{name}”", { name }) }, icon(REMOVE)),
+    job.state !== "done" && h("button", { type: "button", class: "button small", dataset: { part: "retry" }, onclick: retry, "aria-label": t("Try “{name}” again", { name }) }, icon(RETRY), t("Try again")),
+    h("button", { type: "button", class: "icon-button", dataset: { part: "forget" }, onclick: remove, title: t("Forget it; its pictures stay"), "aria-label": t("Forget “{name}”", { name }) }, icon(REMOVE)),
   ];
 }

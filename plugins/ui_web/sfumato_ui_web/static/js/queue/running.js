@@ -24,7 +24,7 @@ export class RunningJob extends HTMLElement {
 
   build() {
     this.className = "card running-job";
-    this.picture = h("img", { class: "running-preview", alt: t("The picture so far"), hidden: true });
+    this.picture = h("img", { class: "running-preview", alt: t("The picture so far"), hidden: true, dataset: { own: "" } });
     this.picture.addEventListener("error", () => (this.picture.hidden = true));
     this.title_ = h("h3", { class: "running-title" });
     this.kind = h("span", { class: "badge" }, this.kindLabel ?? this._job.kind);

@@ -1,10 +1,11 @@
 /** The list of jobs that wait: moved by dragging or by keys, and given a priority. */
 
 import { api } from "../api.js";
-import { fill, h, icon } from "../dom.js";
+import { h, icon } from "../dom.js";
 import { t } from "../i18n.js";
 import { showError, toast } from "../toast.js";
 import { timeElement } from "../ago.js";
+import { showRows } from "./rows.js";
 import { titleOf } from "./words.js";
 
 const GRIP = "M9 6h.01M15 6h.01M9 12h.01M15 12h.01M9 18h.01M15 18h.01";
@@ -21,6 +22,8 @@ export class WaitingList {
     this.kindLabel = kindLabel;
     this.changed = changed;
     this.jobs = [];
+    this.total = 0;
+    this.beyond = /** @type {string | null} */ (null);
     this.lifted = null;
     list.addEventListener("pointerdown", (event) => this.drag(event));
     list.addEventListener("keydown", (event) => this.key(event));
@@ -31,31 +34,35 @@ export class WaitingList {
     return this.lifted !== null;
   }
 
-  /** @param {any[]} jobs In the order of their turn. */
-  show(jobs) {
+  /**
+   * @param {any[]} jobs The next ones, in the order of their turn.
+   * @param {number} [total] How many wait in all.
+   * @param {string | null} [beyond] The first one that is not shown.
+   */
+  show(jobs, total = jobs.length, beyond = null) {
     if (this.busy) return;
-    this.jobs = jobs;
-    const focused = document.activeElement?.closest?.(".waiting-job")?.dataset.id;
-    const part = document.activeElement?.dataset?.part;
-    fill(this.list, jobs.map((job, index) => this.item(job, index)));
-    if (focused) this.itemOf(focused)?.querySelector(`[data-part="${part}"]`)?.focus();
+    Object.assign(this, { jobs, total, beyond });
+    showRows(this.list, jobs, (job) => [titleOf(job), job.priority, job.attempt], (job) => this.item(job));
+    [...this.list.children].forEach((row, index) => this.number(row, jobs[index], index + 1));
   }
 
-  itemOf(id) {
-    return this.list.querySelector(`[data-id="${CSS.escape(id)}"]`);
+  number(row, job, place) {
+    if (row.dataset.place === String(place)) return;
+    row.dataset.place = row.querySelector(".waiting-place").textContent = String(place);
+    row.firstChild.setAttribute("aria-label", t("Move “{name}”, now in place {place}", { name: titleOf(job), place }));
   }
 
-  item(job, index) {
+  item(job) {
     const name = titleOf(job);
     return h(
       "li",
       { class: "waiting-job", dataset: { id: job.id } },
       h(
         "button",
-        { type: "button", class: "icon-button waiting-grip", "aria-label": t("Move “{name}”, now in place {place}", { name, place: index + 1 }), "aria-describedby": "queue-reorder-help", dataset: { part: "grip" } },
+        { type: "button", class: "icon-button waiting-grip", "aria-describedby": "queue-reorder-help", dataset: { part: "grip" } },
         icon(GRIP),
       ),
-      h("span", { class: "waiting-place muted", "aria-hidden": "true" }, index + 1),
+      h("span", { class: "waiting-place muted", "aria-hidden": "true" }),
       h(
         "div",
         { class: "waiting-text" },
@@ -150,7 +157,7 @@ export class WaitingList {
 
   place(item) {
     const items = [...this.list.children];
-    return { place: items.indexOf(item) + 1, count: items.length };
+    return { place: items.indexOf(item) + 1, count: this.total };
   }
 
   announce(text) {
@@ -172,12 +179,12 @@ export class WaitingList {
     this.lifted = null;
     if (!keep || before.join() === after.join()) {
       this.announce(t("Left where it was."));
-      return this.show(this.jobs);
+      return this.show(this.jobs, this.total, this.beyond);
     }
-    const next = after[after.indexOf(item.dataset.id) + 1];
+    const next = after[after.indexOf(item.dataset.id) + 1] ?? this.beyond;
     this.jobs = after.map((id) => this.jobs.find((job) => job.id === id));
     this.announce(t("Put down at place {place} of {count}.", this.place(item)));
-    this.show(this.jobs);
-    this.send(`/api/v1/jobs/${item.dataset.id}/move`, { before: next ?? null });
+    this.show(this.jobs, this.total, this.beyond);
+    this.send(`/api/v1/jobs/${item.dataset.id}/move`, { before: next });
   }
 }

@@ -1,6 +1,6 @@
 /** What is said of jobs. */
 
-import { duration, t, tn } from "../i18n.js";
+import { duration, number, t, tn } from "../i18n.js";
 
 /** @param {string} state */
 export function stateWord(state) {
@@ -22,7 +22,7 @@ export function stateClass(state) {
 
 /** What the job makes, in a line. */
 export function titleOf(job) {
-  return job.label || job.request?.prompt || job.request?.base?.prompt || t("Without a name");
+  return (job.label && t(job.label)) || job.request?.prompt || job.request?.base?.prompt || t("Without a name");
 }
 
 /** "Sampling, step 3 of 20, picture 2 of 4". */
@@ -39,7 +39,7 @@ export function progressWords(progress) {
   if (progress.detail && !progress.steps) parts.push(progress.detail);
   if (progress.steps) parts.push(t("step {step} of {steps}", { step: progress.step, steps: progress.steps }));
   if (progress.batches > 1) parts.push(t("batch {batch} of {batches}", { batch: progress.batch + 1, batches: progress.batches }));
-  if (progress.steps_per_second) parts.push(t("{rate} steps/s", { rate: progress.steps_per_second.toFixed(1) }));
+  if (progress.steps_per_second) parts.push(t("{rate} steps/s", { rate: number(progress.steps_per_second, { maximumFractionDigits: 1 }) }));
   return parts.filter(Boolean).join(" · ");
 }
 

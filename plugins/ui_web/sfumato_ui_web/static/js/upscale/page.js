@@ -9,7 +9,7 @@ import { shortcut } from "../shortcuts.js";
 import { recall, remember } from "../state.js";
 import { showError, toast } from "../toast.js";
 import { Results } from "./results.js";
-import { Sources } from "./sources.js";
+import { seenAt, Sources } from "./sources.js";
 
 const page = one("#upscale");
 const form = one("#upscale-form");
@@ -40,7 +40,7 @@ async function submit() {
   go.disabled = true;
   try {
     const { items } = await api.post("/api/v1/jobs/batch", { jobs });
-    results.add(items, sources.items.map(({ path }) => path));
+    results.add(items, sources.items.map(seenAt));
   } catch (error) {
     showError(error);
   } finally {

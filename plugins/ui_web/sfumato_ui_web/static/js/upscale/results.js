@@ -45,7 +45,7 @@ export class Results {
     this.draw();
   }
 
-  /** New jobs, with what each began from. @param {any[]} jobs @param {string[]} before */
+  /** New jobs, with the address of what each began from. @param {any[]} jobs @param {string[]} before */
   add(jobs, before) {
     const known = Object.entries(recall("upscale-before") ?? {});
     const all = [...jobs.map((job, i) => [job.id, before[i]]), ...known].slice(0, MOST_BEFORE);
@@ -108,7 +108,7 @@ export class Results {
       this.show(job.id);
       this.draw();
     };
-    const source = addressOf(before(job)) || picture?.url; // the smaller of both, as it is shown small
+    const source = before(job) || picture?.url; // the smaller of both, as it is shown small
     const shown = h(
       "button",
       { type: "button", class: "upscale-shown", onclick: choose, disabled: !picture, "aria-pressed": String(this.selected === job.id) },
@@ -148,7 +148,7 @@ export class Results {
     const picture = job?.images[0];
     if (!picture || this.selected === id) return;
     this.selected = id;
-    const source = addressOf(before(job)) || picture.url;
+    const source = before(job) || picture.url;
     this.compare.hidden = this.actions.hidden = false;
     this.compare.show({ src: source, label: t("Before") }, { src: picture.url, label: t("After") });
     this.actions.replaceChildren(
@@ -158,9 +158,9 @@ export class Results {
   }
 }
 
-/** What a job began from, as a request names it. @param {any} job */
+/** Where that which a job began from is seen. @param {any} job */
 function before(job) {
-  return (recall("upscale-before") ?? {})[job.id] ?? job.request.images?.[0] ?? "";
+  return (recall("upscale-before") ?? {})[job.id] || addressOf(job.request.images?.[0] ?? "");
 }
 
 /** @param {any} job */

@@ -8,7 +8,7 @@ import { showError } from "../toast.js";
 
 const AT_ONCE = 3; // uploads
 
-/** @typedef {{path: string, name: string}} Source What a request may name, and what people call it. */
+/** @typedef {{path: string, name: string, url?: string}} Source What a request may name, what people call it, and where it is seen. */
 
 export class Sources {
   /**
@@ -53,8 +53,8 @@ export class Sources {
   restore(kept) {
     const address = new URL(location.href);
     const named = address.searchParams.getAll("picture").map((id) => ({ path: `picture:${id}`, name: id }));
-    const sent = [recall("send-to-upscale") ?? []].flat().map(asSource);
-    remember("send-to-upscale", undefined);
+    const sent = sentHere(recall("upscale.incoming"));
+    remember("upscale.incoming", undefined);
     if (named.length) {
       address.searchParams.delete("picture");
       history.replaceState(null, "", address);
@@ -110,13 +110,22 @@ export class Sources {
     return h(
       "li",
       { class: "upscale-source" },
-      h("img", { src: addressOf(item.path), alt: item.name, title: item.name, loading: "lazy" }),
+      h("img", { src: seenAt(item), alt: item.name, title: item.name, loading: "lazy" }),
       h("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick: out }, "×"),
     );
   }
 }
 
-/** @param {string | Source} sent @returns {Source} */
-function asSource(sent) {
-  return typeof sent === "string" ? { path: sent, name: sent.split(":").pop() ?? sent } : sent;
+/** Where a source can be seen; "" where only the server knows. @param {Source} source */
+export function seenAt({ path, url }) {
+  return url ?? addressOf(path);
+}
+
+/** @param {{images?: string[], pictures?: {path: string, url?: string, name?: string}[]} | null} incoming @returns {Source[]} */
+function sentHere(incoming) {
+  const about = new Map((incoming?.pictures ?? []).map((picture) => [picture.path, picture]));
+  return (incoming?.images ?? [...about.keys()]).map((path) => {
+    const { url, name } = about.get(path) ?? {};
+    return { path, url, name: name ?? path.split(/[\\/:]/).pop() ?? path };
+  });
 }
