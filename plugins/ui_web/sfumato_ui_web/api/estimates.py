@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ LOOKED_AT = 30
 """Finished jobs of the same kind that tell how long work takes."""
 DONE: tuple[JobState, ...] = ("done",)
 _KEPT = 500
+_FIRST_EVENTS = 20
+"""Of a job: among them is the end of loading a model."""
+_NO_MATTER = ("prompt", "negative_prompt", "seed", "variation_seed")
+"""Fields of a generation that change nothing about how much work it is."""
 
 
 class Asked(Message):
@@ -71,7 +76,7 @@ class Estimates:
         self._studio = studio
         self._rules = PathRules(studio)
         self._lock = threading.Lock()
-        self._past: dict[str, Cost] = {}
+        self._past: dict[str, tuple[Cost, float]] = {}
 
     @endpoint(
         "POST",
@@ -90,10 +95,14 @@ class Estimates:
         ]
         if body.kind is not None:
             asked.append((body.kind, body.request, ()))
-        costs = [
-            self._cost(kind, self._rules.found(kind, request, (*place, "request")))
-            for kind, request, place in asked
-        ]
+        planned: dict[str, Cost] = {}
+        costs = []
+        for kind, request, place in asked:
+            found = self._rules.found(kind, request, (*place, "request"))
+            like = _work_of(kind, found)
+            if like not in planned:
+                planned[like] = self._cost(kind, found)
+            costs.append(planned[like])
         rates: dict[str, list[tuple[Cost, float]]] = {}
         for cost in costs:
             if cost.kind not in rates:
@@ -130,26 +139,37 @@ class Estimates:
     def _history(self, kind: str) -> list[tuple[Cost, float]]:
         """Finished jobs of a kind: what they came to, and the seconds they took."""
         done = self._studio.jobs.list(states=DONE, kind=kind, limit=LOOKED_AT)
-        return [(self._past_cost(job), taken) for job in done if (taken := _taken(job)) is not None]
+        return [self._past_cost(job) for job in done if job.attempt == 1 and job.started and job.ended]
 
-    def _past_cost(self, job: Job) -> Cost:
+    def _past_cost(self, job: Job) -> tuple[Cost, float]:
         with self._lock:
             known = self._past.get(job.id)
         if known is not None:
             return known
-        cost = self._cost(job.kind, job.request)
+        cost = self._cost(job.kind, job.request), self._taken(job)
         with self._lock:
             if len(self._past) >= _KEPT:
                 self._past.clear()
             self._past[job.id] = cost
         return cost
 
+    def _taken(self, job: Job) -> float:
+        """Seconds of a job that is over, without those that went to loading: the next one need not."""
+        assert job.started is not None
+        assert job.ended is not None
+        events = self._studio.jobs.events(job=job.id, limit=_FIRST_EVENTS)
+        phases = (event for event in events if event.kind == "phase_started")
+        working = next((event.at for event in phases if event.data.get("phase") != "loading"), job.started)
+        return max((job.ended - max(working, job.started)).total_seconds(), 0.0)
 
-def _taken(job: Job) -> float | None:
-    """Seconds from a job's begin to its end; None for one that was begun several times."""
-    if job.started is None or job.ended is None or job.attempt != 1:
-        return None
-    return max((job.ended - job.started).total_seconds(), 0.0)
+
+def _work_of(kind: str, request: dict[str, Any]) -> str:
+    """The same for requests that are as much work."""
+    if kind == "generate":
+        request = {
+            name: type(value).__name__ if name in _NO_MATTER else value for name, value in request.items()
+        }
+    return json.dumps([kind, request], sort_keys=True, default=str)
 
 
 def _seconds(cost: Cost, history: Iterable[tuple[Cost, float]]) -> float | None:
