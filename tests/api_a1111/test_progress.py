@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -117,6 +118,21 @@ def test_what_has_not_changed_is_not_sent_again(served: Served) -> None:
     first = served.get("/sdapi/v1/progress")
     again = served.get("/sdapi/v1/progress", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_client_that_polls_keeps_its_connection(served: Served) -> None:
+    """Also over answers that have nothing new, and so no body."""
+    connection = http.client.HTTPConnection(served.url.removeprefix("http://"), timeout=60)
+    tag, kept = "", None
+    for status in (200, 304, 304, 200):
+        headers = {"If-None-Match": tag} if status == 304 else {}
+        connection.request("GET", "/sdapi/v1/progress", headers=headers)
+        kept = kept or connection.sock
+        answer = connection.getresponse()
+        answer.read()
+        tag = answer.headers["ETag"]
+        assert (answer.status, connection.sock) == (status, kept)
+    connection.close()
 
 
 def test_previews_can_be_switched_off(served: Served, background: ThreadPoolExecutor) -> None:
