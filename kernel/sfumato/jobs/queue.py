@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
-from sfumato.database import Database
+from sfumato.database import Database, explained
 from sfumato.jobs.live import LiveJobs
 from sfumato.jobs.records import LOCAL_USER, Job, JobEvent, JobState, Preview
 from sfumato.tasks import Lane
@@ -303,8 +303,13 @@ class JobQueue:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        with self.store.writing() as connection:
-            yield connection
+        from sqlalchemy.exc import OperationalError
+
+        try:
+            with self.store.writing() as connection:
+                yield connection
+        except OperationalError as error:
+            raise explained(error, self._database.url) from error
         self.changed()
         for listener in tuple(self._listeners):
             listener()

@@ -190,6 +190,19 @@ def test_a_mask_that_would_change_nothing_is_refused(
         workbench.generate(seed=1, width=32, height=32, img2img=Img2Img(image=picture), inpaint=inpaint)
 
 
+def test_a_stroke_thinner_than_a_latent_is_painted(
+    workbench: Workbench, picture: Path, tmp_path: Path
+) -> None:
+    thin = mask(tmp_path / "thin.png", (4, 6, 28, 9))
+    start = Img2Img(image=picture, denoising_strength=1.0)
+    request = {"seed": 2, "width": 32, "height": 32, "img2img": start}
+    whole = pixels(workbench.generate(**request).images[0].path)
+    drawn = pixels(workbench.generate(**request, inpaint=Inpaint(mask=thin, blur=0)).images[0].path)
+    given = numpy.asarray(read_picture(picture).colours.resize((32, 32))).astype(int)
+    assert abs(drawn - given)[12:].max() <= 2
+    assert abs(drawn - whole)[7, 6:26].mean() < abs(given - whole)[7, 6:26].mean() / 2
+
+
 def test_only_masked_keeps_the_proportions_of_a_picture_that_is_too_narrow(
     workbench: Workbench, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 
 from sfumato.studio import Studio
+from sfumato_ui_web.api.job_answers import picture_id
 from sfumato_ui_web.api.routes import build
 
 WORK = {"kind": "generate", "request": {"prompt": "a red apple", "steps": 2}}
@@ -142,7 +144,8 @@ def test_what_the_state_of_a_job_forbids_is_409(client: FlaskClient) -> None:
 def test_many_are_cancelled_at_once(client: FlaskClient) -> None:
     for _ in range(3):
         submit(client)
-    assert client.post("/api/v1/jobs/cancel", json={}).json == {"cancelled": 3}
+    assert client.post("/api/v1/jobs/cancel", json={"lane": "background"}).json == {"cancelled": 0}
+    assert client.post("/api/v1/jobs/cancel", json={"lane": "device"}).json == {"cancelled": 3}
     assert client.get("/api/v1/jobs/waiting").json["items"] == []
 
 
@@ -170,9 +173,9 @@ def test_users_see_and_touch_their_own_jobs_alone(ask_as: Any, client: FlaskClie
 def test_uploads_are_shown_by_name_and_other_places_not_at_all_to_those_elsewhere(
     ask_as: Any, client: FlaskClient, studio: Studio
 ) -> None:
-    inside = str(studio.settings.general.output_folder / "1.png")
+    inside = str(studio.settings.general.output_folder / "1.bmp")
     told = submit(ask_as("anna"), request={"img2img": {"image": inside}})
-    assert told["request"]["img2img"]["image"] == "1.png"
+    assert told["request"]["img2img"]["image"] == "1.bmp"
     assert submit(client, request={"img2img": {"image": inside}})["request"]["img2img"]["image"] == inside
 
 
@@ -212,3 +215,16 @@ def test_a_long_queue_is_counted_and_its_next_jobs_listed(client: FlaskClient) -
     assert [job["id"] for job in answer["items"]] == [job["id"] for job in jobs[:2]]
     assert answer["total"] == 5
     assert client.get("/api/v1/jobs/waiting?limit=0").json == {"items": [], "next": None, "total": 6}
+
+
+def test_a_job_tells_a_start_picture_that_was_drawn_here_by_its_name(
+    client: FlaskClient, studio: Studio
+) -> None:
+    folder = Path(studio.settings.general.output_folder)
+    folder.mkdir(parents=True)
+    picture = folder / "00001.png"
+    picture.write_bytes(b"a picture")
+    start = {"image": f"picture:{picture_id(picture)}"}
+    job = submit(client, request={"prompt": "a cat", "img2img": start})
+    assert job["request"]["img2img"] == start
+    assert Path(studio.jobs.get(job["id"]).request["img2img"]["image"]) == picture

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.ui_web.conftest import LiveServer, StartServer
+from tests.ui_web.browser.serving import serving
+from tests.ui_web.conftest import LiveServer
 
 PATIENCE = 60_000
 """Milliseconds: a worker process has to start and to load the model."""
@@ -20,9 +22,28 @@ LONG = 900
 """Steps that a job takes which is to be caught while it runs."""
 
 
+@pytest.fixture(scope="module")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """One server with its worker processes for all tests: a model is loaded once."""
+    with serving(tmp_path_factory.mktemp("studio")) as live:
+        yield live
+
+
 @pytest.fixture
-def studio_server(start_server: StartServer) -> LiveServer:
-    return start_server(workers=True)
+def studio_server(working: LiveServer) -> Iterator[LiveServer]:
+    """At the end nothing of the test is left in the queue."""
+    yield working
+    jobs = working.studio.jobs
+    jobs.cancel_all(states=("queued", "running"))
+    for _ in range(600):
+        left = jobs.list(states=("queued", "running"), limit=1)
+        if not left:
+            break
+        time.sleep(0.05)
+    assert left == []
+    while over := jobs.list(limit=100):
+        for job in over:
+            jobs.remove(job.id)
 
 
 @pytest.fixture

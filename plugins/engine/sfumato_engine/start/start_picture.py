@@ -28,6 +28,7 @@ from sfumato_engine.start.view import View, pixels_of
 from sfumato_pictures.reading import read_picture
 
 ALIKE = 0.02
+LEAST_WHITE = 0.1
 """Difference of proportions up to which a mask is taken to belong to a picture."""
 
 
@@ -222,14 +223,19 @@ def _encoded(model: LoadedModel, picture: Image.Image, size: tuple[int, int], co
 
 
 def _latent_mask(mask: Image.Image, latents: Tensor, *, soft: bool) -> Tensor:
-    """[1, 1, h, w], of zeros and ones unless greys are to count; raises `BadInput` where all would be 0."""
+    """[1, 1, h, w], of zeros and ones unless greys are to count; raises `BadInput` where all would be 0.
+
+    As in A1111, what is at least half white counts. A stroke too thin for that counts where it is whitest: more is
+    drawn than was painted, but only what was painted is set into the picture.
+    """
     small = mask.resize((latents.shape[-1], latents.shape[-2]), Image.Resampling.BICUBIC)
     values = torch.from_numpy(numpy.array(small, dtype=numpy.float32) / 255)[None, None].to(latents.device)
     if soft:
         return values
-    if not bool(values.round().any()):
+    whitest = float(values.max())
+    if whitest < LEAST_WHITE:
         raise nothing_to_paint(
             "What is white of the mask is too small at the size that is drawn.",
             "Paint a larger mask, lower inpaint.blur, or choose inpaint.area=only_masked.",
         )
-    return values.round()
+    return values.round() if bool(values.round().any()) else (values >= whitest / 2).float()

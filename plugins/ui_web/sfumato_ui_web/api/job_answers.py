@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sfumato_ui_web.api.owners import is_local
 from sfumato_ui_web.uploads import Uploads
 
 API = "/api/v1"
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif")
 
 
 class PictureAnswer(ImageRecord):
@@ -54,6 +56,7 @@ class JobView:
 
     def __init__(self, studio: Studio) -> None:
         self._uploads = Uploads(studio.settings)
+        self._drawn = os.path.join(Path(studio.settings.general.output_folder).absolute(), "")
 
     def many(self, jobs: Iterable[Job]) -> list[dict[str, Any]]:
         return [self.one(job) for job in jobs]
@@ -61,14 +64,21 @@ class JobView:
     def one(self, job: Job) -> dict[str, Any]:
         """As `JobAnswer` describes it."""
         written = job.model_dump(mode="json")
+        hide = self._shown if is_local() else self._without_places
+        written["request"] = _each_text(written["request"], self._picture)
         for index, image in enumerate(written["images"]):
+            image["request"] = _each_text(image["request"], self._picture)
             image["id"] = picture_id(image["path"])
             image["url"] = f"{API}/jobs/{job.id}/pictures/{index}"
         written["preview_url"] = f"{API}/jobs/{job.id}/preview" if job.state == "running" else None
-        hide = self._shown if is_local() else self._without_places
         for part in ("request", "result", "images"):
             written[part] = _each_text(written[part], hide)
         return written
+
+    def _picture(self, text: str) -> str:
+        """A picture that was drawn here, by its name: so a form finds it again, and shows it."""
+        is_drawn = text.startswith(self._drawn) and text.lower().endswith(PICTURES)
+        return f"picture:{picture_id(text)}" if is_drawn else text
 
     def _shown(self, text: str) -> str:
         """Uploads by their names, whoever asks: so a form finds them again."""

@@ -89,6 +89,7 @@ class Which(Message):
     """Which jobs are cancelled."""
 
     states: tuple[Literal["queued", "running"], ...] = Field(default=("queued",), min_length=1)
+    lane: Lane | None = Field(default=None, description=LANE)
 
 
 class Count(Answer):
@@ -241,7 +242,7 @@ class Jobs:
     @endpoint("POST", "/jobs/cancel", body=Which, answer=Count, summary="Cancel many jobs", tags=TAGS)
     def cancel_all(self, body: Which) -> Count:
         """All of one's own that wait; those that run too, where that is asked for."""
-        count = self._studio.jobs.cancel_all(states=body.states, user=owner())
+        count = self._studio.jobs.cancel_all(states=body.states, user=owner(), lane=body.lane)
         return Count(cancelled=count)
 
     def _own(self, job: str) -> Job:

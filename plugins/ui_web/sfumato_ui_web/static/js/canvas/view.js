@@ -2,6 +2,7 @@
 /** @import {Rectangle} from "./rectangle.js" */
 
 const GREATEST = 32;
+const LARGEST_FIT = 8;
 const MARGIN = 48; // of the picture stays in sight
 const FRAME = 12; // is left around a fitted one
 
@@ -45,11 +46,11 @@ export class View {
     this.fit();
   }
 
-  /** The scale at which all of the picture is seen; small ones are not enlarged past twice. */
+  /** The scale at which all of the picture is seen; small ones are not enlarged past that. */
   get fitScale() {
     const width = Math.max(1, this.width - 2 * FRAME);
     const height = Math.max(1, this.height - 2 * FRAME);
-    return Math.min(width / this.pictureWidth, height / this.pictureHeight, 2);
+    return Math.min(width / this.pictureWidth, height / this.pictureHeight, LARGEST_FIT);
   }
 
   /** Show all of it. */

@@ -36,6 +36,7 @@ function ask(file, take) {
     title: t("What should be done with this picture?"),
     content: [h("img", { src: address, alt: file.name, class: "drop-picture" }),
       h("div", { class: "stack tight" }, choice("img2img", t("Start from it")), choice("inpaint", t("Paint over parts of it")), choice("outpaint", t("Carry it on beyond its edges")), choice("read", t("Read its settings")))],
+    actions: [h("button", { type: "button", class: "button quiet", onclick: () => dialog.close() }, t("Cancel"))],
   });
   dialog.addEventListener("close", () => URL.revokeObjectURL(address));
 }

@@ -5,6 +5,7 @@ import { onEvent, onReconnect } from "../events.js";
 
 export const ENDED = ["done", "failed", "cancelled", "interrupted"];
 const RECENT = 30;
+const AHEAD = { lane: "device", limit: 60 }; // of those that wait
 const REST_MS = 150;
 
 /** Work in the background, such as indexing, is for the page of the whole queue. */
@@ -19,24 +20,29 @@ export class JobStore extends EventTarget {
   #stale = new Set();
   #timer = 0;
   #listStale = false;
-  /** Ids of pictures in the trash. */
+  /** Ids of pictures that are in the trash, or nowhere. */
   #gone = new Set();
+  /** How many jobs wait, also those that are not listed. */
+  waitingCount = 0;
+  /** @type {string|null} The job that is looked at, however old. */
+  kept = null;
 
   async start() {
     onEvent("*", (event) => this.#happened(event));
-    onReconnect(() => this.load());
+    onReconnect(() => this.load().catch(() => {}));
     await this.load();
   }
 
   async load() {
     const [recent, running, waiting] = await Promise.all([
-      api.get("/api/v1/jobs", { limit: RECENT }),
-      api.get("/api/v1/jobs", { state: "running", limit: RECENT }),
-      api.get("/api/v1/jobs/waiting"),
+      api.get("/api/v1/jobs", { lane: AHEAD.lane, state: ENDED, limit: RECENT }),
+      api.get("/api/v1/jobs", { lane: AHEAD.lane, state: "running", limit: RECENT }),
+      api.get("/api/v1/jobs/waiting", AHEAD),
     ]);
     const all = [...recent.items, ...running.items, ...waiting.items];
-    this.#jobs = new Map(all.map((job) => [job.id, job]));
-    this.#order = waiting.items.map((job) => job.id);
+    const kept = this.#jobs.get(this.kept);
+    this.#jobs = new Map([kept, ...all].filter(Boolean).map((job) => [job.id, job]));
+    this.#queueUp(waiting);
     this.#tell();
   }
 
@@ -47,6 +53,12 @@ export class JobStore extends EventTarget {
     if (gone) this.#gone.add(id);
     else this.#gone.delete(id);
     this.#tell();
+  }
+
+  /** A picture could not be shown: one whose file is gone is shown no more. @param {any} image */
+  async miss(image) {
+    const answer = await fetch(image.url, { method: "HEAD", credentials: "same-origin" }).catch(() => null);
+    if (answer?.status === 404) this.hide(image.id, true);
   }
 
   #seen(job) { return job.images.some((image) => this.#gone.has(image.id)) ? { ...job, images: job.images.filter((image) => !this.#gone.has(image.id)) } : job; }
@@ -84,7 +96,7 @@ export class JobStore extends EventTarget {
       this.#jobs.delete(event.job);
       this.#tell();
     } else if (event.kind === "job_changed" || event.kind === "image_saved" || event.kind === "warned") this.#refresh(event);
-    else if (job && event.data.progress) {
+    else if (job && event.data.progress && !ENDED.includes(job.state)) {
       this.#jobs.set(job.id, { ...job, state: "running", progress: event.data.progress });
       this.dispatchEvent(new CustomEvent("progress", { detail: this.#jobs.get(job.id) }));
     }
@@ -104,15 +116,24 @@ export class JobStore extends EventTarget {
     this.#timer = 0;
     if (ids.length > RECENT) return this.load();
     const [waiting, ...jobs] = await Promise.all([
-      list ? api.get("/api/v1/jobs/waiting") : null,
+      list ? api.get("/api/v1/jobs/waiting", AHEAD) : null,
       ...ids.map((id) => api.get(`/api/v1/jobs/${id}`).catch(() => null)),
     ]);
+    if (waiting) this.#queueUp(waiting);
     jobs.forEach((job, index) => (job ? this.#jobs.set(job.id, job) : this.#jobs.delete(ids[index])));
-    if (waiting) {
-      this.#order = waiting.items.map((job) => job.id);
-      waiting.items.forEach((job) => this.#jobs.set(job.id, job));
-    }
+    this.#forgetOld();
     this.#tell();
+  }
+
+  #forgetOld() {
+    const over = this.#newest().filter((job) => ENDED.includes(job.state));
+    for (const job of over.slice(RECENT)) if (job.id !== this.kept) this.#jobs.delete(job.id);
+  }
+
+  #queueUp({ items, total }) {
+    this.#order = items.map((job) => job.id);
+    this.waitingCount = total;
+    for (const job of items) this.#jobs.set(job.id, job);
   }
 
   #tell() { this.dispatchEvent(new Event("change")); }
@@ -122,7 +143,6 @@ export class JobStore extends EventTarget {
 export const jobActions = {
   act: (job, action) => api.post(`/api/v1/jobs/${job.id}/${action}`, {}),
   move: (job, before) => api.post(`/api/v1/jobs/${job.id}/move`, before ? { before } : {}),
-  /** One by one, so that others of the user's jobs go on. @param {any[]} jobs */
-  cancelAll: async (jobs) => { for (const job of jobs) await jobActions.act(job, "cancel"); },
-  forget: (job) => api.delete(`/api/v1/jobs/${job.id}`),
+  /** All that wait, but for work in the background. */
+  cancelWaiting: () => api.post("/api/v1/jobs/cancel", { states: ["queued"], lane: "device" }),
 };

@@ -12,13 +12,13 @@ import { askForBatch } from "./batch_dialog.js";
 import { attachDrops } from "./dropping.js";
 import { attachExtras } from "./extras.js";
 import { askForSettings, isInfotext, requestOfInfotext, requestOfPicture } from "./importing.js";
-import { Inpainting, placeOf, takeSize } from "./inpainting.js";
+import { Inpainting, takeSize } from "./inpainting.js";
 import { jobActions, JobStore } from "./job_store.js";
 import { PictureActions } from "./picture_actions.js";
 import { QueuePanel } from "./queue_panel.js";
 import { SettingsForm } from "./settings_form.js";
 import { Stage } from "./stage.js";
-import { estimate, submit } from "./submitting.js";
+import { estimate, Submission } from "./submitting.js";
 import { amount } from "./words.js";
 
 const MANY = 12; // pictures of a grid from which the page asks before it queues them
@@ -27,6 +27,7 @@ const ESTIMATE_MS = 400;
 class GeneratePage {
   #busy = false;
   #last = null;
+  #submission = new Submission();
 
   /** @param {HTMLFormElement} root */
   constructor(root) {
@@ -43,9 +44,9 @@ class GeneratePage {
       restored: (image) => this.jobs.hide(image.id, false),
     });
     this.stage = new Stage(one(".generate-stage", root), this.jobs, this.actions);
-    this.queue = new QueuePanel(one(".generate-queue", root), this.jobs, (job) => { this.stage.show(job, job.images.length ? job.images.length - 1 : undefined); this.#revealStage(); });
+    this.queue = new QueuePanel(one(".generate-queue", root), this.jobs, (job) => this.#look(job), this.actions.gallery);
     this.stage.onShow = (id) => this.queue.mark(id);
-    this.inpainting = new Inpainting(placeOf(root), this.form);
+    this.inpainting = new Inpainting(one(".generate-stage", root), this.form);
     this.tellEstimate = debounced(() => this.#estimate(), ESTIMATE_MS);
     this.forever = one("#forever", root);
   }
@@ -62,8 +63,9 @@ class GeneratePage {
 
   #attach() {
     this.root.addEventListener("submit", (event) => { event.preventDefault(); this.generate(); });
+    one(".generate-button", this.root).addEventListener("click", (event) => event.detail > 1 && event.preventDefault()); // a double click asks once
     this.form.addEventListener("change", () => this.tellEstimate());
-    this.root.addEventListener("picture", (event) => event.target.closest('[data-path="img2img.image"]') && takeSize(this.form, event.detail));
+    this.root.addEventListener("picture", (event) => event.target.closest('[data-path="img2img.image"]') && this.#sized(event.detail));
     this.root.addEventListener("paste", (event) => this.#pasted(event));
     one("[data-action=reset]", this.root).addEventListener("click", () => this.#reset());
     one("[data-action=read-settings]", this.root).addEventListener("click", () => askForSettings((request) => this.fill(request)));
@@ -73,7 +75,7 @@ class GeneratePage {
 
   #attachShortcuts() {
     const group = t("Generate");
-    shortcut("mod+enter", t("Generate"), () => this.generate(), { group });
+    shortcut("mod+enter", t("Generate"), (event) => event.repeat || this.generate(), { group });
     shortcut("p", t("Go to the prompt"), () => one('[data-path="prompt"] textarea').focus(), { group });
     shortcut("s", t("Skip the rest of this batch"), () => this.#act("skip"), { group });
     shortcut("i", t("Interrupt"), () => this.#act("interrupt"), { group });
@@ -93,12 +95,14 @@ class GeneratePage {
       if (this.form.check()) return;
       const { work } = this.form;
       if (work.kind === "grid" && !(await this.#sure(work))) return;
-      const job = await submit(work);
+      const job = await this.#submission.send(work);
+      this.inpainting.look("picture");
       this.stage.follow(job.id);
       this.jobs.add(job);
       this.#last = job.id;
       this.#revealStage();
     } catch (error) {
+      this.forever.checked = false;
       showError(error);
     } finally {
       this.#busy = false;
@@ -130,15 +134,23 @@ class GeneratePage {
 
   /** @param {any} request */
   async fill(request) {
+    const before = this.form.state;
     await this.form.fill({ request });
-    toast(t("The form is filled."), { kind: "ok" });
+    toast(t("The form is filled."), { kind: "ok", action: t("Undo"), onAction: () => this.form.fill(before) });
   }
 
+  /** Begin with a picture. @param {string} path @param {string} mode @param {{width?: number, height?: number}} size */
   async startFrom(path, mode, size) {
     this.form.mode = mode;
     this.form.set("img2img.image", path);
-    takeSize(this.form, size);
+    this.#sized(size);
+    this.inpainting.look("mask");
     one(".generate-prompts", this.root).scrollIntoView({ block: "start" });
+  }
+
+  #sized(size) {
+    takeSize(this.form, size);
+    this.inpainting.suit(size);
   }
 
   async #takePicture(file, how) {
@@ -170,6 +182,13 @@ class GeneratePage {
     if (job) await jobActions.act(job, action).catch(showError);
   }
 
+  /** Show a job of the queue. */
+  #look(job) {
+    this.inpainting.look("picture");
+    this.stage.show(job, job.images.length ? job.images.length - 1 : undefined);
+    this.#revealStage();
+  }
+
   /** On a narrow window the picture may be out of sight. */
   #revealStage() {
     const stage = one(".generate-stage", this.root);
@@ -177,15 +196,25 @@ class GeneratePage {
     if (bottom < 80 || top > innerHeight - 160) stage.scrollIntoView({ block: "start", behavior: "smooth" });
   }
 
-  /** Other pages send pictures and settings: by the address, or by what the browser remembers as "generate.request". */
+  /** Other pages send pictures and settings: by the address, or by what the browser remembers as "generate.incoming". */
   async #comeFromElsewhere() {
     const asked = new URLSearchParams(location.search);
-    const handed = recall("generate.request");
-    if (handed) { remember("generate.request", undefined); await this.fill(handed); }
+    const incoming = recall("generate.incoming");
+    remember("generate.incoming", undefined);
+    if (incoming) await this.#receive(incoming).catch(showError);
     for (const mode of ["img2img", "inpaint", "outpaint"]) if (asked.has(mode)) await this.startFrom(asked.get(mode), mode, {});
     if (asked.has("again")) await requestOfPicture(asked.get("again")).then((request) => request && this.fill(request)).catch(showError);
     if (asked.has("job")) await this.jobs.fetch(asked.get("job")).then((job) => this.stage.show(job)).catch(showError);
     if (location.search) history.replaceState(null, "", location.pathname);
+  }
+
+  /** A whole request takes the form; a part of one, or one for a start picture, is laid over what is in it. */
+  async #receive({ request, insert, mode, picture }) {
+    const isWhole = request && "prompt" in request && !mode;
+    if (isWhole) await this.fill(request);
+    else if (request) await this.form.fill({ ...this.form.state, mode: mode ?? this.form.mode, request: { ...this.form.request, ...request } });
+    if (picture) await this.startFrom(picture.path, mode ?? "img2img", picture);
+    if (insert) one('[data-path="prompt"] sf-prompt', this.root).insert(insert);
   }
 }
 

@@ -29,6 +29,14 @@ export class PictureActions {
     this.gallery = options.gallery;
   }
 
+  /** Ask which pictures of a job are favourites. @param {any} job @returns {Promise<boolean>} Whether there are any. */
+  async learn(job) {
+    if (!this.gallery || !job.images.length) return false;
+    const liked = await api.get("/api/v1/pictures/", { job: job.id, favourite: true, limit: 500 }).catch(() => ({ items: [] }));
+    for (const { id } of liked.items) this.#favourites.set(id, true);
+    return liked.items.length > 0;
+  }
+
   /** @param {HTMLElement} bar @param {any} job @param {number} index */
   fill(bar, job, index) {
     const image = job.images[index];

@@ -39,6 +39,15 @@ export class PromptEditor extends HTMLElement {
     this.refresh();
   }
 
+  /** Put words at the end. @param {string} words */
+  insert(words) {
+    const before = this.text.value.trimEnd();
+    const joint = !before ? "" : before.endsWith(",") || words.startsWith("<") ? " " : ", ";
+    this.value = before + joint + words;
+    this.text.dispatchEvent(new Event("input", { bubbles: true }));
+    this.text.focus();
+  }
+
   /** Ask anew for colours and counts. */
   refresh() {
     clearTimeout(this.#timer);

@@ -6,18 +6,19 @@ import { t, tn } from "../i18n.js";
 import { showError } from "../toast.js";
 import { jobActions } from "./job_store.js";
 import { Reordering } from "./reordering.js";
+import { thumbnail } from "./thumbnail.js";
 import { duration, nameOf, progressLine, stateWord } from "./words.js";
 
-const DRAWN = 60; // waiting jobs that are listed
 const DONE = 12;
 
 const CROSS = "M6 6l12 12M18 6L6 18";
 const AGAIN = "M4 12a8 8 0 1 1 2.5 5.8M4 19v-4h4";
 
 export class QueuePanel {
-  /** @param {HTMLElement} root @param {import("./job_store.js").JobStore} store @param {(job: any) => void} show */
-  constructor(root, store, show) {
+  /** @param {HTMLElement} root @param {import("./job_store.js").JobStore} store @param {(job: any) => void} show @param {boolean} gallery Whether there is one. */
+  constructor(root, store, show, gallery) {
     this.store = store;
+    this.gallery = gallery;
     this.show = show;
     this.root = root;
     this.now = one(".queue-now", root);
@@ -25,7 +26,7 @@ export class QueuePanel {
     this.rest = one("[data-action=cancel-rest]", root);
     this.shown = "";
     this.rest.addEventListener("click", () => this.#cancelRest());
-    this.reordering = new Reordering(this.now, (id, before) => this.#move(id, before), one(".queue-said", root));
+    this.reordering = new Reordering(this.now, (id, before) => this.#move(id, before), () => this.draw(), one(".queue-said", root));
     store.addEventListener("change", () => this.draw());
     store.addEventListener("progress", (event) => this.#progress(event.detail));
   }
@@ -37,18 +38,19 @@ export class QueuePanel {
   }
 
   draw() {
+    if (this.reordering.busy) return; // what is dragged stays in the hand
     const { running, waiting, over } = this.store;
+    const count = Math.max(this.store.waitingCount, waiting.length);
     const focused = document.activeElement?.closest?.("[data-job]")?.dataset.job;
     const part = document.activeElement?.dataset?.part;
-    fill(this.now, running.map((job) => this.#running(job)), waiting.slice(0, DRAWN).map((job) => this.#waiting(job)),
-      waiting.length > DRAWN && h("li", { class: "muted small-text" }, tn("and 1 more", "and {n} more", waiting.length - DRAWN)));
+    fill(this.now, running.map((job) => this.#running(job)), waiting.map((job) => this.#waiting(job)),
+      count > waiting.length && h("li", { class: "muted small-text queue-more" }, tn("and 1 more", "and {n} more", count - waiting.length)));
     fill(this.done, over.slice(0, DONE).map((job) => this.#over(job)));
     one(".queue-empty", this.root).hidden = running.length + waiting.length > 0;
     one(".queue-done-head", this.root).hidden = !over.length;
-    const count = one(".queue-count", this.root);
-    count.hidden = !waiting.length;
-    count.textContent = String(waiting.length);
-    this.rest.hidden = !waiting.length;
+    const badge = one(".queue-count", this.root);
+    badge.hidden = this.rest.hidden = !count;
+    badge.textContent = String(count);
     this.mark(this.shown);
     if (focused && !this.root.contains(document.activeElement)) this.root.querySelector(`[data-job="${focused}"] [data-part="${part}"]`)?.focus();
   }
@@ -79,7 +81,7 @@ export class QueuePanel {
   #over(job) {
     const bad = job.state === "failed" || job.state === "interrupted";
     const last = job.images.at(-1);
-    const picture = last && h("img", { src: last.url, alt: "", loading: "lazy", class: "queue-thumb" });
+    const picture = last && thumbnail(last, this.gallery, (gone) => this.store.miss(gone), { alt: "", class: "queue-thumb" });
     const how = job.state === "done" ? tn("1 image", "{n} images", job.images.length) : stateWord(job.state);
     const took = job.started && job.ended ? duration((Date.parse(job.ended) - Date.parse(job.started)) / 1000) : "";
     const again = job.state !== "done" && this.#button(AGAIN, t("Try {name} again", { name: nameOf(job) }), () => this.#act(job, "retry"), "retry");
@@ -108,9 +110,9 @@ export class QueuePanel {
   }
 
   async #cancelRest() {
-    const n = this.store.waiting.length;
+    const n = Math.max(this.store.waitingCount, this.store.waiting.length);
     const sure = await confirmDialog({ title: tn("Cancel 1 waiting job?", "Cancel {n} waiting jobs?", n), text: t("What is running goes on."), confirm: t("Cancel the rest"), cancel: t("Keep them"), danger: true });
     if (!sure) return;
-    try { await jobActions.cancelAll(this.store.waiting); } catch (error) { showError(error); }
+    try { await jobActions.cancelWaiting(); } catch (error) { showError(error); }
   }
 }

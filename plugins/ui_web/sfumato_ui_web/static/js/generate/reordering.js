@@ -5,16 +5,17 @@ import { t } from "../i18n.js";
 export class Reordering {
   #dragged = null;
 
-  /** @param {HTMLElement} list @param {(id: string, before: string|null) => Promise<void>} move @param {HTMLElement} said */
-  constructor(list, move, said) {
+  /** @param {HTMLElement} list @param {(id: string, before: string|null) => Promise<void>} move @param {() => void} left Called when nothing is dragged any more. @param {HTMLElement} said */
+  constructor(list, move, left, said) {
     this.list = list;
     this.move = move;
+    this.left = left;
     this.said = said;
     list.addEventListener("keydown", (event) => this.#key(event));
     list.addEventListener("pointerdown", (event) => this.#begin(event));
     list.addEventListener("pointermove", (event) => this.#over(event));
     list.addEventListener("pointerup", () => this.#end());
-    list.addEventListener("pointercancel", () => this.#cancel());
+    list.addEventListener("pointercancel", () => { this.#cancel(); this.left(); });
   }
 
   get items() { return /** @type {HTMLElement[]} */ ([...this.list.querySelectorAll("[data-waiting]")]); }
@@ -40,6 +41,8 @@ export class Reordering {
     this.first = this.#next(this.#dragged);
   }
 
+  get busy() { return Boolean(this.#dragged); }
+
   #over(event) {
     if (!this.#dragged) return;
     const others = this.items.filter((item) => item !== this.#dragged);
@@ -51,7 +54,9 @@ export class Reordering {
   #end() {
     const item = this.#dragged;
     this.#cancel();
-    if (item && this.#next(item) !== this.first) this.move(item.dataset.job, this.#next(item));
+    if (!item) return;
+    if (this.#next(item) !== this.first) this.move(item.dataset.job, this.#next(item));
+    else this.left();
   }
 
   #cancel() {

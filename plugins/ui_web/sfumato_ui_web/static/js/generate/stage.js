@@ -5,6 +5,7 @@ import { t } from "../i18n.js";
 import { showError } from "../toast.js";
 import { jobActions } from "./job_store.js";
 import { Preview } from "./preview.js";
+import { thumbnail } from "./thumbnail.js";
 import { duration, nameOf, progressLine, stateWord } from "./words.js";
 
 export class Stage {
@@ -36,8 +37,10 @@ export class Stage {
   /** @param {any} job @param {number} [index] A picture that stays shown, whatever comes. */
   show(job, index) {
     this.#job = job?.id ?? null;
+    this.store.kept = this.#job;
     this.#chosen = index !== undefined;
     this.#index = index ?? Math.max(0, (job?.images.length ?? 0) - 1);
+    if (job) this.actions.learn(job).then((isNew) => isNew && this.draw());
     this.onShow(this.#job);
     this.draw();
   }
@@ -105,7 +108,7 @@ export class Stage {
     const shown = this.picture.querySelector("img");
     if (shown?.dataset.url === image.url) return;
     const alt = t("Picture {n} of {all}: {name}", { n: this.#index + 1, all: job.images.length, name: nameOf(job) });
-    const img = h("img", { src: image.url, alt, width: image.width, height: image.height, draggable: "true", dataset: { url: image.url } });
+    const img = h("img", { src: image.url, alt, width: image.width, height: image.height, draggable: "true", dataset: { url: image.url, own: "" }, onerror: () => this.store.miss(image) });
     img.classList.toggle("tiny", Math.max(image.width, image.height) <= 256);
     fill(this.picture, h("button", { type: "button", class: "stage-open", "aria-label": t("Look at it large") }, img));
   }
@@ -115,14 +118,13 @@ export class Stage {
     const images = job?.images ?? [];
     strip.hidden = images.length < 2;
     if (strip.hidden) return void fill(strip);
-    const address = (image) => (this.actions.gallery ? `/api/v1/pictures/${image.id}/thumbnail?size=256` : image.url);
     const shown = images.slice(0, strip.children.length).map((image) => image.id).join();
     if (strip.dataset.job !== job.id || strip.dataset.shown !== shown) fill(strip);
     strip.dataset.job = job.id;
     strip.dataset.shown = images.map((image) => image.id).join();
     for (const [index, image] of images.entries()) {
       if (strip.children[index]) continue;
-      const thumb = h("img", { src: address(image), alt: t("Picture {n}", { n: index + 1 }), loading: "lazy", onerror: (event) => { if (event.target.src !== image.url) event.target.src = image.url; } });
+      const thumb = thumbnail(image, this.actions.gallery, (gone) => this.store.miss(gone), { alt: t("Picture {n}", { n: index + 1 }) });
       strip.append(h("li", null, h("button", { type: "button", class: "strip-item", onclick: () => this.#pick(index) }, thumb)));
     }
     [...strip.children].forEach((item, index) => item.firstChild.setAttribute("aria-pressed", String(index === this.#index)));

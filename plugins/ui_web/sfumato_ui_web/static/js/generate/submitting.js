@@ -6,9 +6,24 @@ import { api } from "../api.js";
 
 export const newKey = () => (crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`);
 
-/** @param {Work} work @param {string} [key] */
-export function submit(work, key = newKey()) {
-  return api.post("/api/v1/jobs", { ...work, label: labelOf(work), key });
+/** One piece of work. Asked for once more after no answer came, it is not queued a second time. */
+export class Submission {
+  #unanswered = { work: "", key: "" };
+
+  /** @param {Work} work */
+  async send(work) {
+    const written = JSON.stringify(work);
+    const key = this.#unanswered.work === written ? this.#unanswered.key : newKey();
+    this.#unanswered = { work: written, key };
+    try {
+      const job = await api.post("/api/v1/jobs", { ...work, label: labelOf(work), key });
+      this.#unanswered = { work: "", key: "" };
+      return job;
+    } catch (error) {
+      if (error.status) this.#unanswered = { work: "", key: "" };
+      throw error;
+    }
+  }
 }
 
 /** All or none. @param {Work[]} works @param {string} key Of the whole batch. */
