@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.api_a1111.conftest import TINY, Served
+from tests.api_a1111.conftest import TINY, Served, in_base64, picture
 
 LONG = {**TINY, "prompt": "a red apple", "steps": 600}
 STATE = {
@@ -171,3 +171,17 @@ def test_a_client_that_hangs_up_does_not_stop_its_work(served: Served) -> None:
     with pytest.raises(requests.exceptions.RequestException):
         requests.post(f"{served.url}/sdapi/v1/txt2img", json={**LONG, "steps": 60}, timeout=0.1)
     _until(lambda: len(served.studio.jobs.list(states=("done",))) == before + 1)
+
+
+def test_an_interruption_ends_all_that_a_request_began(
+    served: Served, background: ThreadPoolExecutor
+) -> None:
+    """Several start pictures are several jobs here, of which clients know nothing."""
+    start = in_base64(picture())
+    body = {**LONG, "prompt": "x", "init_images": [start, start], "batch_size": 2, "n_iter": 2}
+    drawing = background.submit(served.post, "/sdapi/v1/img2img", body)
+    _begun(served)
+    served.post("/sdapi/v1/interrupt")
+    info = _info(drawing.result(60))
+    assert (len(info["infotexts"]), info["batch_size"], info["all_seeds"]) == (1, 2, [7, 8, 9, 10])
+    assert not served.studio.jobs.list(states=("queued", "running"))

@@ -36,6 +36,9 @@ def _end_early(how: Literal["skip", "interrupt"]) -> None:
         api.interrupted = job.id
     else:
         api.skipped = job.id
+    if how == "interrupt":
+        for further in api.after(job.id):  # before it, lest the next one begins
+            api.studio.jobs.cancel(further)
     api.studio.jobs.end_early(job.id, how)
 
 

@@ -93,10 +93,7 @@ def _enlarged(api: Api, asked: ExtrasFields, texts: list[str]) -> tuple[list[str
                 for request in requests
             ],
         )
-        over = [wait_for(api, job.id) for job in jobs]
-        images = [image for job in over for image in job.images]
-        if len(images) != len(texts):
-            raise failure("A picture could not be enlarged.")
+        images = [image for job in wait_for(api, jobs) for image in job.images]
         return [encoded(image.path, image.infotext, options) for image in images], html_info(fields, api)
 
 

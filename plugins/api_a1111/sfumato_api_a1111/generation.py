@@ -50,8 +50,8 @@ def _generate(api: Api, asked: GenerationFields) -> Response:
         api.options.put(asked.override_settings)
     with output_folder(api, keeps=bool(asked.save_images)) as folder:
         jobs = submit(api, _submissions(requests, grid, folder), asked.force_task_id)
-        over = tuple(wait_for(api, job.id) for job in jobs)
-        base = _as_queued(requests[0], jobs[0], grid is not None)
+        over = wait_for(api, jobs)
+        base = _as_queued(requests[0], jobs[0], asked, grid is not None)
         images = tuple(image for job in over for image in images_of(job, asked))
         total = sum(request.image_total for request in requests)
         return json_response(answer(Finished(asked, options, base, over, images, total)))
@@ -97,11 +97,15 @@ def _submissions(
     ]
 
 
-def _as_queued(request: GenerationRequest, job: Job, is_grid: bool) -> GenerationRequest:
-    """With the seeds that the queue has drawn."""
+def _as_queued(
+    request: GenerationRequest, job: Job, asked: GenerationFields, is_grid: bool
+) -> GenerationRequest:
+    """With the seeds that the queue has drawn; several start pictures are a batch."""
     values = job.request.get("base", {}) if is_grid else job.request
     drawn = {name: values[name] for name in ("seed", "variation_seed") if name in values}
-    return request.model_copy(update=drawn)
+    starts = len(asked.init_images or ()) if isinstance(asked, Img2ImgFields) else 0
+    size = starts if starts > 1 else request.batch_size
+    return request.model_copy(update={**drawn, "batch_size": size})
 
 
 def images_of(job: Job, asked: GenerationFields) -> tuple[ImageRecord, ...]:

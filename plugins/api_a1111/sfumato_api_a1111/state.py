@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -34,6 +36,7 @@ class Api:
     interrupted: str = ""
     skipped: str = ""
     _tasks: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _together: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -58,6 +61,24 @@ class Api:
     def job_of_task(self, task: str) -> str | None:
         with self._lock:
             return self._tasks.get(task)
+
+    @contextlib.contextmanager
+    def together(self, jobs: Sequence[str]) -> Iterator[None]:
+        """While the block lasts, these jobs are known as those of one request."""
+        with self._lock:
+            self._together |= dict.fromkeys(jobs, tuple(jobs))
+        try:
+            yield
+        finally:
+            with self._lock:
+                for job in jobs:
+                    del self._together[job]
+
+    def after(self, job: str) -> tuple[str, ...]:
+        """The jobs that the request of a job has behind it."""
+        with self._lock:
+            found = self._together.get(job, ())
+        return found[found.index(job) + 1 :] if found else ()
 
     def tasks(self) -> dict[str, str]:
         """Jobs by the names that clients have given them, the oldest first."""

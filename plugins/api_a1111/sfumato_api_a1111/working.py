@@ -17,6 +17,7 @@ from sfumato_api_a1111.state import Api
 _LOOK_SECONDS = 5.0
 """How long to wait before looking whether the server ends."""
 _LEFT_BEHIND_SECONDS = 86400.0
+_ENDING = 503
 _FOLDER = "api-pictures"
 
 
@@ -38,21 +39,46 @@ def submit(api: Api, submissions: Sequence[Submission], task: str | None = None)
     return jobs
 
 
-def wait_for(api: Api, job: str) -> Job:
-    """The job once it is over.
+def wait_for(api: Api, jobs: Sequence[Job]) -> tuple[Job, ...]:
+    """The jobs of one request once they are over, less those that an interruption left undone.
 
     Raises:
-        Refusal: it failed, was cancelled before anything was made, or the server ends.
+        Refusal: one failed, all were cancelled before anything was made, or the server ends.
     """
-    while True:
-        found = api.studio.jobs.wait(job, timeout=_LOOK_SECONDS)
-        if found.is_over:
-            break
+    identities = [job.id for job in jobs]
+    with api.together(identities):
+        over: list[Job] = []
+        try:
+            for identity in identities:
+                over.append(_over(api, identity))
+                if not _is_undone(over[-1]):
+                    _check(over[-1])
+        except Refusal as refusal:
+            if refusal.status != _ENDING:
+                _cancel(api, identities[len(over) :])
+            raise
+        finally:
+            api.progress.changed()
+    made = tuple(job for job in over if not _is_undone(job))
+    if not made:
+        _check(over[0])
+    return made
+
+
+def _over(api: Api, job: str) -> Job:
+    while not (found := api.studio.jobs.wait(job, timeout=_LOOK_SECONDS)).is_over:
         if _is_stopping():
-            raise Refusal(503, "The server is ending; the work goes on when it is started again.")
-    api.progress.changed()
-    _check(found)
+            raise Refusal(_ENDING, "The server is ending; the work goes on when it is started again.")
     return found
+
+
+def _is_undone(job: Job) -> bool:
+    return job.state == "cancelled" and not job.images
+
+
+def _cancel(api: Api, jobs: Sequence[str]) -> None:
+    for job in jobs:
+        api.studio.jobs.cancel(job)
 
 
 def _check(job: Job) -> None:
