@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from sfumato.errors import BadInput
 from sfumato_gallery import tables
-from sfumato_gallery.filters import Filters, Sort, conditions, in_folder
+from sfumato_gallery.filters import Filters, Sort, conditions, holding_words, in_folder
 from sfumato_gallery.records import PictureFacts, Suggestions, picture_id
 from sfumato_gallery.tables import LORAS, PICTURES, STATE
 from sfumato_gallery.words import searchable
@@ -31,6 +31,7 @@ _KEPT = ("number", "id", "created", "favourite", "score", "job", "index_in_job")
 """What reading a file anew does not change."""
 _MOST_PARAMETERS = 500
 _SCORELESS = -1.0
+_MANY = 2000
 
 
 class PictureIndex:
@@ -190,19 +191,27 @@ class PictureIndex:
         Raises `BadInput` for a search or a cursor that cannot be.
         """
         order = _ORDERS[sort]
-        query = select(PICTURES).where(conditions(filters, full_text=self.full_text))
-        if cursor:
-            query = query.where(_behind(order, _read_cursor(cursor, sort)))
-        query = query.order_by(*order.by).limit(limit).offset(offset)
         with self.database.reading() as connection:
-            return list(connection.execute(query))
+            many = sort in ("newest", "oldest") and self._hold_many(connection, filters)
+            query = select(PICTURES).where(conditions(filters, full_text=self.full_text, row_by_row=many))
+            if cursor:
+                query = query.where(_behind(order, _read_cursor(cursor, sort)))
+            return list(connection.execute(query.order_by(*order.by).limit(limit).offset(offset)))
+
+    def _hold_many(self, connection: Connection, filters: Filters) -> bool:
+        """Whether so many rows hold the words that the first ones are found sooner in the index by date."""
+        holding = holding_words(filters) if self.full_text else None
+        if holding is None:
+            return False
+        some = holding.limit(_MANY).subquery()
+        return connection.execute(select(func.count()).select_from(some)).scalar_one() == _MANY
 
     def shapes(self, filters: Filters, *, sort: Sort = "newest") -> list[int]:
         """Width by height in hundredths of all pictures of a list, in its order."""
-        query = select(PICTURES.c.width, PICTURES.c.height)
-        query = query.where(conditions(filters, full_text=self.full_text)).order_by(*_ORDERS[sort].by)
+        ratio = 100 * PICTURES.c.width // func.nullif(PICTURES.c.height, 0)
+        query = select(func.coalesce(ratio, 100)).where(conditions(filters, full_text=self.full_text))
         with self.database.reading() as connection:
-            return [100 * row.width // max(row.height, 1) for row in connection.execute(query)]
+            return list(connection.execute(query.order_by(*_ORDERS[sort].by)).scalars())
 
     def count(self, filters: Filters) -> int:
         query = select(func.count()).select_from(PICTURES)
