@@ -1,9 +1,10 @@
 # The workshop. The first command makes .venv and installs what it needs; a second call finds it in place.
-#   make demo    eight pictures in outputs/           make lint        format, lint, types
+#   make demo    eight pictures in outputs/           make lint        format, lint, types, texts
 #   make ui      the studio in the browser            make docs        write the generated pages of docs/
 #   make test    all tests                            make docs-check  generated pages current, links and commands alive
 #   make bench   ours beside the peers                make screenshots the pictures of the pages in docs/
-#   make format  what lint would complain of          make emoji-model train the embedded model again (hours)
+#   make format  what lint would complain of          make translations collect the texts of the pages
+#                                                     make emoji-model train the embedded model again (hours)
 #                                                     make emoji-lora  train its demonstration LoRA again (minutes)
 # PYTHON=python3.12 picks another interpreter, VENV=folder another environment.
 
@@ -21,7 +22,7 @@ TEST := $(VENV)/.installed-test
 TRAINING := $(VENV)/.installed-training
 
 .DEFAULT_GOAL := help
-.PHONY: help demo ui screenshots test lint format docs docs-check bench emoji-model emoji-lora clean
+.PHONY: help demo ui screenshots test lint translations format docs docs-check bench emoji-model emoji-lora clean
 .DELETE_ON_ERROR:
 
 help:
@@ -43,6 +44,10 @@ lint: $(LINT)
 	$(PYTHON_IN_VENV) -m ruff format --check .
 	$(PYTHON_IN_VENV) -m ruff check .
 	$(PYTHON_IN_VENV) -m mypy
+	$(PYTHON_IN_VENV) scripts/translations.py --check
+
+translations: $(INSTALLED)
+	$(PYTHON_IN_VENV) scripts/translations.py
 
 format: $(LINT)
 	$(PYTHON_IN_VENV) -m ruff check --fix .

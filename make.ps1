@@ -1,5 +1,5 @@
-# The Makefile's commands for Windows without make: ./make.ps1 demo | ui | test | lint | format | docs | docs-check | bench
-param([Parameter(Position = 0)][ValidateSet("demo", "ui", "test", "lint", "format", "docs", "docs-check", "bench")][string]$Target = "demo")
+# The Makefile's commands for Windows without make: ./make.ps1 demo | ui | test | lint | translations | format | docs | docs-check | bench
+param([Parameter(Position = 0)][ValidateSet("demo", "ui", "test", "lint", "translations", "format", "docs", "docs-check", "bench")][string]$Target = "demo")
 
 $ErrorActionPreference = "Stop"
 $PSNativeCommandUseErrorActionPreference = $true
@@ -54,7 +54,9 @@ switch ($Target) {
         Invoke-Python -m ruff format --check .
         Invoke-Python -m ruff check .
         Invoke-Python -m mypy
+        Invoke-Python scripts/translations.py --check
     }
+    "translations" { Invoke-Python scripts/translations.py }
     "format" {
         Invoke-Python -m ruff check --fix .
         Invoke-Python -m ruff format .

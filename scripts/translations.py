@@ -1,7 +1,9 @@
 """Collects the texts of each plugin that brings a catalogue, and brings its translations up to date.
 
     python scripts/translations.py           writes messages.pot and every messages.po
-    python scripts/translations.py --check   fails when one is out of date; lists what is not translated
+    python scripts/translations.py --check   writes nothing; fails when messages.pot lacks a text or
+                                             a translation has other placeholders, and
+                                             lists what is not translated
 
 Texts are what `_()`, `gettext()`, `ngettext()` are given in Python and templates, `t()` and `tn()` in
 scripts, and what forms and lists show of schemas and registries. The English text is the key.
@@ -11,122 +13,182 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
-from pydantic import BaseModel
 
+from sfumato.registries import Registries
+from sfumato.registry import Entry
 from sfumato.request.schema import load_model
 from sfumato.settings import KERNEL_SECTIONS
 from sfumato.studio import Studio
+from sfumato_ui_web.forms import UNGROUPED, FormField, fields_of, option_fields
+from sfumato_ui_web.i18n import PAGES_ONLY, fits, is_translated
+from sfumato_ui_web.pages.setting_rows import description_of
 
 ROOT = Path(__file__).parent.parent
 CORE = "ui_web"
 """The catalogue that has what the kernel shows, and all plugins without a catalogue of their own."""
-METHODS = [
-    ("translations/**", "ignore"),
-    ("**.py", "python"),
-    ("**/templates/**.html", "jinja2"),
-    ("**/static/**.js", "javascript"),
-]
+CALL = re.compile(r'(?<![\w.$])(tn?)\(\s*"((?:[^"\\]|\\.)*)"(?:\s*,\s*"((?:[^"\\]|\\.)*)")?')
+UNREADABLE = re.compile(r"(?<![\w.$])tn?\(\s*['`].*")
 KEYWORDS: dict[str, Any] = {"_": None, "gettext": None, "ngettext": (1, 2), "t": None, "tn": (1, 2)}
-SHOWN = ("pages", "panels", "samplers", "schedulers", "upscalers", "face_restorers", "stages", "settings")
-"""Registries whose labels and summaries people read."""
+LABELLED = ("pages", "panels", "stages", "settings", "tasks")
+"""Registries whose labels are words; those of samplers, models and the like are names."""
+SUMMARISED = ("pages", "panels", "stages", "samplers", "schedulers", "upscalers", "face_restorers")
+WITH_OPTIONS = ("stages", "samplers", "schedulers")
+UNWANTED = re.compile(
+    rb'"(Project-Id-Version|POT-Creation-Date|PO-Revision-Date|Generated-By|Report-Msgid-Bugs-To|Last-Translator|Language-Team)[^\n]*\n'
+)
+"""Header lines that change by themselves, or that nobody fills in."""
+SHOWN = "registered"
+"""Where texts are that pages and scripts may show alike."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; fail when something is out of date"
-    )
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when something is wrong")
     check = parser.parse_args().check
-    stale = False
     studio = Studio()
-    folders = {entry.info.name: Path(entry.load()) for entry in studio.registries.catalogues}
-    for name, folder in folders.items():
-        template = _template(studio, name, folder, set(folders))
-        stale |= _bring_up(folder / "messages.pot", template, template, check)
+    folders = {entry.plugin: Path(entry.load()) for entry in studio.registries.catalogues}
+    ours = {name: folder for name, folder in folders.items() if folder.is_relative_to(ROOT / "plugins")}
+    problems = 0
+    for name, folder in ours.items():
+        template = collected(studio, name, folder.parent, set(folders))
+        problems += check_template(folder, template) if check else 0
+        if not check:
+            write(folder / "messages.pot", template)
         for file in sorted(folder.glob("*/LC_MESSAGES/messages.po")):
-            locale = file.parent.parent.name
-            catalogue = read_po(file.open("rb"), locale=locale)
-            catalogue.update(template, no_fuzzy_matching=True)
-            catalogue.obsolete.clear()
-            stale |= _bring_up(file, catalogue, template, check)
-            _tell_missing(name, locale, catalogue)
-    if stale and check:
-        print("Out of date; run: python scripts/translations.py", file=sys.stderr)
-    return int(stale and check)
+            problems += bring_up(file, template, check)
+    return int(problems > 0)
 
 
-def _template(studio: Studio, name: str, folder: Path, catalogues: set[str]) -> Catalog:
+def collected(studio: Studio, name: str, package: Path, catalogues: set[str]) -> Catalog:
     """All texts of one plugin, in order, with the files that have them."""
-    template = Catalog(project=name, fuzzy=False, charset="utf-8")
-    package = folder.parent
-    for file, _, message, comments, context in extract_from_dir(package, METHODS, keywords=KEYWORDS):
-        template.add(message, None, [(Path(file).name, 0)], auto_comments=comments, context=context)
-    for text in _registered(studio, name, catalogues):
-        if text.strip():
-            template.add(text, None, [("registered", 0)])
+    found = Catalog(project=name, fuzzy=False, charset="utf-8")
+    methods: list[tuple[str, Any]] = [
+        ("translations/**", "ignore"),
+        ("**.py", "python"),
+        ("**/templates/**.html", "jinja2"),
+        ("**/static/**.js", texts_of_script),
+    ]
+    for file, _, message, comments, context in extract_from_dir(package, methods, keywords=KEYWORDS):
+        found.add(message, None, [(Path(file).name, 0)], auto_comments=comments, context=context)
+    for text, place in registered(studio, name, catalogues):
+        if re.search(r"[^\W\d_]", text):
+            found.add(text, None, [(place, 0)])
     ordered = Catalog(project=name, fuzzy=False, charset="utf-8")
-    for found in sorted((each for each in template if each.id), key=lambda each: str(each.id)):
-        ordered.add(found.id, None, sorted(set(found.locations)), context=found.context)
+    for each in sorted((each for each in found if each.id), key=lambda each: str(each.id)):
+        ordered.add(each.id, None, sorted(set(each.locations)), context=each.context)
     return ordered
 
 
-def _registered(studio: Studio, name: str, catalogues: set[str]) -> Iterator[str]:
-    """Labels, titles, descriptions and groups that plugins hand over as data."""
+def texts_of_script(
+    file: io.BytesIO, keywords: Any, comment_tags: Any, options: Any
+) -> Iterator[tuple[int, str, Any, list[str]]]:
+    """What `t()` and `tn()` are given, within template strings too, where Babel's own reader is blind."""
+    script = file.read().decode("utf-8")
+    if unreadable := UNREADABLE.search(script):
+        raise SystemExit(f"t() and tn() take texts in double quotes: {unreadable.group()}")
+    for call in CALL.finditer(script):
+        function, one, many = call.groups()
+        texts = tuple(json.loads(f'"{text}"') for text in (one, many) if text is not None)
+        yield 0, function, texts if function == "tn" else texts[0], []
 
-    def is_ours(plugin: str) -> bool:
-        return plugin == name or (name == CORE and plugin not in catalogues)
 
-    for registry in SHOWN:
-        for entry in getattr(studio.registries, registry):
-            if is_ours(entry.plugin):
-                yield from (entry.info.label, getattr(entry.info, "summary", ""))
-                for option in getattr(entry.info, "options", ()):
-                    yield from (getattr(option, "title", ""), getattr(option, "description", ""))
-    for entry in studio.registries.settings:
-        if is_ours(entry.plugin):
-            yield from _texts_of(entry.load(), set())
-    for entry in studio.registries.tasks:
-        if is_ours(entry.plugin) and entry.info.request:
-            yield from _texts_of(load_model(entry.info.request), set())
+def registered(studio: Studio, name: str, catalogues: set[str]) -> Iterator[tuple[str, str]]:
+    """What plugins hand over as data, and where it is shown: labels, summaries, and texts of forms."""
+    registries = studio.registries
+
+    def ours(registry: str) -> Iterable[Entry[Any]]:
+        for entry in getattr(registries, registry):
+            if entry.plugin == name or (name == CORE and entry.plugin not in catalogues):
+                yield entry
+
+    for registry in LABELLED:
+        yield from ((entry.info.label, SHOWN) for entry in ours(registry))
+    for registry in SUMMARISED:
+        yield from ((entry.info.summary, SHOWN) for entry in ours(registry))
+    for registry in WITH_OPTIONS:
+        for entry in ours(registry):
+            yield from texts_of(option_fields(entry.info.options))
+    for entry in ours("model_families"):
+        yield from texts_of(fields_of(entry.load().options), SHOWN)
+    for entry in ours("settings"):
+        yield from texts_of_section(entry.load())
+    for entry in ours("tasks"):
+        if entry.info.request:
+            yield from texts_of(fields_of(load_model(entry.info.request)), SHOWN)
     if name == CORE:
-        for model in KERNEL_SECTIONS.values():
-            yield from _texts_of(model, set())
+        yield UNGROUPED, PAGES_ONLY
+        yield from ((field.name.replace("_", " ").capitalize(), PAGES_ONLY) for field in fields(Registries))
+        for section, model in KERNEL_SECTIONS.items():
+            yield section.capitalize(), PAGES_ONLY
+            yield from texts_of_section(model)
 
 
-def _texts_of(model: type[BaseModel], seen: set[type]) -> Iterator[str]:
-    """What a form shows of a model and of the models in it."""
-    if model in seen:
-        return
-    seen.add(model)
-    for name, field in model.model_fields.items():
-        yield field.title or name.replace("_", " ").capitalize()
-        yield field.description or ""
-        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-        for key in ("group", "unit"):
-            yield str(extra.get(key) or "")
-        for inner in _models_in(field.annotation):
-            yield from _texts_of(inner, seen)
+def texts_of_section(model: type) -> Iterator[tuple[str, str]]:
+    yield description_of(model), PAGES_ONLY
+    yield from texts_of(fields_of(model, "section"))
 
 
-def _models_in(annotation: Any) -> Iterable[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return (annotation,)
-    return tuple(model for part in getattr(annotation, "__args__", ()) for model in _models_in(part))
+def texts_of(members: Iterable[FormField], place: str = PAGES_ONLY) -> Iterator[tuple[str, str]]:
+    """What a form shows of fields; choices of fields offer some titles and descriptions to scripts too."""
+    for member in members:
+        yield member.title, place
+        yield member.description, place
+        yield member.group, PAGES_ONLY
+        yield member.unit, PAGES_ONLY
+        yield from ((words, PAGES_ONLY) for _, words in member.labelled_choices)
+        yield from texts_of(member.fields, place)
 
 
-def _bring_up(file: Path, catalogue: Catalog, template: Catalog, check: bool) -> bool:
-    """Whether the file was out of date; it is written unless this is a check."""
+def check_template(folder: Path, template: Catalog) -> int:
+    """How many texts messages.pot lacks."""
+    file = folder / "messages.pot"
+    known = {message.id for message in read_po(file.open("rb"))} if file.exists() else set()
+    missing = [message.id for message in template if message.id and message.id not in known]
+    for text in missing:
+        print(f"{file.relative_to(ROOT)} lacks: {text}", file=sys.stderr)
+    if missing:
+        print(f"{len(missing)} texts; run: python scripts/translations.py", file=sys.stderr)
+    return len(missing)
+
+
+def bring_up(file: Path, template: Catalog, check: bool) -> int:
+    """Bring one language up to date, tell what it lacks, and count what is wrong with it."""
+    with file.open("rb") as stream:
+        catalogue = read_po(stream, locale=file.parent.parent.name)
+    catalogue.update(template, no_fuzzy_matching=True)
+    catalogue.obsolete.clear()
+    if not check:
+        write(file, catalogue)
+    messages = [message for message in catalogue if message.id]
+    missing = [message for message in messages if not is_translated(message)]
+    for message in missing:
+        print(f"  not translated: {message.id}")
+    print(f"{file.relative_to(ROOT)}: {len(messages) - len(missing)} of {len(messages)} texts translated")
+    return tell_broken(file, [message for message in messages if is_translated(message)])
+
+
+def tell_broken(file: Path, messages: Iterable[Message]) -> int:
+    broken = [message for message in messages if not fits(message)]
+    for message in broken:
+        told = f"{message.id!r} has other placeholders than {message.string!r}"
+        print(f"{file.relative_to(ROOT)}: {told}", file=sys.stderr)
+    return len(broken)
+
+
+def write(file: Path, catalogue: Catalog) -> None:
     stream = io.BytesIO()
     write_po(
         stream,
@@ -136,24 +198,9 @@ def _bring_up(file: Path, catalogue: Catalog, template: Catalog, check: bool) ->
         include_lineno=False,
         sort_output=True,
     )
-    text = re.sub(rb'"(POT-Creation-Date|PO-Revision-Date|Generated-By)[^\n]*\n', b"", stream.getvalue())
-    if file.exists() and file.read_bytes() == text:
-        return False
-    print(f"{file.relative_to(ROOT)}: {len(template)} texts")
-    if not check:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(text)
-    return True
-
-
-def _tell_missing(name: str, locale: str, catalogue: Catalog) -> None:
-    missing = [message.id for message in catalogue if message.id and not _is_translated(message.string)]
-    for text in missing:
-        print(f"{name} {locale}: not translated: {text}")
-
-
-def _is_translated(string: Any) -> bool:
-    return all(string) if isinstance(string, (tuple, list)) else bool(string)
+    text = re.sub(UNWANTED, b"", stream.getvalue())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(text)
 
 
 if __name__ == "__main__":

@@ -104,9 +104,7 @@ class Gallery:
         state = json.dumps({str(folder): _state_of(folder) for folder in self.folders}, sort_keys=True)
         if self.index.state(INDEXED) == state:
             return False
-        self.studio.jobs.submit(
-            "index_pictures", {}, label="Pictures into the gallery", key=f"index:{time.time()}"
-        )
+        self.studio.jobs.submit("index_pictures", {}, label="Index pictures", key=f"index:{time.time()}")
         self.index.set_state(INDEXED, state)
         return True
 

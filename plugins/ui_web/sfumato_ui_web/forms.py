@@ -87,6 +87,11 @@ class FormField:
         return (self.maximum - self.minimum) / self.step <= LONGEST_SLIDER
 
     @property
+    def labelled_choices(self) -> tuple[tuple[str, str], ...]:
+        """Each choice with the words that are shown for it."""
+        return tuple((word, word.replace("_", " ").capitalize()) for word in self.choices)
+
+    @property
     def switched(self) -> bool:
         """Whether a section is switched on and off as a whole."""
         return self.kind == "section" and self.optional

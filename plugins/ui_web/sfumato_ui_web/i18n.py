@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import re
 import threading
 from collections.abc import Iterable
@@ -17,21 +18,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, request, url_for
-from flask_babel import Babel, Domain, get_locale
+from flask_babel import Babel, Domain, get_locale, gettext
 from werkzeug.exceptions import NotFound
 
 if TYPE_CHECKING:
-    from babel.messages.catalog import Catalog
+    from babel.messages.catalog import Catalog, Message
     from babel.support import NullTranslations
     from flask import Flask
 
     from sfumato.studio import Studio
 
+_log = logging.getLogger(__name__)
+
 ENGLISH = "en"
 COOKIE = "sfumato_language"
 CODE = re.compile(r"[a-z]{2,3}(_[A-Za-z0-9]{2,8})*")
+PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w+\}|%")
 FORMS_TOLD = 200
 """Numbers whose plural form scripts are told; rules of all languages repeat with the last two digits."""
+PAGES_ONLY = "form"
+"""Where catalogues say that a text is of a form's field: scripts never ask for it."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +135,14 @@ class CatalogueDomain(Domain):
 
 def set_up(app: Flask, studio: Studio) -> None:
     """Let templates, views and scripts translate."""
-    folders = [Path(entry.load()) for entry in studio.registries.catalogues]
+    catalogues = sorted(studio.registries.catalogues, key=lambda entry: entry.plugin != "ui_web")
+    folders = [Path(entry.load()) for entry in catalogues]  # ours first: nobody rewrites the shell
     languages = Languages(folders, studio.settings.web.locale)
     app.extensions["sfumato.languages"] = languages
     babel = Babel(app, default_locale=ENGLISH, locale_selector=languages.wanted)
     babel.domain_instance = CatalogueDomain(languages)
     app.context_processor(lambda: _for_templates(languages))
+    app.add_template_filter(translated)
 
     @app.get("/static-i18n/<code>.json")
     def texts(code: str) -> Response:
@@ -149,6 +157,34 @@ def set_up(app: Flask, studio: Studio) -> None:
         return response
 
 
+def translated(text: str) -> str:
+    """A text that comes as data, such as a label; here, unlike in `_()`, a percent sign is just that."""
+    return gettext(text) if text else ""
+
+
+def fits(message: Message) -> bool:
+    """Whether a translation has the placeholders of its English text: with others, making a page would fail.
+
+    A plural form may leave out what another form has, such as the number in "one picture".
+    """
+    wanted = [sorted(PLACEHOLDER.findall(text)) for text in _forms(message.id)]
+    found = [sorted(PLACEHOLDER.findall(text)) for text in _forms(message.string)]
+    if len(wanted) == 1:
+        return found == wanted
+    known = {placeholder for form in wanted for placeholder in form}
+    return all(known.issuperset(form) for form in found)
+
+
+def is_translated(message: Message) -> bool:
+    """Whether there is a text in every form."""
+    return bool(message.id) and all(_forms(message.string))
+
+
+def _forms(text: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The forms of a text with a number; a text without has one."""
+    return tuple(text) if isinstance(text, (list, tuple)) else (text or "",)
+
+
 def _for_templates(languages: Languages) -> dict[str, Any]:
     code = str(get_locale() or ENGLISH)
     address = ""
@@ -160,15 +196,24 @@ def _for_templates(languages: Languages) -> dict[str, Any]:
 def _read(code: str, files: list[Path], stamp: tuple[tuple[str, int], ...]) -> Language:
     from babel.messages.catalog import Catalog
     from babel.messages.mofile import write_mo
-    from babel.messages.pofile import read_po
+    from babel.messages.pofile import PoFileError, read_po
     from babel.support import Translations
 
     whole = Catalog(locale=code)
     for file in files:
-        with file.open("rb") as stream:
-            for message in read_po(stream, locale=code):
-                if message.id and message.string and not message.fuzzy and whole.get(message.id) is None:
-                    whole.add(message.id, message.string, context=message.context)
+        try:
+            with file.open("rb") as stream:
+                found = read_po(stream, locale=code)
+        except (OSError, ValueError, PoFileError) as error:
+            _log.warning("The translations in %s cannot be read: %s", file, error)
+            continue
+        for message in found:
+            if message.fuzzy or not is_translated(message) or whole.get(message.id, message.context):
+                continue
+            if fits(message):
+                whole.add(message.id, message.string, list(message.locations), context=message.context)
+            else:
+                _log.warning("A translation in %s has other placeholders than %r.", file, message.id)
     compiled = io.BytesIO()
     write_mo(compiled, whole)
     compiled.seek(0)
@@ -182,8 +227,14 @@ def _for_scripts(catalogue: Catalog) -> bytes:
     messages = {
         message.id[0] if isinstance(message.id, tuple) else message.id: message.string
         for message in catalogue
-        if message.id and not message.context
+        if message.id and not message.context and _is_for_scripts(message)
     }
     form_of = c2py(catalogue.plural_expr)
     forms = [form_of(number) for number in range(FORMS_TOLD)]
     return json.dumps({"messages": messages, "forms": forms}, ensure_ascii=False).encode()
+
+
+def _is_for_scripts(message: Message) -> bool:
+    """Unless all places that a catalogue names are templates, Python and forms."""
+    places = [place for place, _ in message.locations]
+    return not places or any(not place.endswith((".html", ".py", PAGES_ONLY)) for place in places)

@@ -45,6 +45,4 @@ class WebSettings(BaseModel):
         title="Fetch from the local network",
         description="Let these addresses also be on this machine or its network.",
     )
-    locale: str = Field(
-        default="", title="Language", description="Such as 'de'; empty follows the browser."
-    )
+    locale: str = Field(default="", title="Language", description="Such as 'de'; empty follows the browser.")

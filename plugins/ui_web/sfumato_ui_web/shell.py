@@ -6,7 +6,10 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app, g, request
+from flask_babel import gettext
 from markupsafe import Markup
+
+from sfumato_ui_web.i18n import translated
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -65,5 +68,5 @@ def _panel(name: str, label: str, endpoint: str | None) -> Markup:
         inside = Markup(current_app.ensure_sync(current_app.view_functions[endpoint])())
     except Exception as error:  # a plugin's code
         _log.warning("The panel %s cannot be shown: %s", name, error)
-        inside = Markup('<p class="notice warn">{}</p>').format("This panel cannot be shown.")
-    return frame.format(name, label, inside) + Markup("</section>")
+        inside = Markup('<p class="notice warn">{}</p>').format(gettext("This panel cannot be shown."))
+    return frame.format(name, translated(label), inside) + Markup("</section>")

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from flask_babel import gettext
+
 from sfumato.jobs.logs import log_path
 from sfumato.tasks import Lane
 
@@ -43,7 +45,7 @@ def versions() -> list[tuple[str, str]]:
     found = [
         ("Sfumato", __version__),
         ("Python", platform.python_version()),
-        ("System", f"{platform.system()} {platform.release()} ({platform.machine()})"),
+        (gettext("Operating system"), f"{platform.system()} {platform.release()} ({platform.machine()})"),
     ]
     return found + [(name, text) for name in PACKAGES if (text := _version(name))]
 
@@ -58,10 +60,10 @@ def _version(package: str) -> str:
 def folders(studio: Studio) -> Iterator[Folder]:
     """Where pictures, data and models are."""
     general = studio.settings.general
-    yield _folder("Pictures", general.output_folder)
-    yield _folder("Data", general.data_folder)
+    yield _folder(gettext("Pictures"), general.output_folder)
+    yield _folder(gettext("Data"), general.data_folder)
     for folder in general.model_folders:
-        yield _folder("Models", folder)
+        yield _folder(gettext("Models"), folder)
 
 
 def _folder(label: str, path: Path) -> Folder:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from flask_babel import gettext as _
+
 from sfumato.errors import SfumatoError
 from sfumato.models import ModelInfo
 from sfumato.previews import preview_beside
@@ -146,12 +148,12 @@ class ModelCards:
                 header = self._studio.library.header(path)
                 counted = Counter(tensor.dtype for tensor in header.tensors.values()).most_common(1)
                 precision = counted[0][0] if counted else ""
-                facts = (("Tensors", str(len(header.tensors))), *_metadata(header.metadata))
+                facts = ((_("Tensors"), str(len(header.tensors))), *_metadata(header.metadata))
             return _file_card(
                 path,
                 precision=precision,
                 facts=facts,
-                note="Pictures are enlarged with it on the page Upscale." if tab == "upscalers" else "",
+                note=_("Pictures are enlarged with it on the page Upscale.") if tab == "upscalers" else "",
             )
         except SfumatoError as error:
             problem, hint = f"{error.what} {error.why}".strip(), error.hint
@@ -168,8 +170,8 @@ class ModelCards:
                 path="",
                 size=0,
                 modified=0,
-                badges=(f"plugin {entry.plugin}",),
-                note=entry.info.summary,
+                badges=(_("plugin %(name)s", name=entry.plugin),),
+                note=_(entry.info.summary) if entry.info.summary else "",
             )
             for entry in self._studio.registries.upscalers
             if entry.info.name not in files
@@ -184,10 +186,10 @@ class ModelCards:
 def _checkpoint(info: ModelInfo, *, unique: bool) -> Card:
     path, precision = info.path, _precision(info)
     facts = [
-        ("Family", info.label or info.family),
-        ("Variant", info.variant),
-        ("Prediction", info.prediction),
-        ("Format", info.format),
+        (_("Family"), info.label or info.family),
+        (_("Variant"), info.variant),
+        (_("Prediction"), info.prediction),
+        (_("Format"), info.format),
         *((_words(part.kind), _part(part)) for part in info.parts),
         *((_words(name), str(value)) for name, value in info.sizes.items()),
         *_metadata(info.metadata),
@@ -211,13 +213,13 @@ def _adapter(item: dict[str, Any]) -> Card:
     is_lora = item["kind"] == "lora"
     ranks = ", ".join(map(str, item["ranks"]))
     facts = [
-        ("Alias", item["alias"]),
-        ("Made for", item["family"]),
-        ("Trained on", item["base_model"]),
-        ("Kinds", ", ".join(item["networks"])),
-        ("Ranks", ranks),
-        ("Trigger words", ", ".join(item["trigger_words"])),
-        ("Commonest tags", ", ".join(item["tags"])),
+        (_("Alias"), item["alias"]),
+        (_("Made for"), item["family"]),
+        (_("Trained on"), item["base_model"]),
+        (_("Kinds"), ", ".join(item["networks"])),
+        (_("Ranks"), ranks),
+        (_("Trigger words"), ", ".join(item["trigger_words"])),
+        (_("Commonest tags"), ", ".join(item["tags"])),
         *item["about"].items(),
     ]
     text = f"<lora:{item['name']}:1>" if is_lora else item["name"]
@@ -227,13 +229,15 @@ def _adapter(item: dict[str, Any]) -> Card:
         title=item["label"] or item["name"],
         size=item["size"],
         badges=tuple(
-            text for text in (item["family"], *item["networks"], f"rank {ranks}" if ranks else "") if text
+            text
+            for text in (item["family"], *item["networks"], _("rank %(ranks)s", ranks=ranks) if ranks else "")
+            if text
         ),
         words=tuple(item["trigger_words"]),
         matches=item["matches"],
         warning=item["warning"],
         problem=item["problem"],
-        note=item["note"] if item["read"] else "Not read yet.",
+        note=item["note"] if item["read"] else _("Not read yet."),
         use={} if item["problem"] else {"prompt": text},
         facts=tuple((label, text) for label, text in facts if text),
     )

@@ -102,9 +102,13 @@ def current_settings(studio: Studio) -> Settings:
 
 
 def _section(settings: Settings, name: str, label: str) -> SettingSection:
-    document = type(getattr(settings, name)).__doc__ or ""
-    first = " ".join(document.strip().partition("\n\n")[0].split())
-    return SettingSection(name, label, first, tuple(_rows(settings, name)))
+    description = description_of(type(getattr(settings, name)))
+    return SettingSection(name, label, description, tuple(_rows(settings, name)))
+
+
+def description_of(section: type) -> str:
+    """What is said of a section: the first paragraph of its docstring."""
+    return " ".join((section.__doc__ or "").strip().partition("\n\n")[0].split())
 
 
 def _rows(settings: Settings, section: str) -> Iterable[SettingRow]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, abort, jsonify, render_template
-from flask_babel import gettext
 
 from sfumato.errors import UnknownName
 from sfumato_ui_web.pages.blueprints import page
@@ -30,7 +29,6 @@ def build(studio: Studio) -> Blueprint:
             problems=settings.problems,
             unused=settings.unused_keys(),
             as_lines=as_lines,
-            translated=gettext,  # not `_`: a text with a percent sign is no format
         )
 
     @blueprint.get("/state/<key>")

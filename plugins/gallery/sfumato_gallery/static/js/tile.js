@@ -21,7 +21,7 @@ export class Tile {
   #image = /** @type {HTMLImageElement} */ (h("img", { alt: "", decoding: "async", draggable: "false", dataset: { own: "" } }));
   element = h(
     "div",
-    { class: "tile", role: "option", id: `tile-${++count}` },
+    { class: "tile", role: "option", id: `tile-${++count}`, "aria-label": t("Loading …"), "aria-selected": "false" },
     this.#image,
     h("span", { class: "tile-check", "aria-hidden": "true" }, icon(CHECK)),
     h("span", { class: "tile-heart", "aria-hidden": "true" }, icon(HEART)),
@@ -45,20 +45,21 @@ export class Tile {
     if (box.width !== this.#width || box.height !== this.#height) {
       element.style.width = `${box.width}px`;
       element.style.height = `${box.height}px`;
-      [this.#width, this.#height, this.#picture] = [box.width, box.height, null];
+      [this.#width, this.#height] = [box.width, box.height];
     }
+    this.#picture = null;
   }
 
   /** Show a picture, or its place while it is not known yet. @param {Picture | undefined} picture @param {number} scale @param {Selection} selection */
   fill(picture, scale, selection) {
-    if (!picture || (picture === this.#picture && this.#source)) return;
+    if (!picture || picture === this.#picture) return;
     this.#picture = picture;
     this.id = picture.id;
     const wanted = SIZES.find((size) => size >= Math.max(this.#width, this.#height) * scale * 0.8) ?? 512;
     const source = picture.thumbnail.replace(/size=\d+/, `size=${wanted}`);
     if (source !== this.#source) {
       this.#source = source;
-      this.element.classList.remove("loaded", "broken");
+      this.element.classList.remove("broken"); // a smaller one is shown until this one has come
       this.#image.src = source;
     }
     const [, , , score] = this.element.children;
@@ -79,7 +80,7 @@ export class Tile {
 
   /** Make ready for another picture. */
   clear() {
-    if (!this.#picture) return;
+    if (!this.id) return;
     this.#picture = null;
     this.id = this.#source = "";
     this.#image.removeAttribute("src");

@@ -1,6 +1,7 @@
 /** Names to choose from, as the server knows them. */
 
 import { api } from "../api.js";
+import { t } from "../i18n.js";
 
 /** @typedef {{value: string, label: string, hint?: string}} Choice */
 
@@ -14,11 +15,17 @@ class Choices {
   of(source) {
     const known = this.#known.get(source);
     if (known && Date.now() - known.at < FRESH_MS) return known.items;
-    const items = api.get(`/api/v1/choices/${source}`, { limit: 1000 }).then((answer) => answer.items);
+    const items = api.get(`/api/v1/choices/${source}`, { limit: 1000 }).then((answer) => answer.items.map((item) => inWords(item, source)));
     this.#known.set(source, { at: Date.now(), items });
     items.catch(() => this.#known.delete(source));
     return items;
   }
+}
+
+/** What plugins say of a name, in the page's language; names are names, but those of fields are words. */
+function inWords(item, source) {
+  const isField = /_(fields|options)$/.test(source);
+  return { ...item, label: isField ? t(item.label) : item.label, hint: item.hint && t(item.hint) };
 }
 
 export const choices = new Choices();

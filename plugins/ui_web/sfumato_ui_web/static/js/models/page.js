@@ -155,7 +155,7 @@ class ModelsPage extends HTMLElement {
     const hash = h("dd", { class: "mono" }, "…");
     const rows = [[t("File"), h("span", { class: "mono" }, item.path || "–")], [t("Size"), item.size ? fileSize(item.size) : "–"]];
     if (item.modified) rows.push([t("Changed"), moment(item.modified * 1000)]);
-    const list = h("dl", { class: "model-facts" }, rows.concat(item.facts.map(([label, text]) => [t(label), text])).map(([label, text]) => h("div", null, h("dt", null, label), h("dd", null, text))));
+    const list = h("dl", { class: "model-facts" }, rows.concat(item.facts).map(([label, text]) => h("div", null, h("dt", null, label), h("dd", null, text))));
     if (item.path) list.append(h("div", null, h("dt", null, "SHA-256"), hash));
     const picture = item.preview && h("img", { class: "model-large", src: this.previewOf(item), alt: t("Preview of {name}", { name: item.title }) });
     const close = h("button", { type: "button", class: "button", autofocus: true, onclick: () => dialog.close() }, t("Close"));
