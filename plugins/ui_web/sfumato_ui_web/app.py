@@ -91,4 +91,7 @@ def _put_guard_before(app: Flask, core: WebCore, served: assembly.Served) -> Non
             response.headers.setdefault(name, value)
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"
+        if response.mimetype == "text/html" and response.status_code == 200:
+            static_files.compress(response)
+            core.first_page_shown.set()
         return response

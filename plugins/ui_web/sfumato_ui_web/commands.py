@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-SECONDS_FOR_FIRST_PAGE = 0.3
+SECONDS_FOR_FIRST_PAGE = 1.0
 """How long a browser that is waiting is given the processor alone."""
 
 
@@ -52,7 +52,7 @@ def ui(
     host = host or web.host
     accounts = _accounts(studio, host, auth)
     server = StudioServer(
-        create_app(studio, host=host, accounts=accounts),
+        create_app(studio, host=host, accounts=accounts, late_routes=True),
         host,
         web.port if port is None else port,
         web.threads,
@@ -99,9 +99,9 @@ def _serve(studio: Studio, server: StudioServer, *, workers: bool) -> None:
 
 def _start_rest(studio: Studio, server: StudioServer, workers: bool, ending: threading.Event) -> None:
     """What the first page need not wait for: routes for programs, and the processes that work."""
-    if ending.wait(SECONDS_FOR_FIRST_PAGE):
+    server.finish_application(SECONDS_FOR_FIRST_PAGE)
+    if ending.is_set():
         return
-    server.finish_application()
     if workers:
         _start_workers(studio)
 

@@ -40,6 +40,7 @@ class WebCore:
     Attributes:
         stopping: Set when the server ends; streams that look at it end with it.
         long_addresses: Paths whose requests are held for long, so that they get threads of their own.
+        first_page_shown: Set with the first page that was answered.
         finish: Builds what was left until it is asked for.
         sockets_open: WebSockets being served, which the server closes at its end.
     """
@@ -47,6 +48,7 @@ class WebCore:
     studio: Studio
     guard: Guard
     stopping: threading.Event = field(default_factory=threading.Event)
+    first_page_shown: threading.Event = field(default_factory=threading.Event)
     long_addresses: set[str] = field(default_factory=lambda: set(LONG_ADDRESSES))
     finish: Callable[[], None] = lambda: None
     sockets_open: set[Any] = field(default_factory=set)

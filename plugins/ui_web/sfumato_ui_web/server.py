@@ -12,6 +12,7 @@ import functools
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ MOST_LONG = 400
 PING_SECONDS = 25
 LONGEST_MESSAGE = 64 * 1024
 SEND_SECONDS = 30.0
+SECONDS_TO_END = 2.0
 
 
 class TooManyHeld(Error):
@@ -174,11 +176,13 @@ class Channel(HTTPChannel):
         except Exception:
             _log.exception("A WebSocket failed")
         finally:
-            core.sockets_open.discard(connection)
             close(connection)
             with contextlib.suppress(OSError):
-                self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads, which closes it
+                self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
+            connection.thread.join(SECONDS_TO_END)
+            self.socket.close()
             self.connected = False
+            core.sockets_open.discard(connection)
 
 
 def close(connection: Any) -> None:
@@ -228,9 +232,12 @@ class StudioServer:
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
-    def finish_application(self) -> None:
-        """Build what was left until it is asked for."""
-        self._core.finish()
+    def finish_application(self, patience: float) -> None:
+        """Build what was left, once the first page was shown or `patience` seconds are over."""
+        if self._core.first_page_shown.wait(patience):
+            self._core.stopping.wait(patience / 4)  # it is still to be sent, and asks for its files
+        if not self._core.stopping.is_set():
+            self._core.finish()
 
     def run(self) -> None:
         """Serve until `stop` is called elsewhere or an interrupt comes."""
@@ -241,10 +248,14 @@ class StudioServer:
         if self._core.stopping.is_set():
             return
         self._core.stopping.set()
-        for connection in list(self._core.sockets_open):
-            close(connection)
         from waitress import wasyncore
 
+        for connection in list(self._core.sockets_open):
+            close(connection)
+            connection.event.set()  # wakes the thread that waits for a message
+        until = time.monotonic() + SECONDS_TO_END
+        while self._core.sockets_open and time.monotonic() < until:
+            time.sleep(0.01)
         self._server.task_dispatcher.shutdown(timeout=2)
         self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map, ignore_all=True))
 
