@@ -24,8 +24,15 @@ FLUX = {"lora_unet_double_blocks_0_img_attn_qkv": (9216, 3072)}
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
-    overrides = {"general.model_folders": str(tmp_path / "models")}
-    return Studio(Settings.load(file=tmp_path / "settings.toml", environ={}, overrides=overrides))
+    return started(tmp_path)
+
+
+def started(folder: Path) -> Studio:
+    overrides = {
+        "general.model_folders": str(folder / "models"),
+        "general.data_folder": str(folder / "data"),
+    }
+    return Studio(Settings.load(file=folder / "settings.toml", environ={}, overrides=overrides))
 
 
 def write_lora(
@@ -131,6 +138,40 @@ def test_what_cannot_be_read_in_time_is_listed_and_read_the_next_time(
     assert first.pending == len(first.items) == 2
     monkeypatch.undo()
     assert ask(studio)["style"].read
+
+
+def test_after_a_restart_only_files_that_changed_are_read(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lora(tmp_path, "same", SD1, {"modelspec.trigger_phrase": "soft wash"})
+    changed = write_lora(tmp_path, "changed", SD1)
+    before = ask(studio)
+    write_lora(tmp_path, "changed", SDXL)
+    os.utime(changed, (1, 1))
+    monkeypatch.setattr(listing, "READING_SECONDS", 0.0)
+    after = ask(started(tmp_path))
+    assert after["same"] == before["same"]
+    assert not after["changed"].read
+    monkeypatch.undo()
+    assert ask(started(tmp_path))["changed"].family == "SDXL"
+
+
+@pytest.mark.parametrize("kept", [b"", b"[]", b'{"format": 1, "files": [[1]]}', b'{"format": 0}'])
+def test_a_cache_that_cannot_be_used_is_made_anew(studio: Studio, tmp_path: Path, kept: bytes) -> None:
+    write_lora(tmp_path, "style", SD1)
+    cache = tmp_path / "data" / "cache" / "adapters.json"
+    cache.parent.mkdir(parents=True)
+    cache.write_bytes(kept)
+    assert ask(studio)["style"].read
+    assert "style" in cache.read_text("utf-8")
+
+
+def test_what_went_wrong_is_tried_again_after_a_restart(studio: Studio, tmp_path: Path) -> None:
+    path = tmp_path / "models" / "loras" / "broken.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"nonsense")
+    assert ask(studio)["broken"].problem
+    assert "broken" not in (tmp_path / "data" / "cache" / "adapters.json").read_text("utf-8")
 
 
 def test_an_unknown_model_is_told(studio: Studio) -> None:

@@ -1,7 +1,8 @@
 """The query `adapters`: all LoRAs and learned words, for lists. Imports no torch.
 
-Headers are read once for as long as files stay as they are. A folder of thousands takes many seconds to read
-for the first time, so that an answer reads for a moment only and tells how many are still to be read.
+Headers are read once for as long as files stay as they are, restarts included. A folder of thousands takes many
+seconds to read for the first time, so that an answer reads for a moment only and tells how many are still to be
+read.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sfumato.errors import SfumatoError
 from sfumato.previews import preview_beside
 from sfumato.queries import QueryContext
+from sfumato_adapters import fact_cache
 from sfumato_adapters.describe import describe
+from sfumato_adapters.fact_cache import Facts
 from sfumato_adapters.files import ALIAS, State, file_state, own_names
 from sfumato_adapters.kinds import PLAIN
 from sfumato_adapters.matching import (
@@ -91,18 +93,10 @@ class AdapterList(BaseModel):
     )
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What the header of one file tells; `fields` are those of `AdapterItem`."""
-
-    state: State
-    fields: dict[str, Any]
-    width: int = 0
-
-
 def adapters(request: AdaptersRequest, context: QueryContext) -> AdapterList:
     """Fulfils `sfumato.queries.Query`."""
-    store: FactStore = context.workspace.setdefault(WORKSPACE_KEY, FactStore())
+    cache = Path(context.settings.general.data_folder) / "cache" / "adapters.json"
+    store: FactStore = context.workspace.setdefault(WORKSPACE_KEY, FactStore(cache))
     model = context.library.find(request.model) if request.model else None
     kinds: Iterable[Kind] = (request.kind,) if request.kind else tuple(FOLDERS)
     files = {kind: context.library.files(FOLDERS[kind]) for kind in kinds}
@@ -122,31 +116,34 @@ def adapters(request: AdaptersRequest, context: QueryContext) -> AdapterList:
 
 
 class FactStore:
-    """What headers told, by path; shared by all threads that ask."""
+    """What headers told, by path; shared by all threads that ask, and kept in a file."""
 
-    def __init__(self) -> None:
-        self._facts: dict[Path, Facts] = {}
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache
+        self._facts: dict[Path, Facts] | None = None
         self._lock = threading.Lock()
 
     def read(self, files: dict[Path, Kind], context: QueryContext) -> dict[Path, Facts]:
         """The facts of those files that are read by now, or can be read within `READING_SECONDS`."""
         with self._lock:  # two that ask at once must not read the same headers
+            known = fact_cache.load(self._cache) if self._facts is None else self._facts
+            self._facts = known
             end = time.monotonic() + READING_SECONDS
-            self._facts = {path: facts for path, facts in self._facts.items() if path in files}
-            for path, kind in files.items():
-                if not self._is_current(path) and time.monotonic() < end:
-                    self._facts[path] = _facts_of(path, kind, context)
-            return dict(self._facts)
+            found = {path: known[path] for path in files if _is_current(known.get(path), path)}
+            read: dict[Path, Facts] = {}
+            for path in files:
+                if path not in found and time.monotonic() < end:
+                    read[path] = _facts_of(path, files[path], context)
+            if read:
+                self._facts = {path: facts for path, facts in (known | read).items() if path.exists()}
+                fact_cache.store(self._cache, self._facts.items())
+            return found | read
 
-    def _is_current(self, path: Path) -> bool:
-        if path not in self._facts:
-            return False
-        try:
-            if self._facts[path].state == file_state(path):
-                return True
-        except SfumatoError:
-            pass
-        del self._facts[path]
+
+def _is_current(facts: Facts | None, path: Path) -> bool:
+    try:
+        return facts is not None and facts.state == file_state(path)
+    except SfumatoError:
         return False
 
 

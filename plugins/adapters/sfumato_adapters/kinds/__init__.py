@@ -6,7 +6,7 @@ Imports no torch: a file's header is enough to say of which kinds its layers are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from sfumato_adapters.kinds import dora, scaling
 from sfumato_adapters.kinds.delta import Kind, Shape
@@ -50,7 +50,13 @@ SLOTS: dict[str, str] = {
 
 def kinds_of(shapes: Mapping[str, Shape]) -> tuple[Kind, ...]:
     """The kinds that a layer with tensors of these shapes, by slot, is of."""
-    return tuple(kind for kind in KINDS if kind.claims(shapes))
+    return _kinds_of(tuple((slot, tuple(shape)) for slot, shape in shapes.items()))
+
+
+@lru_cache(maxsize=1024)  # a file has hundreds of layers, of a few shapes
+def _kinds_of(shapes: tuple[tuple[str, Shape], ...]) -> tuple[Kind, ...]:
+    found = dict(shapes)
+    return tuple(kind for kind in KINDS if kind.claims(found))
 
 
 @cache
