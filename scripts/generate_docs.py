@@ -6,7 +6,8 @@ import argparse
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args, get_type_hints
 
 import platformdirs
@@ -20,9 +21,12 @@ from sfumato.cli.request_options import section_of
 from sfumato.plugins import hook_names
 from sfumato.registries import Registries
 from sfumato.request import GenerationRequest, GridRequest, RequestDefaults, UpscaleRequest
+from sfumato.request.schema import load_model
 from sfumato.sampling import Option, SamplerInfo, SchedulerInfo
 from sfumato.settings import allowed
 from sfumato.studio import Studio
+from sfumato_ui_web.api.openapi import openapi
+from sfumato_ui_web.app import create_app
 
 REFERENCE = ROOT / "docs" / "reference"
 MARK = "<!-- Written by `make docs` from the code; edit that instead. -->\n\n"
@@ -265,13 +269,100 @@ def command_line_page(studio: Studio) -> str:
     return text
 
 
+def web_page(studio: Studio) -> str:
+    """What clients of the studio find by name, but for what has pages of its own."""
+    registries = studio.registries
+    text = (
+        "# The web interface\n\n"
+        "What plugins bring to it: [pages](hooks.md#register_pages), [panels](hooks.md#register_panels) and\n"
+        "[routes](hooks.md#register_routes); and the [work](hooks.md#register_tasks) and\n"
+        "[questions](hooks.md#register_queries) that clients name.\n\n## Pages\n\n"
+    )
+    pages = sorted(registries.pages, key=lambda entry: (entry.info.order, entry.info.label))
+    rows = [[e.info.label, code(f"/{e.info.name}/"), e.plugin, e.info.summary] for e in pages]
+    text += table(["Page", "Address", "Plugin", "What it shows"], rows)
+    rows = [[e.info.label, code(e.info.page), e.plugin, e.info.summary] for e in registries.panels]
+    text += "\n## Panels\n\n" + (
+        table(["Panel", "Page", "Plugin", "What it shows"], rows)
+        if rows
+        else "None of the bundled plugins brings one; "
+        "[sfumato-palette](../../examples/sfumato-palette) is an example.\n"
+    )
+    rows = [[e.info.label, code(e.info.address or "/"), e.plugin, e.info.summary] for e in registries.routes]
+    text += "\n## Routes\n\n" + table(["Routes", "Below", "Plugin", "What they are for"], rows)
+    text += "\n## Kinds of work\n\nWhat jobs are made of; those with a request can be queued.\n\n"
+    rows = [
+        [code(e.info.name), e.plugin, code(e.info.request.rpartition(":")[2]), e.info.lane, e.info.summary]
+        for e in registries.tasks
+    ]
+    text += table(["Kind", "Plugin", "Request", "Lane", "What it does"], rows)
+    text += "\n## Queries\n\n`Studio.ask(name, ...)`, and `POST /api/v1/queries/NAME`.\n"
+    for entry in sorted(registries.queries, key=lambda entry: entry.info.name):
+        text += f"\n### {entry.info.name}\n\n{entry.info.summary} (Plugin {entry.plugin}.)\n\n"
+        text += fields_table(load_model(entry.info.request))
+    return text
+
+
+def api_page(studio: Studio) -> str:
+    """Every address of the JSON API, from its OpenAPI document."""
+    with tempfile.TemporaryDirectory() as folder:
+        own = bundled_studio({"general.data_folder": folder, "general.output_folder": folder})
+        document = openapi(create_app(own))
+        own.database.close()
+    text = (
+        "# JSON API\n\n"
+        "How to use it is told in [The APIs](../guide/api.md). The studio has the same with all schemas at\n"
+        "`/api/v1/docs`. Bodies and answers are JSON; fields in **bold** must be given.\n"
+    )
+    for tag in document["tags"]:
+        text += f"\n## {tag['name']}\n"
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                if tag["name"] in operation["tags"]:
+                    text += endpoint_entry(method.upper(), path, operation, document)
+    return text
+
+
+def endpoint_entry(method: str, path: str, operation: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    text = f"\n### {operation['summary']}\n\n`{method} {path}`\n"
+    if operation.get("description"):
+        text += f"\n{' '.join(operation['description'].split())}\n"
+    asked = [each for each in operation.get("parameters", ()) if each["in"] == "query"]
+    if asked:
+        names = (f"`{each['name']}`{explained(each)}" for each in asked)
+        text += f"\n- In the address: {'; '.join(names)}\n"
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
+        fields = body_fields(content["schema"], document)
+        text += ("" if asked else "\n") + f"- Body: {fields or code(media)}\n"
+        asked = asked or [content]
+    return text
+
+
+def explained(described: Mapping[str, Any]) -> str:
+    """A description as half a sentence, where there is one."""
+    found = str(described.get("description") or described.get("schema", {}).get("description") or "")
+    return f" ({found.rstrip('.')})" if found else ""
+
+
+def body_fields(schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """The fields of a JSON body in one line; nothing for what is no object."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    required = schema.get("required", ())
+    return ", ".join(
+        f"**{code(name)}**" if name in required else code(name) for name in schema.get("properties", {})
+    )
+
+
 PAGES: dict[str, Callable[[Studio], str]] = {
+    "api.md": api_page,
     "command-line.md": command_line_page,
     "hooks.md": hooks_page,
     "model-options.md": model_options_page,
     "request.md": request_page,
     "samplers.md": samplers_page,
     "settings.md": settings_page,
+    "web.md": web_page,
 }
 
 

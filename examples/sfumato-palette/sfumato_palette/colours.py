@@ -32,7 +32,7 @@ def palette(request: PaletteRequest, context: QueryContext) -> Palette:
     try:
         with Image.open(request.picture) as picture:
             picture.thumbnail((SIDE, SIDE))
-            few = picture.convert("RGB").quantize(request.colours)
+            few = picture.convert("RGB").quantize(request.colours, Image.Quantize.MAXCOVERAGE)
     except (OSError, UnidentifiedImageError) as error:
         raise BadInput(f"'{request.picture.name}' cannot be read as a picture.", why=f"{error}.") from error
     counted = sorted(few.convert("RGB").getcolors(), reverse=True)
