@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 from sfumato.errors import SfumatoError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, MetaData
+    from sqlalchemy import Column, Connection, Engine, MetaData, Table
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process that writes."""
+
+LONGEST_JOURNAL = 16 * 2**20
+"""Bytes to which SQLite's journal is cut when it can be."""
 
 TURN = 0x5F0A70
 """PostgreSQL's number of the lock that writers take one after the other."""
@@ -56,6 +59,8 @@ class Database:
             if url.database:
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
             engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        except OSError as error:
+            raise explained(error, self.url) from error
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise SfumatoError(
                 "The database cannot be opened.",
@@ -67,13 +72,35 @@ class Database:
         return engine
 
     def create(self, tables: MetaData) -> None:
-        """Make the tables that are missing; called before their first use, and cheap after it."""
+        """Make the tables and columns that are missing; called before their first use, and cheap after it.
+
+        A table that gains columns, which may be null, counts up its version: ``info={"version": 2}``.
+
+        Raises:
+            SfumatoError: the database cannot be used, or a newer Sfumato has changed its tables.
+        """
+        from sqlalchemy.exc import DatabaseError
+
         with self._lock:
-            if not any(made is tables for made in self._made):
+            if any(made is tables for made in self._made):
+                return
+            try:
                 with self.writing() as connection:
                     self.take_turn(connection)
-                    tables.create_all(connection)
-                self._made.append(tables)
+                    bring_up_to_date(connection, tables)
+            except DatabaseError as error:
+                raise explained(error, self.url) from error
+            self._made.append(tables)
+
+    def shrink(self) -> None:
+        """Give back to the disk what was deleted."""
+        if self.engine.dialect.name != "sqlite":
+            return  # others do so by themselves
+        connection = self.engine.raw_connection()
+        try:
+            connection.cursor().executescript("PRAGMA incremental_vacuum")  # `execute` frees one page
+        finally:
+            connection.close()
 
     def take_turn(self, connection: Connection) -> None:
         """Within this transaction nobody else's that takes its turn writes: their numbers come in order.
@@ -104,8 +131,9 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     """Readers beside one writer; a crash of the program loses nothing, a power cut perhaps a moment."""
     connection.isolation_level = None  # transactions are begun by us
     cursor = connection.cursor()
+    cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")  # of a new file, see `Database.shrink`
     _use_journal(cursor)
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", f"journal_size_limit={LONGEST_JOURNAL}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -129,3 +157,67 @@ def _begin_now(connection: Connection) -> None:
     """Writers take the lock at once: two that read before they write would fail each other."""
     reads = connection.get_execution_options().get("sfumato_reads")
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def bring_up_to_date(connection: Connection, tables: MetaData) -> None:
+    """Make what is missing. Raises `SfumatoError` for tables of a newer version than is known."""
+    from sqlalchemy import Column, Integer, MetaData, String, Table, delete, insert, inspect, select
+
+    versions = Table(
+        "table_versions",
+        MetaData(),
+        Column("name", String(100), primary_key=True),
+        Column("version", Integer, nullable=False),
+    )
+    versions.create(connection, checkfirst=True)
+    tables.create_all(connection)
+    known = {row.name: row.version for row in connection.execute(select(versions))}
+    for table in tables.sorted_tables:
+        version, there = table.info.get("version", 1), known.get(table.name, 0)
+        if there > version:
+            raise SfumatoError(
+                "The database is of a newer Sfumato.",
+                why=f"Its table '{table.name}' has version {there}; this Sfumato knows version {version}.",
+                hint="Install the newer one again, or choose a folder by general.data_folder.",
+            )
+        if there == version:
+            continue
+        columns = {column["name"] for column in inspect(connection).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in columns:
+                _add(connection, table, column)
+        connection.execute(delete(versions).where(versions.c.name == table.name))
+        connection.execute(insert(versions).values(name=table.name, version=version))
+
+
+def _add(connection: Connection, table: Table, column: Column[Any]) -> None:
+    from sqlalchemy.schema import CreateColumn
+
+    name = connection.dialect.identifier_preparer.format_table(table)
+    described = CreateColumn(column).compile(dialect=connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {described}")
+
+
+def explained(error: Exception, url: str) -> SfumatoError:
+    """A database's error for people: what is wrong, and what can be done; nothing is ever deleted."""
+    told = " ".join(str(getattr(error, "orig", error)).split())
+    hints = (hint for signs, hint in ADVICE if any(sign in told.lower() for sign in signs))
+    place = url.partition(":///")[2] if url.startswith("sqlite") else "of the setting jobs.database"
+    return SfumatoError(
+        f"The database {place} cannot be used.", why=f"{told}.", hint=next(hints, "Is it still there?")
+    )
+
+
+ADVICE = (
+    (
+        ("not a database", "malformed"),
+        "Nothing was changed. Mend a copy with 'sqlite3 FILE .recover', or move the file away to begin anew.",
+    ),
+    (
+        ("readonly", "read-only", "permission", "unable to open", "not a directory", "file exists"),
+        "Make the folder and its files writable, or choose another: --set general.data_folder=FOLDER.",
+    ),
+    (("full",), "Make room on the disk."),
+    (("locked",), "Another program holds it: close that one, or try again."),
+)
+"""What can be done, by words of the error."""

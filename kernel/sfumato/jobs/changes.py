@@ -49,18 +49,8 @@ def retry(connection: Connection, row: Row[Any]) -> None:
             hint="Only jobs that failed, were cancelled or interrupted can.",
         )
     last = connection.execute(select(func.max(JOBS.c.position))).scalar_one()
-    change(
-        connection,
-        row,
-        state="queued",
-        position=last + 1,
-        attempt=0,
-        problem=None,
-        progress=None,
-        result=None,
-        started=None,
-        ended=None,
-    )
+    anew: dict[str, Any] = dict.fromkeys(("problem", "progress", "result", "started", "ended"))
+    change(connection, row, state="queued", position=last + 1, attempt=0, **anew)
 
 
 def move(connection: Connection, row: Row[Any], before: Row[Any] | None) -> None:

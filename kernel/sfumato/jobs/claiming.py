@@ -17,15 +17,12 @@ def claim(connection: Connection, lane: str, worker: str, place: str) -> Row[Any
     if row is None:
         return None
     count_turn(connection, lane, row.owner)
-    change(
-        connection,
-        row,
-        state="running",
-        attempt=row.attempt + 1,
-        worker=worker,
-        place=place,
-        control="",
-        warnings=[],
-        started=time.time(),
-    )
+    mine: dict[str, Any] = {
+        "worker": worker,
+        "place": place,
+        "control": "",
+        "warnings": [],
+        "started": time.time(),
+    }
+    change(connection, row, state="running", attempt=row.attempt + 1, **mine)
     return row_of(connection, row.id)

@@ -7,14 +7,13 @@ import logging
 import os
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]
 from sqlalchemy import insert, update
 
 from sfumato.jobs.attempt import Attempt
-from sfumato.jobs.logs import last_lines
+from sfumato.jobs.logs import last_lines, log_path
 from sfumato.jobs.store import Store
 from sfumato.jobs.tables import WORKERS
 from sfumato.jobs.wire import Words
@@ -42,11 +41,8 @@ class Pulse:
         wake: Set when there may be a wish about it.
     """
 
-    def __init__(
-        self, studio: Studio, store: Store, words: Words, lane: str, place: str, log_file: Path
-    ) -> None:
+    def __init__(self, studio: Studio, store: Store, words: Words, lane: str, place: str) -> None:
         self._studio = studio
-        self._log_file = log_file
         self._store = store
         self._words = words
         self._lane = lane
@@ -103,7 +99,7 @@ class Pulse:
             return
         log.warning("Job %s did not stop within %g seconds; this is what goes on:", attempt.job.id, patience)
         faulthandler.dump_traceback(all_threads=True)
-        attempt.abandon(last_lines(self._log_file))
+        attempt.abandon(last_lines(log_path(self._studio.settings.general.data_folder, self._lane)))
         self._words.say("bye")
         os._exit(0)
 

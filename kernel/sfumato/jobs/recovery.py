@@ -47,17 +47,8 @@ def recover(connection: Connection, row: Row[Any], cause: Cause, attempts: int) 
         end(connection, row, "cancelled")
     elif not cause.counts or row.attempt < attempts:
         attempt = row.attempt if cause.counts else max(0, row.attempt - 1)
-        change(
-            connection,
-            row,
-            why=cause.why,
-            state="queued",
-            attempt=attempt,
-            control="",
-            worker="",
-            started=None,
-            progress=None,
-        )
+        anew = {"control": "", "worker": "", "started": None, "progress": None}
+        change(connection, row, why=cause.why, state="queued", attempt=attempt, **anew)
     else:
         problem = JobProblem(
             what=f"The work was cut short {row.attempt} times.",

@@ -69,6 +69,7 @@ class Worker:
         self._wake = threading.Event()
         self._finishing = False
         self._stopping = ""
+        self._forgets_at = 0.0
 
     def hear(self, words: str) -> None:
         """A word of the server, and what belongs to it."""
@@ -94,10 +95,7 @@ class Worker:
 
         if not self._take_lane():
             return
-        log_file = Path(self._orders.log)
-        self._pulse = Pulse(
-            self._studio, self._store, self._words, self._orders.lane, self._lock.place, log_file
-        )
+        self._pulse = Pulse(self._studio, self._store, self._words, self._orders.lane, self._lock.place)
         self._put_in_order()
         self._pulse.start()
         warming = self._warm_up()
@@ -111,6 +109,7 @@ class Worker:
             elif self._is_idle_since(since):
                 break
             elif next(warming, None) is None:
+                self._forget_old()
                 self._wake.wait(POLL_SECONDS)
         self._pulse.end()
 
@@ -126,17 +125,31 @@ class Worker:
 
     def _put_in_order(self) -> None:
         """What was running in this lane is not: its worker and its server are gone."""
-        from sfumato.jobs.changes import forget_before
         from sfumato.jobs.recovery import Cause, orphans_of_place, recover
 
-        jobs = self._studio.settings.jobs
         cause = Cause("The worker process ended while it ran.", last_lines(Path(self._orders.log)))
         with self._store.writing() as connection:
             for row in orphans_of_place(connection, self._orders.lane, self._lock.place):
-                recover(connection, row, cause, jobs.attempts)
-            if jobs.keep_days:
-                forget_before(connection, time.time() - jobs.keep_days * DAY)
+                recover(connection, row, cause, self._studio.settings.jobs.attempts)
         self._words.say("news")
+
+    def _forget_old(self) -> None:
+        """What was over long ago, once a day."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from sfumato.jobs.changes import forget_before
+
+        days = self._studio.settings.jobs.keep_days
+        if not days or time.monotonic() < self._forgets_at:
+            return
+        self._forgets_at = time.monotonic() + DAY
+        try:
+            with self._store.writing() as connection:
+                count = forget_before(connection, time.time() - days * DAY)
+            if count:
+                self._studio.database.shrink()
+        except SQLAlchemyError as error:
+            log.warning("Old jobs cannot be forgotten now: %s", error)
 
     def _warm_up(self) -> Iterator[str]:
         """Import what work on the device needs, a piece each time nobody waits for anything else."""
