@@ -167,6 +167,13 @@ def test_a_taken_port_is_told_clearly(live_server: LiveServer, app: Flask) -> No
         StudioServer(app, "127.0.0.1", live_server.port)
 
 
+def test_a_host_may_be_a_name(app: Flask) -> None:
+    server = StudioServer(app, "localhost", 0)
+    assert server.port
+    assert server.url == f"http://localhost:{server.port}/"
+    server.close()
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_too_large_an_upload_is_refused(start_server: StartServer, app: Flask, chunked: bool) -> None:
     app.config["MAX_CONTENT_LENGTH"] = 1000

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
 from waitress.task import ThreadedTaskDispatcher, WSGITask
@@ -205,11 +206,13 @@ class StudioServer:
     def __init__(self, app: Flask, host: str, port: int, threads: int = 8) -> None:
         self._core = core_of(app)
         dispatcher = Dispatcher(self._core)
+        sockets: dict[int, Any] = {}
         try:
             self._server: Any = create_server(
                 app,
+                map=sockets,
                 _dispatcher=dispatcher,
-                host=host,
+                host=_address(host),
                 port=port,
                 threads=threads,
                 ident=None,
@@ -220,6 +223,7 @@ class StudioServer:
                 clear_untrusted_proxy_headers=True,
             )
         except (OSError, ValueError) as error:
+            wasyncore.close_all(sockets, ignore_all=True)
             raise _cannot_bind(host, port, error) from error
         dispatcher.set_thread_count(threads)
         self._server.sfumato = self._core
@@ -239,6 +243,11 @@ class StudioServer:
         if not self._core.stopping.is_set():
             self._core.finish()
 
+    def close(self) -> None:
+        """Give the address back where `run` was never called."""
+        self._server.task_dispatcher.shutdown(timeout=SECONDS_TO_END)
+        wasyncore.close_all(self._server._map, ignore_all=True)
+
     def run(self) -> None:
         """Serve until `stop` is called elsewhere or an interrupt comes."""
         self._server.run()
@@ -248,16 +257,21 @@ class StudioServer:
         if self._core.stopping.is_set():
             return
         self._core.stopping.set()
-        from waitress import wasyncore
-
         for connection in list(self._core.sockets_open):
             close(connection)
             connection.event.set()  # wakes the thread that waits for a message
         until = time.monotonic() + SECONDS_TO_END
         while self._core.sockets_open and time.monotonic() < until:
             time.sleep(0.01)
-        self._server.task_dispatcher.shutdown(timeout=2)
+        self._server.task_dispatcher.shutdown(timeout=SECONDS_TO_END)
         self._server.trigger.pull_trigger(lambda: wasyncore.close_all(self._server._map, ignore_all=True))
+
+
+def _address(host: str) -> str:
+    """One address for a name: waitress would make a server of another kind for the two of localhost."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    first = min(found, key=lambda each: each[0] != socket.AF_INET)
+    return str(first[4][0])
 
 
 def _cannot_bind(host: str, port: int, error: Exception) -> SfumatoError:
