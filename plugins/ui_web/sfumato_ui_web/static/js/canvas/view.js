@@ -46,7 +46,7 @@ export class View {
     this.fit();
   }
 
-  /** The scale at which all of the picture is seen; small ones are not enlarged past that. */
+  /** The scale at which all of the picture is seen; small ones are not enlarged past eight times. */
   get fitScale() {
     const width = Math.max(1, this.width - 2 * FRAME);
     const height = Math.max(1, this.height - 2 * FRAME);

@@ -74,6 +74,7 @@ export class Inpainting {
   }
 }
 
+const SIDES = 16; // pixels, of which nearly all models need a multiple
 const LARGEST = 4; // times the pixels that the model draws best
 
 /**
@@ -84,7 +85,7 @@ export function takeSize(form, { width, height }) {
   if (!width || !height) return;
   const best = (form.recommended.width ?? width) * (form.recommended.height ?? height);
   const scale = width * height > LARGEST * best ? Math.sqrt(best / (width * height)) : 1;
-  const fitting = (side) => Math.max(16, Math.round((side * scale) / 8) * 8);
+  const fitting = (side) => Math.max(1, Math.round((side * scale) / SIDES)) * SIDES;
   form.set("width", fitting(width));
   form.set("height", fitting(height));
 }

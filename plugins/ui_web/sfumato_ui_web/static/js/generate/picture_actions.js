@@ -29,12 +29,14 @@ export class PictureActions {
     this.gallery = options.gallery;
   }
 
-  /** Ask which pictures of a job are favourites. @param {any} job @returns {Promise<boolean>} Whether there are any. */
+  /** Ask which pictures of a job are favourites, and which were deleted. @param {any} job @returns {Promise<boolean>} Whether there are any. */
   async learn(job) {
     if (!this.gallery || !job.images.length) return false;
-    const liked = await api.get("/api/v1/pictures/", { job: job.id, favourite: true, limit: 500 }).catch(() => ({ items: [] }));
-    for (const { id } of liked.items) this.#favourites.set(id, true);
-    return liked.items.length > 0;
+    const ask = (which) => api.get("/api/v1/pictures/", { job: job.id, limit: 500, ...which }).then((answer) => answer.items, () => []);
+    const [liked, deleted] = await Promise.all([ask({ favourite: true }), ask({ trash: true })]);
+    for (const image of liked) this.#favourites.set(image.id, true);
+    for (const image of deleted) this.options.removed(image);
+    return liked.length + deleted.length > 0;
   }
 
   /** @param {HTMLElement} bar @param {any} job @param {number} index */

@@ -17,6 +17,7 @@ export class SettingsForm extends EventTarget {
   recommended = {};
   #asked = { sampler: "", model: "" };
   #filling = false;
+  #unkept = false;
 
   /** @param {HTMLFormElement} root */
   constructor(root) {
@@ -25,13 +26,19 @@ export class SettingsForm extends EventTarget {
     this.grid = one("#grid", root);
     this.script = /** @type {HTMLSelectElement} */ (one("#script-choice", root));
     this.advanced = /** @type {HTMLInputElement} */ (one("#advanced", root));
-    this.keep = debounced(() => remember(KEY, this.state), REST_MS);
+    this.keep = debounced(() => this.#keepNow(), REST_MS);
+    window.addEventListener("pagehide", () => this.#unkept && this.#keepNow()); // another language is a reload
     attachForm(root, () => this.#changed());
     attachHints(root);
     this.advanced.addEventListener("change", () => root.classList.toggle("simple", !this.advanced.checked));
     this.script.addEventListener("change", () => this.#showScript());
     for (const mode of all("[name=mode]", root)) mode.addEventListener("change", () => this.#showMode());
     for (const editor of all("sf-prompt", root)) editor.context = () => ({ model: this.#named("model"), steps: this.#named("steps") });
+  }
+
+  #keepNow() {
+    this.#unkept = false;
+    remember(KEY, this.state);
   }
 
   /** As it was left, in this browser. */
@@ -99,6 +106,7 @@ export class SettingsForm extends EventTarget {
 
   #changed() {
     if (this.#filling) return;
+    this.#unkept = true;
     this.keep();
     this.#followChoices();
     this.dispatchEvent(new Event("change"));
