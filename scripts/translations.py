@@ -12,6 +12,7 @@ scripts, and what forms and lists show of schemas and registries. The English te
 from __future__ import annotations
 
 import argparse
+import ast
 import io
 import json
 import re
@@ -39,6 +40,7 @@ CORE = "ui_web"
 """The catalogue that has what the kernel shows, and all plugins without a catalogue of their own."""
 CALL = re.compile(r'(?<![\w.$])(tn?)\(\s*"((?:[^"\\]|\\.)*)"(?:\s*,\s*"((?:[^"\\]|\\.)*)")?')
 UNREADABLE = re.compile(r"(?<![\w.$])tn?\(\s*['`].*")
+ERRORS = ("SfumatoError", "BadInput", "Refused", "problem")
 KEYWORDS: dict[str, Any] = {"_": None, "gettext": None, "ngettext": (1, 2), "t": None, "tn": (1, 2)}
 LABELLED = ("pages", "panels", "stages", "settings", "tasks")
 """Registries whose labels are words; those of samplers, models and the like are names."""
@@ -83,7 +85,7 @@ def collected(studio: Studio, name: str, package: Path, catalogues: set[str]) ->
     ]
     for file, _, message, comments, context in extract_from_dir(package, methods, keywords=KEYWORDS):
         found.add(message, None, [(Path(file).name, 0)], auto_comments=comments, context=context)
-    for text, place in registered(studio, name, catalogues):
+    for text, place in [*texts_of_errors(package), *registered(studio, name, catalogues)]:
         if re.search(r"[^\W\d_]", text):
             found.add(text, None, [(place, 0)])
     ordered = Catalog(project=name, fuzzy=False, charset="utf-8")
@@ -103,6 +105,16 @@ def texts_of_script(
         function, one, many = call.groups()
         texts = tuple(json.loads(f'"{text}"') for text in (one, many) if text is not None)
         yield 0, function, texts if function == "tn" else texts[0], []
+
+
+def texts_of_errors(package: Path) -> Iterator[tuple[str, str]]:
+    """What errors say where they say the same each time; names and numbers within stay English as a whole."""
+    for file in sorted(package.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ERRORS:
+                for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
+                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                        yield argument.value, SHOWN
 
 
 def registered(studio: Studio, name: str, catalogues: set[str]) -> Iterator[tuple[str, str]]:

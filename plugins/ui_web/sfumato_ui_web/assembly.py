@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Flask, render_template, url_for
 
 from sfumato.errors import PluginError, SfumatoError
+from sfumato_ui_web.i18n import translated
 from sfumato_ui_web.problems import problem_of
 from sfumato_ui_web.rules import LazyRule
 
@@ -191,6 +192,6 @@ def _stand_in(entry: Entry[Any], error: SfumatoError, place: str) -> Blueprint:
     def tell(path: str) -> Response | tuple[str, int]:
         if place == "routes":
             return problem_of(error)
-        return render_template("sfumato/error.html", title=entry.info.label, error=error), 500
+        return render_template("sfumato/error.html", title=translated(entry.info.label), error=error), 500
 
     return blueprint

@@ -10,6 +10,7 @@ from flask import current_app, g, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from sfumato.errors import SfumatoError, UnknownName
+from sfumato_ui_web.i18n import translated
 from sfumato_ui_web.problems import problem, problem_of, status_of
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def set_up(app: Flask) -> None:
                 if name in ("Allow", "Retry-After"):
                     answer.headers[name] = value
             return answer
+        if status == 404:
+            return _page(SfumatoError("There is no such page."), status)
         return _page(SfumatoError(error.name, why=error.description or ""), status)
 
     @app.errorhandler(Exception)
@@ -70,7 +73,10 @@ def refusal(refused: Refused) -> Response:
         from flask import make_response
 
         answer = make_response(
-            render_template("sfumato/refused.html", title=refused.title, hint=refused.hint), refused.status
+            render_template(
+                "sfumato/refused.html", title=translated(refused.title), hint=translated(refused.hint)
+            ),
+            refused.status,
         )
     if refused.retry_after:
         answer.headers["Retry-After"] = str(refused.retry_after)
@@ -93,4 +99,5 @@ def _is_for_programs() -> bool:
 
 def _page(error: SfumatoError, status: int) -> tuple[str, int]:
     template = "sfumato/error.html" if g.get("user") else "sfumato/refused.html"
-    return render_template(template, title=error.what, hint=error.hint, error=error), status
+    told = SfumatoError(translated(error.what), why=translated(error.why), hint=translated(error.hint))
+    return render_template(template, title=told.what, hint=told.hint, error=told), status

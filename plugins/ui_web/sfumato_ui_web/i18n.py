@@ -89,9 +89,11 @@ class Languages:
         codes = self.codes()
         if len(codes) == 1:
             return ENGLISH
-        for code in (request.args.get("lang", ""), request.cookies.get(COOKIE, ""), self.preferred):
-            if code in codes:
-                return code
+        for chosen in (request.args.get("lang", ""), request.cookies.get(COOKIE, ""), self.preferred):
+            code = chosen.replace("-", "_")
+            for known in (code, code.partition("_")[0]):  # who wants de_AT is glad of de
+                if known in codes:
+                    return known
         tags = {code.replace("_", "-"): code for code in codes}
         return tags.get(request.accept_languages.best_match(list(tags), "en") or "en", ENGLISH)
 
@@ -143,6 +145,7 @@ def set_up(app: Flask, studio: Studio) -> None:
     babel.domain_instance = CatalogueDomain(languages)
     app.context_processor(lambda: _for_templates(languages))
     app.add_template_filter(translated)
+    app.add_template_filter(file_size)
 
     @app.get("/static-i18n/<code>.json")
     def texts(code: str) -> Response:
@@ -160,6 +163,17 @@ def set_up(app: Flask, studio: Studio) -> None:
 def translated(text: str) -> str:
     """A text that comes as data, such as a label; here, unlike in `_()`, a percent sign is just that."""
     return gettext(text) if text else ""
+
+
+def file_size(count: float) -> str:
+    """Bytes as people read them, with 1024 to a KB, as the scripts write them."""
+    from flask_babel import format_decimal
+
+    units = ["B", "KB", "MB", "GB", "TB"]
+    unit = 0
+    while count >= 1024 and unit < len(units) - 1:
+        count, unit = count / 1024, unit + 1
+    return f"{format_decimal(round(count, 1))} {units[unit]}"
 
 
 def fits(message: Message) -> bool:
@@ -190,7 +204,12 @@ def _for_templates(languages: Languages) -> dict[str, Any]:
     address = ""
     if code != ENGLISH and "texts" in current_app.view_functions:
         address = url_for("texts", code=code, v=languages.language(code).version)
-    return {"locale": code.replace("_", "-"), "texts_address": address, "locales": languages.listed()}
+    return {
+        "language": code,
+        "locale": code.replace("_", "-"),
+        "texts_address": address,
+        "locales": languages.listed(),
+    }
 
 
 def _read(code: str, files: list[Path], stamp: tuple[tuple[str, int], ...]) -> Language:

@@ -10,7 +10,7 @@ export class ApiError extends Error {
    * @param {{title?: string, detail?: string, hint?: string, errors?: any[]}} problem RFC 9457.
    */
   constructor(status, problem) {
-    super([problem.title, problem.detail, problem.hint].filter(Boolean).join(" "));
+    super([problem.title, problem.detail, problem.hint].filter(Boolean).map((text) => t(text)).join(" "));
     this.name = "ApiError";
     this.status = status;
     this.problem = problem;
