@@ -224,6 +224,18 @@ def test_the_command_serves_until_it_is_told_to_end(
             process.kill()
 
 
+def test_a_studio_with_a_damaged_database_says_so_and_ends(tmp_path: Path) -> None:
+    (tmp_path / "studio.db").write_bytes(b"no database " * 500)
+    program = "import sys; from sfumato.cli.program import run; sys.exit(run())"
+    options = ["--set", f"general.data_folder={tmp_path}", "ui", "--port", "0"]
+    command = [sys.executable, "-c", program, *options]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 1
+    assert "studio.db cannot be used" in run.stderr
+    assert "Nothing was changed" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_the_web_process_imports_no_tensor_library(tmp_path: Path) -> None:
     script = f"""
 import json, sys

@@ -32,7 +32,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 HEALTHY_SECONDS = 60.0
 """A worker that lived so long is started again without much of a pause."""
 SERVER_STOPPED = "The server was stopped."
-WAITS = "Another server's worker still has this data folder."
+WAITS = "Another server's worker has this data folder."
 
 
 class Process:
@@ -211,6 +211,8 @@ class Keeper:
         elif word == "bye":
             process.said_bye = True
         elif word == "waiting":
+            if self._problem != WAITS:
+                log.warning("Lane '%s': %s Jobs are done by that one.", self._lane, WAITS)
             self._problem = WAITS
         elif word in ("idle", "busy"):
             self._job = job

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sfumato.cli import output
-from sfumato.errors import BadInput
+from sfumato.errors import BadInput, SfumatoError
 
 if TYPE_CHECKING:
     from sfumato.studio import Studio
@@ -81,9 +81,18 @@ def _accounts(studio: Studio, host: str, auth: str) -> Accounts:
 
 
 def _serve(studio: Studio, server: StudioServer, *, workers: bool) -> None:
-    """Until an interrupt or SIGTERM."""
+    """Until an interrupt or SIGTERM. Raises `SfumatoError` when the database cannot be used."""
     ending = threading.Event()
-    rest = threading.Thread(target=_start_rest, args=(studio, server, workers, ending), daemon=True)
+    refused: list[SfumatoError] = []
+
+    def start_rest() -> None:
+        try:
+            _start_rest(studio, server, workers, ending)
+        except SfumatoError as error:
+            refused.append(error)
+            server.stop()
+
+    rest = threading.Thread(target=start_rest, daemon=True)
     rest.start()
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -95,6 +104,8 @@ def _serve(studio: Studio, server: StudioServer, *, workers: bool) -> None:
         rest.join()
         if workers:
             studio.workers.stop()
+    if refused:
+        raise refused[0]
 
 
 def _start_rest(studio: Studio, server: StudioServer, workers: bool, ending: threading.Event) -> None:
@@ -103,6 +114,7 @@ def _start_rest(studio: Studio, server: StudioServer, workers: bool, ending: thr
     if ending.is_set():
         return
     if workers:
+        studio.jobs.last_event()  # without its database the studio is of no use
         _start_workers(studio)
 
 
