@@ -22,6 +22,7 @@ from sfumato_engine.blame import blamed, failure
 from sfumato_engine.decoding import LATENTS_HINT, check_finite, decoded
 from sfumato_engine.enlarging import enlarged
 from sfumato_engine.memory import CLOSE, LOWER, memory_errors_explained
+from sfumato_engine.memory_source import forget_peaks
 from sfumato_engine.no_effect import without_effect
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.noise.settings import NoiseSettings
@@ -58,6 +59,7 @@ def draw(resolved: ResolvedRequest, context: TaskContext, started: float) -> Gen
     Args:
         started: When the request came, by `time.monotonic`.
     """
+    forget_peaks()
     drawing = Drawing(resolved, context)
     width, height = resolved.size
     shortage = memory_errors_explained(

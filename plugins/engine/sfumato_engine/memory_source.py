@@ -22,6 +22,16 @@ def memory_figures(workspace: Mapping[str, Any]) -> MemoryFigures:
     return MemoryFigures(devices=tuple(_devices(torch)), models=tuple(_kept_models(workspace)))
 
 
+def forget_peaks() -> None:
+    """Let the most that was allocated count anew, as work begins; devices that nothing has used stay so."""
+    torch = sys.modules.get("torch")
+    for kind in ("cuda", "xpu"):
+        module = getattr(torch, kind, None)
+        if module is not None and module.is_initialized():
+            for index in range(module.device_count()):
+                module.reset_peak_memory_stats(index)
+
+
 def _devices(torch: Any) -> Iterator[DeviceMemory]:
     for kind in ("cuda", "xpu"):
         module = getattr(torch, kind, None)

@@ -19,15 +19,10 @@ import { recall, remember } from "../state.js";
 import { MaskEditor } from "./editor.js";
 import { MaskKeeper } from "./keeper.js";
 import { KeyInput } from "./keys.js";
-import { Overlay } from "./overlay.js";
 import { PictureSource } from "./picture.js";
 import { PointerInput } from "./pointer.js";
-import { addRectangle } from "./rectangle.js";
-import { Stage } from "./stage.js";
+import { Screen } from "./screen.js";
 import { LARGEST_BRUSH, Toolbar } from "./toolbar.js";
-import { View } from "./view.js";
-
-const REFINE_AFTER = 120; // ms of rest after which a moved view is drawn finely
 
 export class SfCanvas extends HTMLElement {
   static observedAttributes = ["src"];
@@ -38,27 +33,22 @@ export class SfCanvas extends HTMLElement {
   #tool = "brush";
   /** @type {MaskEditor} */
   #editor = new MaskEditor(1, 1);
-  #view = new View();
-  #stage = new Stage();
+  #screen = new Screen(() => this.#shown());
+  #view = this.#screen.view;
+  #stage = this.#screen.stage;
   #picture = new PictureSource(this.#stage.picture);
   #keeper = new MaskKeeper();
-  #overlay = new Overlay(this.#stage.overlay);
   #keys = new KeyInput(this);
   /** @type {Toolbar | null} */
   #toolbar = null;
   /** @type {AbortController | null} */
   #listening = null;
-  #frame = 0;
-  #moved = true;
-  /** @type {Rectangle[]} */
-  #dirty = [];
   /** @type {WindowSample[]} */
   #samples = [];
   /** @type {Point | null} */
   #pointer = null;
   /** @type {Point | null} In pixels of the picture. */
   #crossHair = null;
-  #refining = 0;
   #penSeen = false;
   #settings = {size: 0, softness: 0.2, pressure: true};
 
@@ -76,10 +66,7 @@ export class SfCanvas extends HTMLElement {
     this.#keys.listen(element, signal);
     element.addEventListener("blur", () => this.#showCrossHair(null), {signal});
     window.addEventListener("pagehide", () => this.#keeper.now(), {signal});
-    const observer = new ResizeObserver(() => this.#resize());
-    observer.observe(element);
-    signal.addEventListener("abort", () => observer.disconnect());
-    this.#watchTheme(signal);
+    this.#screen.watch(signal, () => this.#viewMoved());
     this.#applySettings();
     this.#message();
   }
@@ -87,15 +74,9 @@ export class SfCanvas extends HTMLElement {
   disconnectedCallback() {
     this.#keeper.now();
     this.#listening?.abort();
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
   }
 
-  /**
-   * @param {string} _name
-   * @param {string | null} _old
-   * @param {string | null} value
-   */
+  /** @param {string} _name @param {string | null} _old @param {string | null} value */
   attributeChangedCallback(_name, _old, value) {
     this.src = value;
   }
@@ -224,10 +205,7 @@ export class SfCanvas extends HTMLElement {
     this.brushSize = Math.abs(size - this.brushSize) < 1 ? this.brushSize + Math.sign(factor - 1) : size;
   }
 
-  /**
-   * @param {number} factor
-   * @param {Point} [at] In the window.
-   */
+  /** @param {number} factor @param {Point} [at] In the window. */
   zoomBy(factor, at) {
     this.#view.zoomTo(this.#view.scale * factor, at);
     this.#viewMoved();
@@ -243,10 +221,7 @@ export class SfCanvas extends HTMLElement {
     this.#viewMoved();
   }
 
-  /**
-   * @param {number} dx In pixels of the picture.
-   * @param {number} dy
-   */
+  /** @param {number} dx In pixels of the picture. @param {number} dy */
   moveCrossHair(dx, dy) {
     const {width, height} = this.#editor.mask;
     const at = this.#crossHair ?? this.#startOfCrossHair();
@@ -290,7 +265,7 @@ export class SfCanvas extends HTMLElement {
   /** @param {Point | null} at In pixels of the picture. */
   #showCrossHair(at) {
     this.#crossHair = at;
-    this.#schedule();
+    this.#screen.schedule();
   }
 
   #pointerInput() {
@@ -304,7 +279,7 @@ export class SfCanvas extends HTMLElement {
       },
       extend: (samples) => {
         this.#samples.push(...samples);
-        this.#schedule();
+        this.#screen.schedule();
       },
       end: () => this.ready && this.#endStroke(),
       cancel: () => {
@@ -332,7 +307,7 @@ export class SfCanvas extends HTMLElement {
   #hover(at) {
     this.#pointer = at;
     if (!this.#keys.space) this.#crossHair = null;
-    this.#schedule();
+    this.#screen.schedule();
   }
 
   /** Samples wait for the next frame, which paints them all and then the screen once. */
@@ -352,9 +327,7 @@ export class SfCanvas extends HTMLElement {
 
   /** @param {Rectangle | null} area */
   #paint(area) {
-    if (!area) return;
-    addRectangle(this.#dirty, area);
-    this.#schedule();
+    if (area) this.#screen.touch(area);
   }
 
   /**
@@ -370,58 +343,15 @@ export class SfCanvas extends HTMLElement {
   }
 
   #viewMoved() {
-    this.#moved = true;
     this.#toolbar?.update();
-    this.#schedule();
+    this.#screen.moveView();
   }
 
-  #schedule() {
-    if (this.isConnected) this.#frame ||= requestAnimationFrame(() => this.#draw());
-  }
-
-  /** One frame: the mask takes what was painted, and the screen shows what changed. */
-  #draw() {
-    this.#frame = 0;
+  /** What the screen shows now. */
+  #shown() {
     this.#paintSamples();
-    const [view, mask] = [this.#view, this.#editor.mask];
-    if (this.ready && this.#moved) {
-      this.#stage.place(view, this.#overlay.ratio);
-      this.#overlay.draw(mask, view, null, true);
-      this.#refineLater();
-    } else if (this.ready) for (const area of this.#dirty) this.#overlay.draw(mask, view, area);
-    this.#moved = false;
-    this.#dirty = [];
-    const at = this.#crossHair ? view.toWindow(this.#crossHair) : this.#pointer;
-    const moving = this.#stage.element.classList.contains("canvas-moving");
-    this.#stage.showRing(this.ready && !moving ? at : null, this.brushSize * view.scale);
-    this.#stage.showCrossHair(this.ready && this.#crossHair ? at : null);
-  }
-
-  #refineLater() {
-    clearTimeout(this.#refining);
-    this.#refining = window.setTimeout(() => {
-      if (this.ready) this.#overlay.draw(this.#editor.mask, this.#view);
-    }, REFINE_AFTER);
-  }
-
-  #resize() {
-    const {clientWidth, clientHeight} = this.#stage.element;
-    this.#view.resize(clientWidth, clientHeight);
-    this.#overlay.resize(clientWidth, clientHeight, window.devicePixelRatio || 1);
-    this.#viewMoved();
-  }
-
-  /** @param {AbortSignal} signal */
-  #watchTheme(signal) {
-    const read = () => {
-      this.#overlay.readTint();
-      this.#viewMoved();
-    };
-    read();
-    const observer = new MutationObserver(read);
-    observer.observe(document.documentElement, {attributes: true, attributeFilter: ["data-theme"]});
-    signal.addEventListener("abort", () => observer.disconnect());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", read, {signal});
+    const mask = this.ready ? this.#editor.mask : null;
+    return {mask, pointer: this.#pointer, crossHair: this.#crossHair, diameter: this.brushSize};
   }
 
   /** @param {Partial<{size: number, softness: number, pressure: boolean}>} changes */
@@ -437,7 +367,7 @@ export class SfCanvas extends HTMLElement {
     this.#editor.hardness = 1 - this.#settings.softness;
     this.#editor.pressureSizes = this.#settings.pressure;
     this.#toolbar?.update();
-    this.#schedule();
+    this.#screen.schedule();
   }
 
   async #load() {
