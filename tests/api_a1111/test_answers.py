@@ -155,3 +155,12 @@ def test_prompts_of_a_list_are_drawn_one_by_one(served: Served) -> None:
     assert len(body["images"]) == 2
     assert info["all_prompts"] == ["a red apple", "a blue hat"]
     assert info["all_seeds"] == [7, 8]
+
+
+def test_methods_of_the_second_pass_go_by_their_labels(served: Served) -> None:
+    """Clients give an infotext's names back as they are."""
+    second = {"enable_hr": True, "hr_scale": 1.5, "hr_sampler_name": "Euler a", "hr_scheduler": "sgm_uniform"}
+    body = {**TINY, "prompt": "x", "denoising_strength": 0.5, **second}
+    told = json.loads(served.post("/sdapi/v1/txt2img", body).json()["info"])["infotexts"][0]
+    assert "Hires sampler: Euler a" in told
+    assert "Hires schedule type: SGM Uniform" in told

@@ -106,11 +106,15 @@ class Provenance:
         return fields
 
     def _other_models(self) -> dict[str, Any]:
-        """The models of further passes, as A1111 writes them: name [hash]."""
+        """The models and methods of further passes, as A1111 writes them: name [hash], and labels."""
         hires = self.resolved.hires
         refiner = (hires or self.resolved).refiner
         asked = self.resolved.request.hires
         fields: dict[str, Any] = {"Hires upscaler": self.upscaler} if asked and self.upscaler else {}
+        if hires and asked and asked.sampler:
+            fields["Hires sampler"] = hires.sampler.info.label
+        if hires and asked and asked.scheduler:
+            fields["Hires schedule type"] = hires.scheduler.info.label
         models = {
             "Hires checkpoint": hires.info if hires and asked and asked.model else None,
             "Refiner": refiner.info if refiner else None,
