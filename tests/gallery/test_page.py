@@ -21,6 +21,12 @@ CHROMIUM = shutil.which("chromium")
 TOTAL = 10_000
 MOST_TILES = 120
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
+SHOWN = """() => {
+  const inWindow = (tile) => tile.getBoundingClientRect().bottom > 0 && tile.getBoundingClientRect().top < innerHeight;
+  const tiles = [...document.querySelectorAll(".tile:not([hidden])")].filter(inWindow);
+  return tiles.length > 20 && tiles.every((tile) => tile.classList.contains("loaded"));
+}"""
+"""All pictures in the window are shown."""
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 
@@ -28,9 +34,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A studio with ten thousand pictures, which are one file under many names."""
-    from waitress.server import create_server
-
     from sfumato_ui_web.app import create_app
+    from sfumato_ui_web.server import StudioServer
 
     home = tmp_path_factory.mktemp("studio")
     output = home / "pictures"
@@ -41,12 +46,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     overrides = {"general.output_folder": str(output), "general.data_folder": str(home / "data")}
     studio = Studio(Settings.load(file=home / "settings.toml", environ={}, overrides=overrides))
     PictureIndex(studio.database).put([made_up(output / f"{number}.png", number) for number in range(TOTAL)])
-    server = create_server(create_app(studio), host="127.0.0.1", port=0, threads=4)
+    server = StudioServer(create_app(studio), "127.0.0.1", 0, threads=4)
     thread = threading.Thread(target=server.run)
     thread.start()
-    yield f"http://127.0.0.1:{server.effective_port}/gallery/"
-    server.close()
+    yield f"{server.url}gallery/"
+    server.stop()
     thread.join(10)
+    studio.jobs.close()
     studio.database.close()
 
 
@@ -59,17 +65,28 @@ def made_up(path: Path, number: int) -> PictureFacts:
     return PictureFacts(path=path, size=1, modified=float(number), **told)
 
 
-@pytest.fixture
-def page(address: str) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
-        page.goto(address)
-        page.wait_for_selector(".tile.loaded")
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any, address: str) -> Iterator[Any]:
+    """The gallery in a browser of its own; at the end no script may have failed."""
+    failures: list[str] = []
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True)
+    page = context.new_page()
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.goto(address)
+    page.wait_for_selector(".tile.loaded")
+    yield page
+    context.close()
+    assert failures == []
 
 
 def test_ten_thousand_pictures_are_never_in_the_document_at_once(page: Any) -> None:
@@ -81,6 +98,33 @@ def test_ten_thousand_pictures_are_never_in_the_document_at_once(page: Any) -> N
         page.wait_for_function("document.querySelectorAll('.tile.loaded').length > 10")
         assert page.locator(".tile").count() <= MOST_TILES
     page.wait_for_selector("[role=option][aria-posinset='10000'][aria-label*='picture 0,']")
+
+
+def test_flying_over_thousands_asks_for_nothing_until_the_hand_rests(page: Any) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate("""async () => {
+      for (let frame = 0; frame < 40; frame += 1) {
+        scrollBy(0, 3 * innerHeight);
+        await new Promise(requestAnimationFrame);
+      }
+    }""")
+    page.wait_for_function(SHOWN)
+    assert sum("cursor=" in url for url in asked) <= 6
+    assert sum("thumbnail" in url for url in asked) <= 2 * MOST_TILES
+
+
+def test_pictures_that_stay_keep_their_tiles_when_one_goes_and_comes_back(page: Any) -> None:
+    page.focus("[role=listbox]")
+    page.evaluate("document.querySelectorAll('.tile').forEach((tile) => { tile.dataset.before = tile.ariaLabel; })")
+    page.keyboard.press("Delete")
+    page.wait_for_selector(".toast")
+    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('9,999')")
+    kept = "[...document.querySelectorAll('.tile:not([hidden])')].filter((e) => e.dataset.before === e.ariaLabel)"
+    assert page.evaluate(f"{kept}.length") > 20
+    assert page.evaluate(f"{kept}.every((tile) => tile.classList.contains('loaded'))")
+    page.click(".toast button:has-text('Undo')")
+    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('10,000')")
 
 
 def test_the_place_and_the_search_are_there_again_after_a_reload(page: Any) -> None:

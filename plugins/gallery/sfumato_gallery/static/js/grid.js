@@ -14,8 +14,8 @@ import { Tile } from "./tile.js";
 /** @import {PictureSource} from "./source.js" */
 
 const AHEAD = 0.6;
-const CALM = 80;
 const AROUND = 60;
+const REST = 100;
 const LONG_PRESS = 450;
 
 export class SfPictureGrid extends HTMLElement {
@@ -29,8 +29,8 @@ export class SfPictureGrid extends HTMLElement {
   /** @type {Map<number, Tile>} */ #shown = new Map();
   /** @type {Tile[]} */ #spare = [];
   #frame = 0;
-  #lastScroll = 0;
   #lastTop = 0;
+  #lastFrame = 0;
   #calm = 0;
   #press = 0;
   #field = document.createElement("div");
@@ -150,57 +150,73 @@ export class SfPictureGrid extends HTMLElement {
     this.#layout = this.#whole ? justified(ratios, this.#width, size) : squares(total, this.#width, size);
     this.#field.style.height = `${this.#layout.height}px`;
     this.#current = Math.min(this.#current, Math.max(0, total - 1));
-    for (const tile of this.#shown.values()) this.#putAside(tile);
+    this.#spare.push(...this.#shown.values());
     this.#shown.clear();
     this.#draw();
   }
 
-  #onScroll = () => {
-    this.#lastScroll = performance.now();
-    this.#schedule();
-  };
+  #onScroll = () => this.#schedule();
 
   #schedule() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      this.#draw();
+      const top = -this.#field.getBoundingClientRect().top;
+      const now = performance.now();
+      const fast = Math.abs(top - this.#lastTop) > innerHeight / 2;
+      const flies = fast && now - this.#lastFrame < REST;
+      this.#lastTop = top;
+      this.#lastFrame = now;
+      this.#field.classList.toggle("flies", flies);
+      if (flies) this.#later();
+      else this.#draw(!fast);
     });
   }
 
-  /** Give each picture near the window a tile, and take those of others away. */
-  #draw() {
+  /** Draw once the hand rests: to draw each of the thousands that fly by would only make them stutter. */
+  #later() {
+    clearTimeout(this.#calm);
+    this.#calm = setTimeout(() => this.#schedule(), REST);
+  }
+
+  /** Give each picture near the window a tile, first those in it; tiles stay where they are until they are needed. */
+  #draw(/** @type {boolean} */ slow = true) {
     if (!this.#source) return;
     const top = -this.#field.getBoundingClientRect().top;
     const ahead = innerHeight * AHEAD;
     const [from, to] = this.#layout.between(Math.max(0, top - ahead), Math.max(0, top + innerHeight + ahead));
-    for (const [index, tile] of this.#shown) {
-      if (index < from || index >= to) {
-        this.#shown.delete(index);
-        this.#putAside(tile);
-      }
-    }
-    const scale = Math.min(2, devicePixelRatio);
-    for (let index = from; index < to; index += 1) {
-      const tile = this.#shown.get(index) ?? this.#take(index);
-      tile.fill(this.#source.at(index), scale, this.selection);
-    }
+    const [first, end] = this.#layout.between(Math.max(0, top), Math.max(0, top + innerHeight));
+    const away = [...this.#shown.keys()].filter((index) => index < from || index >= to);
+    this.#fill(first, end, away);
+    this.#fill(end, to, away);
+    this.#fill(from, first, away);
     for (const tile of this.#spare) tile.hide();
     this.#mark();
-    const step = Math.abs(top - this.#lastTop);
-    this.#lastTop = top;
-    this.#fetch(from, to, step < innerHeight / 2);
+    this.#fetch(from, to, slow);
   }
 
-  #take(/** @type {number} */ index) {
-    const tile = this.#spare.pop() ?? new Tile(this.#field);
+  #fill(/** @type {number} */ from, /** @type {number} */ to, /** @type {number[]} */ away) {
+    const scale = Math.min(2, devicePixelRatio);
+    for (let index = from; index < to; index += 1) {
+      const picture = this.#source?.at(index);
+      const tile = this.#shown.get(index) ?? this.#take(index, picture?.id ?? "", away);
+      tile.fill(picture, scale, this.selection);
+    }
+  }
+
+  /** A tile for a place: the one that shows its picture already, or any that nobody needs, or a new one. */
+  #take(/** @type {number} */ index, /** @type {string} */ id, /** @type {number[]} */ away) {
+    const same = id ? this.#spare.findIndex((tile) => tile.id === id) : -1;
+    let tile = same >= 0 ? this.#spare.splice(same, 1)[0] : undefined;
+    const gone = tile || this.#spare.length ? undefined : away.pop();
+    if (gone !== undefined) {
+      tile = this.#shown.get(gone);
+      this.#shown.delete(gone);
+    }
+    tile ??= this.#spare.pop() ?? new Tile(this.#field);
+    if (tile.id !== id || !id) tile.clear();
     tile.place(index, this.#source?.total ?? 0, this.#layout.box(index));
     this.#shown.set(index, tile);
     return tile;
-  }
-
-  #putAside(/** @type {Tile} */ tile) {
-    tile.clear();
-    this.#spare.push(tile);
   }
 
   /** Fetch what is shown and comes next; while somebody flies over thousands, only where they come to rest. */
@@ -210,9 +226,8 @@ export class SfPictureGrid extends HTMLElement {
     let lacks = false;
     for (let index = first; index < end && !lacks; index += 1) lacks = !this.#source?.at(index);
     if (!lacks) return;
-    if (slow || performance.now() - this.#lastScroll > CALM) {
-      this.#source?.need(first, end).then(() => this.#schedule(), () => {});
-    } else this.#calm = setTimeout(() => this.#draw(), CALM + 1);
+    if (slow) this.#source?.need(first, end).then(() => this.#schedule(), () => {});
+    else this.#later();
   }
 
   #mark() {
