@@ -110,9 +110,8 @@ function addShortcuts() {
 
 function followProgress(event) {
   if (!jobs.running || event.job !== jobs.running.id) return loadSoon();
-  const { fraction, seconds_left } = event.data;
-  if (fraction === undefined) return loadSoon();
-  jobs.running.progress = { ...jobs.running.progress, fraction, seconds_left };
+  if (!event.data.progress) return loadSoon();
+  jobs.running.progress = event.data.progress;
   for (const handler of jobs.handlers) handler();
 }
 

@@ -71,15 +71,10 @@ class QueuePage extends HTMLElement {
     else if (event.kind === "step_completed" || event.kind === "phase_started") this.advance(event);
   }
 
-  /** What an event tells of progress; what it does not tell stays as it was. */
   advance(event) {
     const item = this.running.find((one_) => one_.job.id === event.job);
-    if (!item) return this.refreshSoon();
-    const told = event.kind === "phase_started" ? { phase: event.data.phase, detail: event.data.detail, steps: 0 } : { ...event.data, phase: "sampling" };
-    if (told.preview !== undefined && typeof told.preview !== "number") delete told.preview;
-    item.progress = { ...item.progress, ...told };
-    this.previewSoon ??= debounced(() => this.refresh(), 1000);
-    if (told.fraction === undefined) this.previewSoon();
+    if (!item || !event.data.progress) return this.refreshSoon();
+    item.progress = event.data.progress;
   }
 
   async refresh() {
