@@ -246,7 +246,7 @@ def test_a_waiting_job_is_moved_by_mouse_while_others_change(
     page.mouse.move(top["x"] + 4, top["y"] - 2)
     page.mouse.up()
     expect(page.locator("[data-waiting] .queue-name")).to_have_text(["fourth", "second", "third", "fifth"])
-    assert [job.id for job in jobs.waiting(lane="device")][0] == waiting[2].id
+    assert jobs.waiting(lane="device")[0].id == waiting[2].id
 
 
 def test_colours_of_a_prompt_stand_behind_their_words_whatever_letters_are_before(

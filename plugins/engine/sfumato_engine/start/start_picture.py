@@ -225,8 +225,8 @@ def _encoded(model: LoadedModel, picture: Image.Image, size: tuple[int, int], co
 def _latent_mask(mask: Image.Image, latents: Tensor, *, soft: bool) -> Tensor:
     """[1, 1, h, w], of zeros and ones unless greys are to count; raises `BadInput` where all would be 0.
 
-    As in A1111, what is at least half white counts. A stroke too thin for that counts where it is whitest: more is
-    drawn than was painted, but only what was painted is set into the picture.
+    As in A1111, what is at least half white counts. A stroke too thin for that counts where it is whitest:
+    more is drawn than was painted, but only what was painted is set into the picture.
     """
     small = mask.resize((latents.shape[-1], latents.shape[-2]), Image.Resampling.BICUBIC)
     values = torch.from_numpy(numpy.array(small, dtype=numpy.float32) / 255)[None, None].to(latents.device)

@@ -192,8 +192,10 @@ class GeneratePage {
   /** On a narrow window the picture may be out of sight. */
   #revealStage() {
     const stage = one(".generate-stage", this.root);
-    const { top, bottom } = stage.getBoundingClientRect();
-    if (bottom < 80 || top > innerHeight - 160) stage.scrollIntoView({ block: "start", behavior: "smooth" });
+    const { top, bottom, height } = stage.getBoundingClientRect();
+    const seen = Math.min(bottom, innerHeight) - Math.max(top, 0);
+    const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth";
+    if (seen < Math.min(height, innerHeight) / 2) stage.scrollIntoView({ block: "start", behavior });
   }
 
   /** Other pages send pictures and settings: by the address, or by what the browser remembers as "generate.incoming". */

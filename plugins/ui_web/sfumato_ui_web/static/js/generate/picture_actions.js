@@ -35,7 +35,8 @@ export class PictureActions {
     const ask = (which) => api.get("/api/v1/pictures/", { job: job.id, limit: 500, ...which }).then((answer) => answer.items, () => []);
     const [liked, deleted] = await Promise.all([ask({ favourite: true }), ask({ trash: true })]);
     for (const image of liked) this.#favourites.set(image.id, true);
-    for (const image of deleted) this.options.removed(image);
+    const places = deleted.map((picture) => `/api/v1/jobs/${job.id}/pictures/${picture.index_in_job}`); // in the trash they have other ids
+    for (const image of job.images) if (places.includes(image.url)) this.options.removed(image);
     return liked.length + deleted.length > 0;
   }
 

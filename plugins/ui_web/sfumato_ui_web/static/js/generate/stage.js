@@ -63,7 +63,8 @@ export class Stage {
     const running = this.store.running[0];
     const idle = !this.job || this.job.state !== "running";
     if (running && idle && !this.#chosen) return this.show(running);
-    if (!this.job) return this.show(running ?? this.store.over.find((job) => job.images.length) ?? null);
+    const isBare = !this.#chosen && this.job?.state === "done" && !this.job.images.length; // all were deleted
+    if (!this.job || isBare) return this.show(running ?? this.store.over.find((job) => job.images.length) ?? null);
     const last = Math.max(0, this.job.images.length - 1);
     this.#index = this.#chosen ? Math.min(this.#index, last) : last;
     this.draw();
