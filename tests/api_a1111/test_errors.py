@@ -248,3 +248,14 @@ def test_any_body_is_understood_or_refused(
         fields = body_of(model)
         requests, _ = requests_of(api, fields, api.options.with_overrides(fields.override_settings))
         assert requests
+
+
+def test_options_sent_back_unchanged_still_follow_the_settings(tmp_path: Path) -> None:
+    """Clients send all options back to change one; the others are not fixed by that."""
+    for format in ("png", "webp"):
+        studio = Studio(settings_in(tmp_path, **{"saving.format": format}))
+        client = create_app(studio).test_client()
+        told = client.get("/sdapi/v1/options").json
+        assert (told["samples_format"], told["send_seed"]) == (format, format == "png")
+        client.post("/sdapi/v1/options", json={**told, "send_seed": False})
+        studio.database.close()

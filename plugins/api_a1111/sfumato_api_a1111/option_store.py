@@ -132,13 +132,16 @@ class OptionStore:
         return {key: json.loads(value) for key, value in rows if key in self.defaults}
 
     def _write(self, values: Mapping[str, Any]) -> None:
+        """Defaults are not kept: who sends all back would hold our settings to what they were then."""
         from sqlalchemy import delete, insert
 
-        rows = [{"key": key, "value": json.dumps(value)} for key, value in values.items()]
+        changed = {key: value for key, value in values.items() if value != self.defaults[key]}
+        rows = [{"key": key, "value": json.dumps(value)} for key, value in changed.items()]
         table = self._table
         with self._studio.database.writing() as connection:
             connection.execute(delete(table).where(table.c.key.in_(list(values))))
-            connection.execute(insert(table), rows)
+            if rows:
+                connection.execute(insert(table), rows)
         self._read = None
 
 
