@@ -1,7 +1,7 @@
 """The pictures of the web interface in docs/images: a studio of its own, work to show, and Chromium.
 
-    python scripts/screenshots.py               all of them
-    python scripts/screenshots.py queue phone   these alone
+python scripts/screenshots.py               all of them
+python scripts/screenshots.py queue phone   these alone
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ LONG = 1000
 """Steps of a job that is to be seen running."""
 MOST_BYTES = 150_000
 
-PROMPTS = """a red apple, a pizza, a cat face, a rocket, a rainbow, a sunflower, a penguin, a snowman, a blue fish,
-a green frog, a hamburger, a purple butterfly, a red car, an owl, a strawberry, a house, a yellow bird, a cactus,
-a fox face, a sailboat, a pear, a tulip, a mushroom, a panda face, a banana, a blue balloon, a tiger face, a donut,
-a green tree, a cherry, a lion face, a bus, a rabbit face, a cookie, a star, a whale, a purple flower, a lemon,
-a dog face, a bicycle, a carrot, a turtle, a red heart, a koala, a watermelon, a train, a crab, a pineapple"""
+PROMPTS = """"a red apple, a pizza, a cat face, a rocket, a rainbow, a sunflower, a penguin, a snowman, a blue
+fish, a green frog, a hamburger, a purple butterfly, a red car, an owl, a strawberry, a house, a
+yellow bird, a cactus, a fox face, a sailboat, a pear, a tulip, a mushroom, a panda face, a banana,
+a blue balloon, a tiger face, a donut, a green tree, a cherry, a lion face, a bus, a rabbit face, a
+cookie, a star, a whale, a purple flower, a lemon, a dog face, a bicycle, a carrot, a turtle, a red
+heart, a koala, a watermelon, a train, a crab, a pineapple"""
 
 Shot = Callable[[Page, str], None]
 Ask = Callable[..., Any]
@@ -156,7 +157,7 @@ def generate(page: Page, url: str) -> None:
     page.fill("#form-prompt", "a blue butterfly on (a yellow background:1.2)")
     page.fill("#form-count", "4")
     page.fill("#form-seed", "21")
-    with page.expect_response(lambda answer: answer.request.method == "POST" and answer.status == 201) as made:
+    with page.expect_response(lambda answer: answer.status == 201) as made:
         page.click(".generate-button")
     wait_for(url, made.value.json()["id"], "done")
     page.wait_for_selector(".stage-progress", state="hidden")
@@ -195,8 +196,8 @@ def queue(page: Page, url: str) -> None:
     jobs = [submit(url, prompt, steps=LONG, seed=5) for prompt in prompts]
     wait_for(url, jobs[0], "running")
     page.goto(f"{url}/queue/")
-    page.wait_for_selector("main progress")
-    page.wait_for_timeout(4000)  # a preview, and an estimate of the time
+    page.wait_for_selector(".running-preview[src^='blob:']")
+    page.wait_for_timeout(6000)  # until one sees what it will be
 
 
 def system(page: Page, url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -35,5 +36,6 @@ def palette(request: PaletteRequest, context: QueryContext) -> Palette:
             few = picture.convert("RGB").quantize(request.colours, Image.Quantize.MAXCOVERAGE)
     except (OSError, UnidentifiedImageError) as error:
         raise BadInput(f"'{request.picture.name}' cannot be read as a picture.", why=f"{error}.") from error
-    counted = sorted(few.convert("RGB").getcolors(), reverse=True)
-    return Palette(colours=tuple("#%02x%02x%02x" % colour for _, colour in counted))
+    pixels = few.convert("RGB").tobytes()
+    counted = Counter(pixels[start : start + 3].hex() for start in range(0, len(pixels), 3))
+    return Palette(colours=tuple(f"#{colour}" for colour, _ in counted.most_common()))

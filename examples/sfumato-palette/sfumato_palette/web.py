@@ -34,10 +34,10 @@ def build_routes(studio: Studio) -> Blueprint:
 
 def newest_colours(studio: Studio) -> list[str]:
     """Those of the picture that the user of this request made last; none where there is none any more."""
-    for job in studio.jobs.list(user=g.get("user", "local"), states=("done",), limit=20):
-        if job.images:
+    for job in studio.jobs.list(user=g.get("user", "local"), limit=20):
+        for image in reversed(job.images):
             try:
-                return list(studio.ask("palette", picture=job.images[-1].path).model_dump()["colours"])
-            except BadInput:  # the file was deleted
-                return []
+                return list(studio.ask("palette", picture=image.path).model_dump()["colours"])
+            except BadInput:  # the file was deleted: the one before counts
+                continue
     return []
