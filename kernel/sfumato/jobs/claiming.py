@@ -17,12 +17,6 @@ def claim(connection: Connection, lane: str, worker: str, place: str) -> Row[Any
     if row is None:
         return None
     count_turn(connection, lane, row.owner)
-    mine: dict[str, Any] = {
-        "worker": worker,
-        "place": place,
-        "control": "",
-        "warnings": [],
-        "started": time.time(),
-    }
-    change(connection, row, state="running", attempt=row.attempt + 1, **mine)
+    mine: dict[str, Any] = {"worker": worker, "place": place, "control": "", "warnings": []}
+    change(connection, row, state="running", attempt=row.attempt + 1, started=time.time(), **mine)
     return row_of(connection, row.id)
