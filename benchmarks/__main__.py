@@ -16,6 +16,7 @@ QUICK = {
     "checkpoint_load": ["--quick"],
     "lora": ["--rounds", "1"],
     "canvas_paint": ["--quick"],
+    "gallery_scroll": ["--quick"],
     "server_start": ["--quick"],
     "server_load": ["--quick"],
     "api_polling": ["--quick"],

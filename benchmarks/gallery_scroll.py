@@ -1,9 +1,10 @@
 """Scrolling ten thousand pictures, beside a page that holds them all; and searching in many rows.
 
 Times between frames while a page is scrolled from top to bottom, and while it is scrolled as a hand does, by
-a fifth of a window a frame; what its main thread works for each; and how long it takes from the last one until
-all pictures in the window are shown, or a minute. No thumbnail is made before it is asked for. The page beside ours is what one writes first: an <img loading=lazy> for each
-picture, with the same thumbnails from the same server.
+a fifth of a window a frame; what its main thread works for each; and how long it takes from the last frame
+until all pictures in the window are shown, a minute at most. No thumbnail is made before it is asked for. The
+page beside ours is what one writes first: an <img loading=lazy> for each picture, with the same thumbnails
+from the same server.
 """
 
 from __future__ import annotations

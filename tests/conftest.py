@@ -14,6 +14,8 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
+from .postgresql import postgresql as postgresql
+
 # Before anything imports torch or a hub client; subprocesses inherit it.
 os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"})
 # Tiny models gain nothing from threads, and on a busy machine threads waiting for each other cost minutes.

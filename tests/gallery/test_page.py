@@ -22,7 +22,10 @@ TOTAL = 10_000
 MOST_TILES = 120
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 SHOWN = """() => {
-  const inWindow = (tile) => tile.getBoundingClientRect().bottom > 0 && tile.getBoundingClientRect().top < innerHeight;
+  const inWindow = (tile) => {
+    const box = tile.getBoundingClientRect();
+    return box.bottom > 0 && box.top < innerHeight;
+  };
   const tiles = [...document.querySelectorAll(".tile:not([hidden])")].filter(inWindow);
   return tiles.length > 20 && tiles.every((tile) => tile.classList.contains("loaded"));
 }"""
@@ -116,11 +119,14 @@ def test_flying_over_thousands_asks_for_nothing_until_the_hand_rests(page: Any) 
 
 def test_pictures_that_stay_keep_their_tiles_when_one_goes_and_comes_back(page: Any) -> None:
     page.focus("[role=listbox]")
-    page.evaluate("document.querySelectorAll('.tile').forEach((tile) => { tile.dataset.before = tile.ariaLabel; })")
+    page.evaluate(
+        "document.querySelectorAll('.tile').forEach((tile) => { tile.dataset.before = tile.ariaLabel; })"
+    )
     page.keyboard.press("Delete")
     page.wait_for_selector(".toast")
     page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('9,999')")
-    kept = "[...document.querySelectorAll('.tile:not([hidden])')].filter((e) => e.dataset.before === e.ariaLabel)"
+    tiles = "[...document.querySelectorAll('.tile:not([hidden])')]"
+    kept = f"{tiles}.filter((tile) => tile.dataset.before === tile.ariaLabel)"
     assert page.evaluate(f"{kept}.length") > 20
     assert page.evaluate(f"{kept}.every((tile) => tile.classList.contains('loaded'))")
     page.click(".toast button:has-text('Undo')")

@@ -12,27 +12,33 @@ from hypothesis import strategies as st
 
 from sfumato.database import Database
 from sfumato.errors import BadInput
+from sfumato_gallery import index as index_module
 from sfumato_gallery.filters import Filters
 from sfumato_gallery.index import PictureIndex, cursor_of
 from sfumato_gallery.query import parse
 from sfumato_gallery.tables import PICTURES
 
+from ..postgresql import emptied
 from .conftest import facts
 
 
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    database = Database.in_folder(tmp_path_factory.mktemp("data"))
-    yield database
+@pytest.fixture(scope="module", params=["full text", "LIKE", "PostgreSQL"])
+def index(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PictureIndex]:
+    """For every way in which words are found."""
+    if request.param == "PostgreSQL":
+        database = emptied(request.getfixturevalue("postgresql"))
+    else:
+        database = Database.in_folder(tmp_path_factory.mktemp("data"))
+    index = PictureIndex(database)
+    assert index.full_text == (request.param != "PostgreSQL")
+    index.__dict__["full_text"] = request.param == "full text"
+    yield index
     database.close()
 
 
-def filled(database: Database, pictures: list[dict[str, Any]], *, full_text: bool = True) -> PictureIndex:
+def filled(index: PictureIndex, pictures: list[dict[str, Any]]) -> PictureIndex:
     """The index of nothing but these pictures, named 0.png, 1.png ..."""
-    index = PictureIndex(database)
-    assert index.full_text
-    index.__dict__["full_text"] = full_text
-    with database.writing() as connection:
+    with index.database.writing() as connection:
         connection.execute(PICTURES.delete())
     index.put([facts(f"{n}.png", **{"modified": float(n), **told}) for n, told in enumerate(pictures)])
     return index
@@ -65,21 +71,19 @@ def holds(query: list[tuple[str, list[str]]], texts: list[str]) -> bool:
     return True
 
 
-@pytest.mark.parametrize("full_text", [True, False], ids=["full text", "LIKE"])
 @given(
     pictures=st.lists(st.tuples(prompts, prompts, st.sampled_from(("", "snow fox"))), max_size=6),
     query=queries,
 )
 @settings(max_examples=25)
 def test_words_and_phrases_find_what_a_search_by_hand_finds(
-    database: Database,
-    full_text: bool,
+    index: PictureIndex,
     pictures: list[tuple[str, str, str]],
     query: list[tuple[str, list[str]]],
 ) -> None:
     told = [dict(zip(("prompt", "negative_prompt", "model"), texts, strict=True)) for texts in pictures]
     q = " ".join(f'{sign}"{" ".join(words)}"' for sign, words in query)
-    index = filled(database, told, full_text=full_text)
+    filled(index, told)
     assert found(index, q) == [n for n, texts in enumerate(pictures) if holds(query, list(texts))]
 
 
@@ -92,7 +96,6 @@ TOLD: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("full_text", [True, False], ids=["full text", "LIKE"])
 @pytest.mark.parametrize(
     ("q", "expected"),
     [
@@ -133,10 +136,8 @@ TOLD: list[dict[str, Any]] = [
         ("OR fox", []),
     ],
 )
-def test_what_people_type_means_what_the_help_says(
-    database: Database, q: str, expected: list[int], full_text: bool
-) -> None:
-    index = filled(database, TOLD, full_text=full_text)
+def test_what_people_type_means_what_the_help_says(index: PictureIndex, q: str, expected: list[int]) -> None:
+    filled(index, TOLD)
     assert found(index, q) == expected
 
 
@@ -149,13 +150,11 @@ def test_a_property_that_cannot_be_is_told_with_how_to_write_it(q: str) -> None:
     assert error.value.hint
 
 
-def test_days_begin_and_end_at_midnight_of_this_place(database: Database) -> None:
+def test_days_begin_and_end_at_midnight_of_this_place(index: PictureIndex) -> None:
     def at(*moment: int) -> dict[str, Any]:
         return {"modified": datetime(*moment).timestamp()}  # type: ignore[arg-type]
 
-    index = filled(
-        database, [at(2025, 3, 30, 23, 59), at(2025, 3, 31), at(2025, 3, 31, 23, 59), at(2025, 4, 1)]
-    )
+    filled(index, [at(2025, 3, 30, 23, 59), at(2025, 3, 31), at(2025, 3, 31, 23, 59), at(2025, 4, 1)])
     assert found(index, "date:2025-03-31") == [1, 2]
     assert found(index, "date:2025-03") == [0, 1, 2]
     assert found(index, "after:2025-03-31") == [1, 2, 3]
@@ -163,8 +162,8 @@ def test_days_begin_and_end_at_midnight_of_this_place(database: Database) -> Non
     assert found(index, after="2025-03-31", before="2025-03-31") == [1, 2]
 
 
-def test_favourites_and_scores_are_found_and_survive_reading_the_file_again(database: Database) -> None:
-    index = filled(database, [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "c"}])
+def test_favourites_and_scores_are_found_and_survive_reading_the_file_again(index: PictureIndex) -> None:
+    filled(index, [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "c"}])
     ids = {row.name: row.id for row in index.find(Filters())}
     index.change([ids["1.png"]], favourite=True, score=7.5)
     index.put([facts("1.png", prompt="new words", modified=9.0, size=2)])
@@ -181,9 +180,9 @@ def test_favourites_and_scores_are_found_and_survive_reading_the_file_again(data
 )
 @settings(max_examples=8)
 def test_pages_of_a_list_hold_every_picture_once_although_others_come_meanwhile(
-    database: Database, sort: Any, scores: list[int | None], portion: int
+    index: PictureIndex, sort: Any, scores: list[int | None], portion: int
 ) -> None:
-    index = filled(database, [{"modified": float(n % 3)} for n in range(len(scores))])
+    filled(index, [{"modified": float(n % 3)} for n in range(len(scores))])
     for n, score in enumerate(scores):
         index.change([row.id for row in index.find(Filters(q=f"name:{n}.png"))], score=score)
     whole = [row.name for row in index.find(Filters(), sort=sort, limit=100)]
@@ -198,8 +197,8 @@ def test_pages_of_a_list_hold_every_picture_once_although_others_come_meanwhile(
     assert [name for name in seen if not name.startswith("new")] == whole
 
 
-def test_a_cursor_of_another_order_is_refused(database: Database) -> None:
-    index = filled(database, TOLD)
+def test_a_cursor_of_another_order_is_refused(index: PictureIndex) -> None:
+    filled(index, TOLD)
     cursor = cursor_of(index.find(Filters())[0], "newest")
     for wrong, sort in ((cursor, "name"), ("nonsense", "newest"), ("", "newest")):
         if wrong:
@@ -207,9 +206,18 @@ def test_a_cursor_of_another_order_is_refused(database: Database) -> None:
                 index.find(Filters(), sort=sort, cursor=wrong)  # type: ignore[arg-type]
 
 
-def test_suggestions_name_the_most_frequent_first(database: Database) -> None:
-    index = filled(
-        database, [{"model": "b"}, {"model": "a", "loras": ("x",)}, {"model": "b", "loras": ("x", "y")}]
-    )
+def test_suggestions_name_the_most_frequent_first(index: PictureIndex) -> None:
+    filled(index, [{"model": "b"}, {"model": "a", "loras": ("x",)}, {"model": "b", "loras": ("x", "y")}])
     assert index.suggestions().models == ["b", "a"]
     assert index.suggestions().loras == ["x", "y"]
+
+
+def test_the_newest_of_many_that_hold_a_word_come_first(
+    index: PictureIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "_MANY", 3)
+    filled(index, [{"prompt": "lake morning" if n % 2 else "lake"} for n in range(12)])
+    for sort, expected in (("newest", ["11.png", "9.png"]), ("oldest", ["1.png", "3.png"])):
+        rows = index.find(Filters(q="lake mor"), sort=sort, limit=2)  # type: ignore[arg-type]
+        assert [row.name for row in rows] == expected
+    assert index.shapes(Filters(q="lake -morning")) == [100] * 6

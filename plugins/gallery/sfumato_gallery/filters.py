@@ -143,7 +143,7 @@ def _words(term: Words, full_text: bool) -> Condition:
 
 
 def _match(terms: Sequence[Term]) -> str:
-    """All words that must be there as one question to the full-text index, quicker than one after the other."""
+    """All words that must be there as one question to the full-text index, quicker than one for each."""
     return " ".join(_phrase(term) for term in terms if isinstance(term, Words) and not term.excluded)
 
 
