@@ -210,6 +210,10 @@ def register_settings(sections: Registrar[SettingsSectionInfo]) -> None:
 
     The target is a pydantic model whose every field has a default; it appears as ``engine.<field>`` in
     ``sfumato settings``, in the TOML file and as ``SFUMATO_ENGINE__<FIELD>`` in the environment.
+
+    ``json_schema_extra={"guarded": True}`` says that who is not at this machine may not change a field, as
+    that lets files be read or programs run; those that hold a `Path` are guarded anyway. With
+    ``{"secret": True}`` its value is shown to nobody, and it is guarded, too.
     """
 
 

@@ -42,6 +42,7 @@ class AdapterSettings(BaseModel):
         title="Read pickle files",
         description="Read embeddings that end with .pt and .bin too; only tensors are taken from them. "
         "Off by default, for files of this kind can run programs.",
+        json_schema_extra={"guarded": True},
     )
 
 

@@ -14,11 +14,13 @@ class ApiA1111Settings(BaseModel):
         default=True,
         title="Fetch addresses",
         description="Whether pictures may be given as http and https addresses, which the server fetches.",
+        json_schema_extra={"guarded": True},
     )
     fetch_local_addresses: bool = Field(
         default=False,
         title="Fetch local addresses",
         description="Whether these may lie on this machine or in its own network.",
+        json_schema_extra={"guarded": True},
     )
     fetch_seconds: float = Field(
         default=30.0, gt=0, le=600, title="Fetch seconds", description="How long fetching one may take."
@@ -30,4 +32,5 @@ class ApiA1111Settings(BaseModel):
         default=False,
         title="Server stop",
         description="Whether clients may end the server, as with A1111's --api-server-stop.",
+        json_schema_extra={"guarded": True},
     )

@@ -62,6 +62,7 @@ class SavingSettings(BaseModel):
         default="",
         title="Grid font",
         description="Font file for the legends of sheets; empty for one that has their letters.",
+        json_schema_extra={"guarded": True},  # it names a file
     )
     largest_megapixels: int = Field(
         default=LARGEST_MEGAPIXELS,

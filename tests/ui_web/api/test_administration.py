@@ -9,9 +9,12 @@ import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 
+from sfumato.jobs.claiming import claim
+from sfumato.jobs.recording import Recorder
 from sfumato.settings import Settings
 from sfumato.studio import Studio
 from sfumato_ui_web.api.routes import build
+from sfumato_ui_web.setting_rules import is_secret
 
 
 @pytest.fixture
@@ -21,6 +24,15 @@ def stranger(studio: Studio) -> FlaskClient:
     app.before_request(lambda: setattr(g, "user", "anna"))
     app.register_blueprint(build(studio), url_prefix="/api/v1")
     return app.test_client()
+
+
+def begin(studio: Studio) -> Recorder:
+    """Take the next job as a worker does."""
+    with studio.jobs.store.writing() as connection:
+        row = claim(connection, "device", "worker", "")
+    assert row is not None
+    studio.jobs.changed()
+    return Recorder(studio.jobs.store, row, studio.jobs.changed)
 
 
 def test_the_root_says_who_answers(client: FlaskClient) -> None:
@@ -67,7 +79,10 @@ def test_a_secret_is_never_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [("general.output_folder", "/"), ("general.data_folder", "/"), ("gallery.folders", ["/"]),
-     ("web.host", "0.0.0.0"), ("jobs.database", "sqlite://"), ("saving.styles_files", ["/etc/passwd"])],
+     ("web.host", "0.0.0.0"), ("jobs.database", "sqlite://"), ("saving.styles_files", ["/etc/passwd"]),
+     ("adapters.read_pickles", True), ("saving.grid_font", "/etc/passwd"), ("api_a1111.server_stop", True),
+     ("api_a1111.fetch_local_addresses", True), ("api_a1111.fetch_addresses", True),
+     (" ADAPTERS.read_pickles", True)],
 )  # fmt: skip
 def test_who_is_elsewhere_changes_no_folders_and_no_guards(
     stranger: FlaskClient, key: str, value: Any
@@ -76,6 +91,31 @@ def test_who_is_elsewhere_changes_no_folders_and_no_guards(
     assert stranger.delete(f"/api/v1/settings/{key}").status_code == 403
     assert stranger.get(f"/api/v1/settings/{key}").json["writable"] is False
     assert stranger.put("/api/v1/settings/gallery.trash_days", json={"value": 3}).status_code == 200
+
+
+def test_who_is_elsewhere_switches_no_plugins(stranger: FlaskClient, tmp_path: Path) -> None:
+    for action in ("disable", "enable"):
+        answer = stranger.post(f"/api/v1/plugins/grids/{action}")
+        assert (answer.status_code, answer.mimetype) == (403, "application/problem+json")
+    assert not (tmp_path / "settings.toml").exists()
+
+
+def test_a_worker_is_not_torn_from_the_work_of_others(stranger: FlaskClient, studio: Studio) -> None:
+    restart = "/api/v1/workers/device/restart"
+    for user in ("anna", "berta"):
+        studio.jobs.submit("generate", {"prompt": "a cat"}, user=user)
+    own = begin(studio)
+    assert stranger.post(f"{restart}?now=true").status_code == 404  # allowed, but no worker is started here
+    own.finish("done")
+    begin(studio)
+    assert stranger.post(f"{restart}?now=true").status_code == 403
+    assert stranger.post(restart).status_code == 404
+
+
+def test_a_setting_that_is_called_a_token_is_never_told() -> None:
+    assert is_secret("download.api_key", {})
+    assert is_secret("hub.access_token", {})
+    assert not is_secret("engine.device", {})
 
 
 def test_who_is_elsewhere_is_told_no_places_of_models(stranger: FlaskClient, client: FlaskClient) -> None:

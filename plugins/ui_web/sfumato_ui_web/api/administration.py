@@ -7,7 +7,6 @@ import json
 import time
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 from pydantic import Field
@@ -21,7 +20,8 @@ from sfumato.studio import Studio
 from sfumato.tasks import Lane
 from sfumato_ui_web.api.cursors import listing
 from sfumato_ui_web.api.endpoints import Answer, Message, Refusal, endpoint
-from sfumato_ui_web.api.owners import current_user, is_local
+from sfumato_ui_web.api.owners import current_user, is_local, owner
+from sfumato_ui_web.setting_rules import extra_of, is_guarded, is_secret
 
 ABOUT, SETTINGS, PLUGINS, SYSTEM = ("About",), ("Settings",), ("Plugins",), ("System",)
 DISABLED_KEY = "plugins.disabled"
@@ -210,28 +210,39 @@ class Administration:
         return listing([self._plugin(record) for record in self._studio.plugins])
 
     @endpoint(
-        "POST", "/plugins/<name>/enable", answer=PluginAnswer, summary="Switch a plugin on", tags=PLUGINS
+        "POST",
+        "/plugins/<name>/enable",
+        answer=PluginAnswer,
+        errors=(403,),
+        summary="Switch a plugin on",
+        tags=PLUGINS,
     )
     def enable(self, name: str) -> dict[str, Any]:
-        """From the next start on."""
+        """From the next start on; on the studio's machine alone, as with settings that guard the server."""
         return self._switch(name, enabled=True)
 
     @endpoint(
         "POST",
         "/plugins/<name>/disable",
         answer=PluginAnswer,
-        errors=(409,),
+        errors=(403, 409),
         summary="Switch a plugin off",
         tags=PLUGINS,
     )
     def disable(self, name: str) -> dict[str, Any]:
-        """From the next start on. The web interface cannot switch itself off."""
+        """From the next start on; there alone, too. The web interface cannot switch itself off."""
         if name == OWN_PLUGIN:
             raise Refusal(409, "The web interface cannot switch itself off.", hint="Stop the server.")
         return self._switch(name, enabled=False)
 
     def _switch(self, name: str, *, enabled: bool) -> dict[str, Any]:
         record = self._studio.plugins.get(name)
+        if not is_local():
+            raise Refusal(
+                403,
+                "Plugins are switched on the studio's own machine alone.",
+                hint=f"There: sfumato plugins {'enable' if enabled else 'disable'} {name}",
+            )
         disabled = set(self._studio.settings.read_again().in_file(DISABLED_KEY))
         disabled = disabled - {name} if enabled else disabled | {name}
         self._studio.settings.write(DISABLED_KEY, json.dumps(sorted(disabled)))
@@ -245,6 +256,7 @@ class Administration:
         return {
             **told,
             "state": record.state.value,
+            "traceback": record.traceback if is_local() else "",  # it names places on this machine
             "enabled": enabled,
             "needs_restart": enabled != is_loaded,
         }
@@ -264,13 +276,16 @@ class Administration:
         "/workers/<lane>/restart",
         query=RestartQuery,
         answer=WorkerList,
+        errors=(403,),
         summary="Restart a worker",
         tags=SYSTEM,
     )
     def restart(self, lane: str, query: RestartQuery) -> WorkerList:
-        """Models are let go, and plugins loaded again."""
+        """Models are let go, and plugins loaded again. With `now` only where no work of others is stopped."""
         if lane not in get_args(Lane):
             raise UnknownName("lane", lane, get_args(Lane))
+        if query.now and not is_local() and any(job.user != owner() for job in self._studio.jobs.running()):
+            raise Refusal(403, "Work of others is going on.", hint="Restart the worker without 'now'.")
         self._studio.workers.restart(lane, now=query.now)
         return self.workers()
 
@@ -290,8 +305,7 @@ def _setting(settings: Settings, key: str) -> dict[str, Any]:
 
     field, where = settings.field(key), settings.where(key)
     key = key.strip().lower()
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    secret = bool(extra.get("secret"))
+    secret = is_secret(key, extra_of(field))
     value = _as_json(settings.get(key))
     default = _as_json(field.get_default(call_default_factory=True))
     return {
@@ -328,16 +342,8 @@ def _schema(settings: Settings, key: str) -> dict[str, Any]:
 
 
 def _is_writable(settings: Settings, key: str) -> bool:
-    """Whoever is at this machine may change all; others nothing that leads to files or guards the server."""
-    if is_local():
-        return True
-    field = settings.field(key)
-    in_server = key.strip().lower().partition(".")[0] in ("general", "jobs", "web", "plugins")
-    return not in_server and Path not in _types(field.annotation)
-
-
-def _types(annotation: Any) -> set[Any]:
-    return {annotation}.union(*(_types(part) for part in get_args(annotation)))
+    """Whoever is at this machine may change all; others nothing that is guarded."""
+    return is_local() or not is_guarded(key.strip().lower(), settings.field(key))
 
 
 def _as_text(value: Any) -> str:

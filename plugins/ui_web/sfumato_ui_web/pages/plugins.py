@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, render_template
 
+from sfumato_ui_web.api.owners import is_local
 from sfumato_ui_web.pages.blueprints import page
 from sfumato_ui_web.pages.plugin_cards import plugin_cards
 
@@ -24,6 +25,7 @@ def build(studio: Studio) -> Blueprint:
         return render_template(
             "plugins/page.html",
             cards=cards,
+            is_local=is_local(),
             counts=Counter(card.state for card in cards),
             restart_wanted=any(card.changes_at_restart for card in cards),
             has_settings=any(entry.info.name == "settings" for entry in studio.registries.pages),

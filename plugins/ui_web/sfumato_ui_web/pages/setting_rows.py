@@ -11,13 +11,13 @@ from pydantic_core import to_jsonable_python
 
 from sfumato.settings import Settings, allowed
 from sfumato_ui_web.forms import FormField, fields_of
+from sfumato_ui_web.setting_rules import is_secret
 
 if TYPE_CHECKING:
     from sfumato.studio import Studio
 
 RESTARTS_SERVER = ("web", "plugins", "general", "jobs")
 """Sections that the server itself reads when it starts; workers read all settings anew."""
-SECRET_WORDS = ("password", "token", "secret", "api_key")
 SECRET_SHOWN = "••••••••"
 
 
@@ -117,7 +117,7 @@ def _rows(settings: Settings, section: str) -> Iterable[SettingRow]:
         key = field.path
         provenance = settings.where(key)
         value = to_jsonable_python(settings.get(key), fallback=str)
-        secret = is_secret(key, field)
+        secret = is_secret(key, field.extra)
         yield SettingRow(
             key=key,
             field=field,
@@ -130,15 +130,6 @@ def _rows(settings: Settings, section: str) -> Iterable[SettingRow]:
             secret=secret,
             is_set=bool(value),
         )
-
-
-def is_secret(key: str, field: FormField) -> bool:
-    """Whether a value must never be sent back to a browser.
-
-    Connection addresses count, as they may hold a password.
-    """
-    name = key.rpartition(".")[2]
-    return bool(field.extra.get("secret")) or any(word in name for word in SECRET_WORDS)
 
 
 def as_lines(value: Any) -> str:
