@@ -121,6 +121,19 @@ def test_lines_of_a_text_file_are_queued_with_the_settings_of_the_form(
     ]
 
 
+def test_a_file_of_more_lines_than_one_call_takes_is_queued_whole(
+    open_page: OpenPage, studio_server: LiveServer
+) -> None:
+    page = open_page()
+    jobs = studio_server.studio.jobs
+    jobs.submit("generate", {"prompt": "first", "steps": LONG, "count": 50})
+    drop_file(page, "zoo.txt", "".join(f"cat {n}\n" for n in range(1002)))
+    expect(page.locator(".batch-summary")).to_contain_text("1,002 images", timeout=PATIENCE)
+    page.click("dialog .button.primary")
+    expect(page.locator("dialog[open]")).to_have_count(0, timeout=PATIENCE)
+    assert {job.label for job in jobs.waiting(lane="device")} >= {f"cat {n}" for n in range(1002)}
+
+
 def test_two_clicks_and_a_held_key_ask_once(open_page: OpenPage, studio_server: LiveServer) -> None:
     page = open_page()
     page.fill("#form-prompt", "a red apple")
@@ -221,7 +234,7 @@ def test_a_thousand_waiting_jobs_are_counted_and_cancelled_at_once(
     assert page.locator("[data-waiting]").count() <= 60
     page.click("[data-action=cancel-rest]")
     page.click("dialog .button.danger")
-    expect(page.locator("[data-waiting]")).to_have_count(0)
+    expect(page.locator("[data-waiting]")).to_have_count(0, timeout=PATIENCE)
     assert jobs.count_waiting(lane="device") == 0
     expect(page.locator(".queue-item.running")).to_contain_text("first")
 

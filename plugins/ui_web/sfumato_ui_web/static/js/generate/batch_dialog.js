@@ -41,10 +41,10 @@ export async function askForBatch(file, formRequest, queued) {
   go.addEventListener("click", async () => {
     go.disabled = true;
     try {
-      const answer = await submitAll(works, key);
+      const jobs = await submitAll(works, key);
       dialog.close();
-      queued(answer.items);
-      toast(tn("1 job is queued.", "{n} jobs are queued.", answer.items.length), { kind: "ok" });
+      queued(jobs);
+      toast(tn("1 job is queued.", "{n} jobs are queued.", jobs.length), { kind: "ok" });
     } catch (error) {
       go.disabled = false;
       showError(error);

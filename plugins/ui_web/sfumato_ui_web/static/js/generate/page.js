@@ -161,7 +161,7 @@ class GeneratePage {
   }
 
   #batch(file) {
-    askForBatch(file, this.form.request, (jobs) => { jobs.forEach((job) => this.jobs.add(job)); this.stage.follow(jobs[0]?.id); }).catch(showError);
+    askForBatch(file, this.form.request, (jobs) => { this.stage.follow(jobs[0]?.id); this.jobs.load().catch(() => {}); }).catch(showError);
   }
 
   #pasted(event) {

@@ -113,6 +113,9 @@ export class QueuePanel {
     const n = Math.max(this.store.waitingCount, this.store.waiting.length);
     const sure = await confirmDialog({ title: tn("Cancel 1 waiting job?", "Cancel {n} waiting jobs?", n), text: t("What is running goes on."), confirm: t("Cancel the rest"), cancel: t("Keep them"), danger: true });
     if (!sure) return;
-    try { await jobActions.cancelWaiting(); } catch (error) { showError(error); }
+    try {
+      await jobActions.cancelWaiting();
+      await this.store.load();
+    } catch (error) { showError(error); }
   }
 }
