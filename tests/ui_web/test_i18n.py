@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import textwrap
 from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Message
 from flask.testing import FlaskClient
+from flask_babel import force_locale, gettext
 
 from sfumato.settings import Settings
 from sfumato.studio import Studio
 from sfumato_ui_web.app import create_app
-from sfumato_ui_web.i18n import Languages, fits
+from sfumato_ui_web.i18n import Languages, file_size, fits
 
 GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
 PLUGIN = """
@@ -31,7 +33,8 @@ def build(studio):
 
     @page.get("/")
     def root():
-        return gettext("Let the kite fly 100 % of the time.") + "|" + gettext("Queue") + "|" + gettext("Wind %(speed)s", speed=3)
+        told = gettext("Let the kite fly 100 % of the time.")
+        return f"{told}|{gettext('Queue')}|{gettext('Wind %(speed)s', speed=3)}"
 
     return page
 
@@ -151,6 +154,26 @@ def test_english_pages_read_no_catalogue(client: FlaskClient, monkeypatch: pytes
     assert opened.count(".po") == 2, "read once, not with each page"
 
 
+def test_texts_for_scripts_are_light_and_kept_by_the_browser(client: FlaskClient) -> None:
+    page = text(client, headers=GERMAN)
+    address = page.split('<meta name="texts" content="')[1].split('"')[0]
+    answer = client.get(address, headers={"Accept-Encoding": "gzip"})
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert len(answer.data) < 40_000
+    plain = client.get(address)
+    assert gzip.decompress(answer.data) == plain.data
+    assert plain.get_json()["messages"]["Queue"] == "Warteschlange"
+    assert "immutable" not in client.get(address.split("?")[0]).headers["Cache-Control"]
+
+
+def test_a_view_may_speak_another_language_for_a_while(client: FlaskClient) -> None:
+    with client.application.test_request_context("/?lang=de"):
+        german = gettext("Queue")
+        with force_locale("en"):
+            assert gettext("Queue") == "Queue"
+        assert gettext("Queue") == german == "Warteschlange"
+
+
 def test_settings_are_found_by_words_of_either_language(client: FlaskClient) -> None:
     page = text(client, "/settings/", headers=GERMAN)
     row = page[page.index('data-key="general.output_folder"') :][:1500]
@@ -171,6 +194,19 @@ def test_a_plugins_catalogue_changes_no_text_of_the_shell_and_breaks_no_page(
 ) -> None:
     """Its wrong placeholder would raise `KeyError` where the page is made."""
     assert text(client_with_kites, "/kites/", headers=GERMAN).endswith("|Warteschlange|Wind 3")
+
+
+@pytest.mark.parametrize(
+    ("count", "english", "german"),
+    [(0, "0 B", "0 B"), (1536, "1.5 KB", "1,5 KB"), (1234 * 2**40, "1,234 TB", "1.234 TB")],
+)
+def test_sizes_are_written_as_the_language_does(
+    client: FlaskClient, count: int, english: str, german: str
+) -> None:
+    with client.application.test_request_context("/?lang=en"):
+        assert file_size(count) == english
+    with client.application.test_request_context("/?lang=de"):
+        assert file_size(count) == german
 
 
 def test_a_damaged_catalogue_leaves_the_others_as_they_are(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ asked for, and again when a file has changed. English needs none: its texts are 
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -14,10 +15,11 @@ import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, current_app, request, url_for
+from flask import Response, current_app, g, request, url_for
 from flask_babel import Babel, Domain, get_locale, gettext
 from werkzeug.exceptions import NotFound
 
@@ -54,6 +56,10 @@ class Language:
     translations: NullTranslations
     version: str
     for_scripts: bytes
+
+    @cached_property
+    def compressed(self) -> bytes:
+        return gzip.compress(self.for_scripts, 6, mtime=0)
 
 
 class Languages:
@@ -131,8 +137,13 @@ class CatalogueDomain(Domain):
     def get_translations(self) -> Any:
         from babel.support import NullTranslations
 
-        code = str(get_locale() or ENGLISH)
-        return NullTranslations() if code == ENGLISH else self._languages.language(code).translations
+        locale = get_locale()
+        known: tuple[Any, Any] = g.get("sfumato_texts", (None, None))  # a form asks for a thousand texts
+        if known[0] is not locale or known[1] is None:
+            code = str(locale or ENGLISH)
+            texts = NullTranslations() if code == ENGLISH else self._languages.language(code).translations
+            g.sfumato_texts = known = (locale, texts)
+        return known[1]
 
 
 def set_up(app: Flask, studio: Studio) -> None:
@@ -155,6 +166,10 @@ def set_up(app: Flask, studio: Studio) -> None:
         except KeyError:
             raise NotFound from None
         response = Response(language.for_scripts, mimetype="application/json")
+        response.vary.add("Accept-Encoding")
+        if request.accept_encodings["gzip"]:
+            response.set_data(language.compressed)
+            response.headers["Content-Encoding"] = "gzip"
         known = request.args.get("v") == language.version
         response.headers["Cache-Control"] = "private, max-age=31536000, immutable" if known else "no-cache"
         return response
