@@ -203,6 +203,15 @@ def test_what_other_pages_hand_over_is_taken_once(open_page: OpenPage, studio_se
     assert page.evaluate("localStorage.getItem('sfumato:local:generate.incoming')") is None
 
 
+def test_a_picture_is_taken_along_to_the_page_that_enlarges(open_page: OpenPage) -> None:
+    page = open_page()
+    draw(page, "a red apple", steps=2)
+    page.click("[data-action=enlarge]")
+    chosen = page.locator("#upscale-sources img")
+    expect(chosen).to_have_count(1, timeout=PATIENCE)
+    page.wait_for_function("document.querySelector('#upscale-sources img').naturalWidth > 0")
+
+
 def test_favourites_are_marked_and_deleted_pictures_stay_away_after_a_reload(
     open_page: OpenPage, studio_server: LiveServer
 ) -> None:

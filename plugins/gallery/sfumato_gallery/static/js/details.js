@@ -1,5 +1,6 @@
 /** What a picture tells, in readable parts. */
 
+import { copyText } from "/static/js/clipboard.js";
 import { h, icon } from "/static/js/dom.js";
 import { fileSize, moment, t } from "/static/js/i18n.js";
 import { toast } from "/static/js/toast.js";
@@ -64,7 +65,7 @@ function copied(/** @type {string} */ value, /** @type {string} */ title) {
 function copyButton(/** @type {string} */ value, /** @type {string} */ label, labelled = false) {
   const onclick = async () => {
     try {
-      await navigator.clipboard.writeText(value);
+      await copyText(value);
       toast(t("Copied."), { kind: "ok", seconds: 2 });
     } catch {
       toast(t("The browser does not let this page copy."), { kind: "warn" });

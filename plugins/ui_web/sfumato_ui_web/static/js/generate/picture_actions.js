@@ -1,8 +1,10 @@
 /** What can be done with a finished picture. */
 
 import { api } from "../api.js";
+import { copyText } from "../clipboard.js";
 import { fill, h, icon } from "../dom.js";
 import { t } from "../i18n.js";
+import { remember } from "../state.js";
 import { showError, toast } from "../toast.js";
 import { compare, view } from "./viewer.js";
 
@@ -58,7 +60,7 @@ export class PictureActions {
       h("span", { class: "spacer" }),
       one("start", t("Start from this picture"), () => this.options.start(path, "img2img", image)),
       one("paint", t("Paint over parts of it"), () => this.options.start(path, "inpaint", image)),
-      one("enlarge", t("Enlarge it"), () => location.assign(`${this.options.upscale}?${new URLSearchParams({ image: path })}`)),
+      one("enlarge", t("Enlarge it"), () => this.#enlarge(path, image)),
       one("compare", t("Compare with another picture"), () => this.#compare(job, image), { "aria-pressed": String(this.#comparing?.url === image.url) }),
       this.gallery && one("favourite", t("Favourite"), (event) => this.#favourite(image, event.currentTarget), { "aria-pressed": String(Boolean(this.#favourites.get(image.id))) }),
       h("a", { class: "icon-button", href: `${image.url}?download=1`, download: "", title: t("Download"), "aria-label": t("Download"), dataset: { action: "download" } }, icon(ICONS.download)),
@@ -99,9 +101,15 @@ export class PictureActions {
     } catch (error) { showError(error); }
   }
 
+  /** The page that enlarges takes what is left for it. */
+  #enlarge(path, image) {
+    remember("upscale.incoming", { images: [path], pictures: [{ path, url: image.url }] });
+    location.assign(this.options.upscale);
+  }
+
   async #copy(image) {
     try {
-      await navigator.clipboard.writeText(image.infotext);
+      await copyText(image.infotext);
       toast(t("Copied."), { kind: "ok" });
     } catch { showInfotext(image); }
   }

@@ -1,5 +1,6 @@
 /** One model, LoRA or other file as a card. */
 
+import { copyText } from "../clipboard.js";
 import { h, icon } from "../dom.js";
 import { fileSize, t } from "../i18n.js";
 import { toast } from "../toast.js";
@@ -73,16 +74,4 @@ function words(found) {
     toast(t("Copied: {text}", { text: found.join(", ") }), { kind: "ok", seconds: 3 });
   };
   return h("button", { type: "button", class: "chip model-words", onclick: copy, title: t("Copy the trigger words"), "aria-label": t("Copy the trigger words {words}", { words: found.join(", ") }) }, h("span", { class: "truncate" }, found.join(", ")), icon("M9 9h10v10H9zM5 15V5h10"));
-}
-
-/** Put a text on the clipboard, also where the browser has no clipboard for this address. */
-export async function copyText(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = h("textarea", { class: "visually-hidden", "aria-hidden": "true" });
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
-  return undefined;
 }

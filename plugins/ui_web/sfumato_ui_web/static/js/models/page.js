@@ -1,12 +1,13 @@
 /** The page Models: tabs of cards, what fits the chosen model, and the way to Generate. */
 
 import { api } from "../api.js";
+import { copyText } from "../clipboard.js";
 import { all, debounced, fill, h, icon, one } from "../dom.js";
 import { openDialog } from "../dialog.js";
 import { fileSize, moment, number, t, tn } from "../i18n.js";
 import { recall, remember } from "../state.js";
 import { showError, toast } from "../toast.js";
-import { copyText, modelCard } from "./card.js";
+import { modelCard } from "./card.js";
 
 const MATCHED = ["loras", "embeddings"];
 const ASK_AGAIN = 400;

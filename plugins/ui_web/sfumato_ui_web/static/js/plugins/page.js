@@ -5,7 +5,7 @@ import { all, h, one } from "../dom.js";
 import { confirmDialog } from "../dialog.js";
 import { t } from "../i18n.js";
 import { showError, toast } from "../toast.js";
-import { copyText } from "../models/card.js";
+import { copyText } from "../clipboard.js";
 
 class PluginsPage extends HTMLElement {
   connectedCallback() {

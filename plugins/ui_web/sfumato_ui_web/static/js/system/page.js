@@ -6,7 +6,7 @@ import { onEvent } from "../events.js";
 import { fileSize, t } from "../i18n.js";
 import { recall, remember } from "../state.js";
 import { showError, toast } from "../toast.js";
-import { copyText } from "../models/card.js";
+import { copyText } from "../clipboard.js";
 import { MemoryChart } from "./chart.js";
 import { Checks } from "./checks.js";
 import { Workers } from "./workers.js";

@@ -5,7 +5,7 @@ import { fill, h, icon, one } from "../dom.js";
 import { confirmDialog, openDialog } from "../dialog.js";
 import { t, tn } from "../i18n.js";
 import { showError, toast } from "../toast.js";
-import { copyText } from "../models/card.js";
+import { copyText } from "../clipboard.js";
 import { timeElement } from "../ago.js";
 
 export class Workers {
