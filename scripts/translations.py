@@ -167,7 +167,8 @@ def texts_of(members: Iterable[FormField], place: str = PAGES_ONLY) -> Iterator[
 def check_template(folder: Path, template: Catalog) -> int:
     """How many texts messages.pot lacks."""
     file = folder / "messages.pot"
-    known = {message.id for message in read_po(file.open("rb"))} if file.exists() else set()
+    collected_before = io.BytesIO(file.read_bytes() if file.exists() else b"")
+    known = {message.id for message in read_po(collected_before)}
     missing = [message.id for message in template if message.id and message.id not in known]
     for text in missing:
         print(f"{file.relative_to(ROOT)} lacks: {text}", file=sys.stderr)
