@@ -203,7 +203,8 @@ def queue(page: Page, url: str) -> None:
 def system(page: Page, url: str) -> None:
     submit(url, "a rainbow", steps=LONG)
     page.goto(f"{url}/system/")
-    page.wait_for_timeout(12_000)  # some figures
+    page.wait_for_selector("main svg text")  # the chart has figures
+    page.wait_for_timeout(12_000)  # and more of them
 
 
 SHOTS: Mapping[str, tuple[Shot, Any, Any]] = {
