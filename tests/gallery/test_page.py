@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 from sfumato import Studio
+from sfumato.jobs.claiming import claim
+from sfumato.jobs.recording import Recorder
 from sfumato.settings import Settings
 from sfumato_gallery.index import PictureIndex
-from sfumato_gallery.records import PictureFacts
+from sfumato_gallery.records import PictureFacts, picture_id
 
 CHROMIUM = shutil.which("chromium")
 TOTAL = 10_000
@@ -35,11 +37,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """A studio with ten thousand pictures, which are one file under many names."""
-    from sfumato_ui_web.app import create_app
-    from sfumato_ui_web.server import StudioServer
-
     home = tmp_path_factory.mktemp("studio")
     output = home / "pictures"
     output.mkdir()
@@ -49,14 +48,22 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     overrides = {"general.output_folder": str(output), "general.data_folder": str(home / "data")}
     studio = Studio(Settings.load(file=home / "settings.toml", environ={}, overrides=overrides))
     PictureIndex(studio.database).put([made_up(output / f"{number}.png", number) for number in range(TOTAL)])
+    yield studio
+    studio.jobs.close()
+    studio.database.close()
+
+
+@pytest.fixture(scope="module")
+def address(studio: Studio) -> Iterator[str]:
+    from sfumato_ui_web.app import create_app
+    from sfumato_ui_web.server import StudioServer
+
     server = StudioServer(create_app(studio), "127.0.0.1", 0, threads=4)
     thread = threading.Thread(target=server.run)
     thread.start()
     yield f"{server.url}gallery/"
     server.stop()
     thread.join(10)
-    studio.jobs.close()
-    studio.database.close()
 
 
 def made_up(path: Path, number: int) -> PictureFacts:
@@ -131,6 +138,35 @@ def test_pictures_that_stay_keep_their_tiles_when_one_goes_and_comes_back(page: 
     assert page.evaluate(f"{kept}.every((tile) => tile.classList.contains('loaded'))")
     page.click(".toast button:has-text('Undo')")
     page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('10,000')")
+
+
+def test_new_pictures_come_by_themselves_and_wait_while_one_looks_further_down(
+    page: Any, studio: Studio
+) -> None:
+    index, output = PictureIndex(studio.database), Path(studio.settings.general.output_folder)
+    put = [made_up(output / f"{n}.png", n) for n in (0, 1)]
+    new = [facts.model_copy(update={"modified": 1e6 + n}) for n, facts in enumerate(put)]
+    index.forget([picture_id(facts.path) for facts in put])
+    page.reload()
+    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('9,998')")
+    page.wait_for_selector(".tile.loaded")
+    index.put(new[:1])
+    ended(studio)
+    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('9,999')")
+    page.evaluate("scrollTo(0, 5000)")
+    index.put(new[1:])
+    ended(studio)
+    page.click("#gallery-new:has-text('One new picture')")
+    page.wait_for_selector("[role=option][aria-posinset='1'][aria-label*='picture 1,']")
+
+
+def ended(studio: Studio) -> None:
+    """A job ends: pictures may have been made."""
+    studio.jobs.submit("index_pictures", {})
+    with studio.jobs.store.writing() as connection:
+        row = claim(connection, "background", "worker", "")
+    assert row is not None
+    Recorder(studio.jobs.store, row, studio.jobs.changed).finish("done")
 
 
 def test_the_place_and_the_search_are_there_again_after_a_reload(page: Any) -> None:

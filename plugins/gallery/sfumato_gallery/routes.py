@@ -87,7 +87,7 @@ def build(studio: Studio) -> Blueprint:
     gallery = Gallery(studio)
     blueprint = Blueprint("pictures", __name__)
     mount(blueprint, Pictures(gallery), PictureFiles(gallery))
-    blueprint.before_app_request(gallery.start)
+    blueprint.before_request(gallery.start)  # for who never opens the gallery there is nothing to do
     return blueprint
 
 

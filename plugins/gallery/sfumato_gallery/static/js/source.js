@@ -65,8 +65,8 @@ export class PictureSource extends EventTarget {
 
   /** How many pictures have come on top since the list was opened. */
   async newer() {
-    if (!this.#start) return (await api.get(`${PICTURES}/count`, this.#query)).count;
-    const { count } = await api.get(`${PICTURES}/count`, this.#query);
+    const { sort, ...filters } = this.#query;
+    const { count } = await api.get(`${PICTURES}/count`, filters);
     return Math.max(0, count - this.total);
   }
 
