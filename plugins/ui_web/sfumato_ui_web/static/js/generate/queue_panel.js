@@ -82,7 +82,7 @@ export class QueuePanel {
     const bad = job.state === "failed" || job.state === "interrupted";
     const last = job.images.at(-1);
     const picture = last && thumbnail(last, this.gallery, (gone) => this.store.miss(gone), { alt: "", class: "queue-thumb" });
-    const how = job.state === "done" ? tn("1 image", "{n} images", job.images.length) : stateWord(job.state);
+    const how = job.state === "done" && job.images.length ? tn("1 image", "{n} images", job.images.length) : stateWord(job.state);
     const took = job.started && job.ended ? duration((Date.parse(job.ended) - Date.parse(job.started)) / 1000) : "";
     const again = job.state !== "done" && this.#button(AGAIN, t("Try {name} again", { name: nameOf(job) }), () => this.#act(job, "retry"), "retry");
     return this.#item(job, {}, h("div", { class: "queue-line" }, picture, h("div", { class: "queue-text" }, this.#name(job),

@@ -51,7 +51,7 @@ export class RunningJob extends HTMLElement {
     const act = (name, text, told) => () => this.act(name, text, told);
     return [
       h("button", { type: "button", class: "button small", onclick: act("skip", t("Skipping …")), title: t("Take what is drawn as it is, and go on with the next batch") }, t("Skip")),
-      h("button", { type: "button", class: "button small", onclick: act("interrupt", t("Ending …")), title: t("Take what is drawn as it is, and end the job") }, t("End here")),
+      h("button", { type: "button", class: "button small", onclick: act("interrupt", t("Ending …")), title: t("Take what is drawn as it is, and end the job") }, t("Interrupt")),
       h("button", { type: "button", class: "button small danger", onclick: act("cancel", t("Cancelling …")) }, t("Cancel")),
     ];
   }
