@@ -199,3 +199,24 @@ def test_the_keyboard_alone_opens_selects_and_moves(page: Any) -> None:
     page.wait_for_selector("#gallery-selection:not([hidden])")
     page.keyboard.press("Shift+ArrowRight")
     page.wait_for_function("document.querySelector('.selection-count').textContent.startsWith('2 ')")
+
+
+@pytest.mark.parametrize("width", [1440, 390], ids=["desk", "phone"])
+def test_viewer_and_selection_have_no_accessibility_violations(page: Any, width: int) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page.set_viewport_size({"width": width, "height": 844})
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.focus("[role=listbox]")
+        page.keyboard.press(" ")
+        page.wait_for_selector("#gallery-selection:not([hidden])")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert Axe().run(page).response["violations"] == []
+        page.keyboard.press("Escape")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("dialog.viewer[open]")
+        page.wait_for_function("document.querySelector('.viewer-facts').textContent.includes('Created')")
+        assert Axe().run(page).response["violations"] == []
+        page.keyboard.press("Escape")
+        page.wait_for_selector("dialog.viewer:not([open])", state="attached")
