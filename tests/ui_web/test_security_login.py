@@ -18,7 +18,7 @@ from sfumato.studio import Studio
 from sfumato_ui_web.app import create_app
 from sfumato_ui_web.core import core_of
 from sfumato_ui_web.security.guard import Refused
-from sfumato_ui_web.security.limiter import LoginLimiter
+from sfumato_ui_web.security.limiter import LoginLimiter, address_key, user_key
 from sfumato_ui_web.security.log_filter import SecretsFilter
 from sfumato_ui_web.security.user_store import UserStore
 
@@ -155,16 +155,41 @@ def test_each_failure_doubles_the_wait_and_success_ends_it() -> None:
     limiter = LoginLimiter(lambda: now[0])
     waits = []
     for _ in range(9):
-        limiter.begin("user:anna")
+        limiter.begin("address:one")
         try:
-            limiter.begin("user:anna", "address:other")
+            limiter.begin("address:one", "user:anna")
         except Refused as refused:
             waits.append(refused.retry_after)
             now[0] += refused.retry_after
     assert waits == [6, 11, 21, 41, 81, 161, 301]
-    limiter.succeeded("user:anna")
+    limiter.succeeded("address:one")
     for _ in range(3):
-        limiter.begin("user:anna")
+        limiter.begin("address:one")
+
+
+def test_who_guesses_from_one_place_does_not_keep_the_user_out(app: Flask) -> None:
+    def at(address: str, password: str) -> int:
+        client = app.test_client()
+        client.environ_base["REMOTE_ADDR"] = address
+        return int(log_in(client, password).status_code)
+
+    assert [at("192.0.2.1", "wrong") for _ in range(7)] == [401] * 5 + [429] * 2
+    assert at("192.0.2.2", PASSWORD) == 303
+
+
+def test_who_guesses_from_many_places_is_slowed_down_too() -> None:
+    limiter = LoginLimiter(lambda: 0.0)
+    for number in range(50):
+        limiter.begin(address_key(f"192.0.2.{number}"), user_key("anna"))
+    with pytest.raises(Refused):
+        limiter.begin(address_key("192.0.2.99"), user_key("anna"))
+    limiter.begin(address_key("192.0.2.99"), user_key("berta"))
+
+
+def test_a_network_of_ipv6_counts_as_one_address() -> None:
+    assert address_key("2001:db8::1") == address_key("2001:db8::ffff:2")
+    assert address_key("2001:db8::1") != address_key("2001:db8:0:1::1")
+    assert address_key("192.0.2.1") != address_key("192.0.2.2")
 
 
 def test_a_removed_user_is_out(client: FlaskClient, studio: Studio, store: UserStore) -> None:
@@ -220,6 +245,8 @@ def test_the_secret_is_readable_by_its_owner_alone(app: Flask, studio: Studio) -
         '{{"password": "{}"}}',
         "postgresql+psycopg://anna:{}@host/db refused",
         "token={}",
+        "{{'password': 'two words {}', 'user': 'anna'}}",
+        "POST /sdapi/v1/options api_key='some \\' {}'",
         "Cookie: sfumato_session_7860={}",
     ],
 )

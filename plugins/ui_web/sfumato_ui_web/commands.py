@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+AUTH_VARIABLE = "SFUMATO_WEB_AUTH"
 SECONDS_FOR_FIRST_PAGE = 1.0
 """How long a browser that is waiting is given the processor alone."""
 
@@ -35,7 +36,12 @@ def ui(
     ] = None,
     auth: Annotated[
         str,
-        typer.Option(metavar="USER:PASSWORD", help="One more user, for this run.", show_default=False),
+        typer.Option(
+            metavar="USER:PASSWORD",
+            envvar=AUTH_VARIABLE,
+            help="One more user, for this run. Better by the variable: lists of processes show options.",
+            show_default=False,
+        ),
     ] = "",
     open_browser: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
     no_workers: Annotated[
@@ -75,7 +81,7 @@ def _accounts(studio: Studio, host: str, auth: str) -> Accounts:
         raise BadInput(
             f"The studio does not answer at {host} without users.",
             why="Others can reach that address, and could do everything.",
-            hint="Add a user first: sfumato users add NAME. Or: sfumato ui --auth USER:PASSWORD",
+            hint="Add a user first: sfumato users add NAME. Or set SFUMATO_WEB_AUTH to USER:PASSWORD.",
         )
     return accounts
 

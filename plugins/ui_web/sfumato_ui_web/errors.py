@@ -51,7 +51,7 @@ def set_up(app: Flask) -> None:
     @app.errorhandler(Exception)
     def unforeseen(error: Exception) -> Response | tuple[str, int]:
         reference = secrets.token_hex(4)
-        _log.error("Error %s at %s %s", reference, request.method, request.path, exc_info=error)
+        _log.error("Error %s at %s %r", reference, request.method, request.path, exc_info=error)
         told = SfumatoError(
             "Something went wrong that nobody foresaw.",
             why="This is a bug in Sfumato or in a plugin.",

@@ -75,6 +75,8 @@ def test_queries_take_lists_and_names_of_their_own(notes: FlaskClient) -> None:
         (b'{"text": 1e999}', "application/json", 400),
         (b'{"text": "\\ud800"}', "application/json", 400),
         (b"[" * 100_000, "application/json", 400),
+        (b'{"text": ' + b'{"a":' * 100 + b"1" + b"}" * 101, "application/json", 400),
+        (b'{"text": ' + b'{"a":' * 99 + b"1" + b"}" * 100, "application/json", 422),
         (b"\xff\xff", "application/json", 400),
         (b"[]", "application/json", 422),
         (b"null", "application/json", 422),

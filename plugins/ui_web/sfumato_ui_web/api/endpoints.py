@@ -24,6 +24,7 @@ DECLARATION = "sfumato_endpoint"
 JSON = "application/json"
 LONGEST_BODY = 16 * 1024 * 1024
 """Of JSON, in bytes: parsed it takes many times as much."""
+DEEPEST_BODY = 100
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 View = TypeVar("View", bound=Callable[..., Any])
@@ -225,7 +226,18 @@ def read_json() -> Any:
             json.dumps(found, ensure_ascii=False).encode()  # lone surrogates cannot be written anywhere
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "The body is not JSON.", why=f"{error}.") from error
+    if _is_deeper(found, DEEPEST_BODY):
+        raise Refusal(400, "The body is nested too deeply.", why=f"{DEEPEST_BODY} levels are taken.")
     return found
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects lie in each other more often than that; goes by level, not by recursion."""
+    inner = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(levels):
+        parts = (part for each in inner for part in (each.values() if isinstance(each, dict) else each))
+        inner = [part for part in parts if isinstance(part, (dict, list))]
+    return bool(inner)
 
 
 def _finite(text: str) -> float:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sfumato.errors import BadInput
 from sfumato_ui_web.security.guard import Refused
-from sfumato_ui_web.security.limiter import LoginLimiter
+from sfumato_ui_web.security.limiter import LoginLimiter, address_key, user_key
 from sfumato_ui_web.security.passwords import hash_password, is_password
 from sfumato_ui_web.security.secret_key import secret_key
 from sfumato_ui_web.security.user_store import NAME, UserStore
@@ -113,7 +113,7 @@ class Accounts:
         """Raises `Refused` for one that is none."""
         user = self._remembered("token", token, lambda: self.store.user_of_token(token))
         if user is None:
-            self.limiter.begin(f"address:{address}")
+            self.limiter.begin(address_key(address))
             raise Refused(401, "The token is not known.", "'sfumato users token' makes one.")
         return user
 
@@ -133,7 +133,7 @@ class Accounts:
         return user
 
     def _check_password(self, user: str, password: str, address: str) -> None:
-        keys = (f"address:{address}", f"user:{user}")
+        keys = (address_key(address), user_key(user))
         self.limiter.begin(*keys)
         stored = self._credential(user)
         right = is_password(password, stored or NOBODY)

@@ -16,7 +16,7 @@ LOCAL_USER = "local"
 OPEN_ADDRESSES = ("/login", "/favicon.ico")
 OPEN_FOLDERS = ("/static/", "/static-i18n/")
 """What is answered before one has logged in."""
-OWN_FORMS = ("/login", "/logout")
+OWN_FORMS = ("/login", "/logout", "/language")
 """Plain forms, which cannot send a header; who answers them checks their field."""
 
 
@@ -164,11 +164,7 @@ class Guard:
             return
         if not always and not origins.is_from_browser(environ):
             return
-        if environ.get("PATH_INFO") in (
-            "/login",
-            "/logout",
-            "/language",
-        ):  # plain forms, which check the field
+        if environ.get("PATH_INFO") in OWN_FORMS:
             return
         given = environ.get("HTTP_X_CSRF_TOKEN", "")
         if not hmac.compare_digest(given.encode(), token.encode()):

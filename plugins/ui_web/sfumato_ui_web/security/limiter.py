@@ -1,7 +1,12 @@
-"""Slows down who guesses passwords: after a few failures each further try has to wait twice as long."""
+"""Slows down who guesses passwords: after a few failures each further try has to wait twice as long.
+
+Failures count by address and by user. A user has many more free tries than an address: who guesses from one
+place is stopped there, and does not keep the user out who logs in from another.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict
@@ -10,14 +15,29 @@ from collections.abc import Callable
 from sfumato_ui_web.security.guard import Refused
 
 FREE_TRIES = 5
+FREE_TRIES_OF_USER = 50
 FIRST_WAIT = 5
 """Seconds."""
 LONGEST_WAIT = 300
 MOST_KEPT = 10_000
 
 
+def address_key(address: str) -> str:
+    """Who is given one address of IPv6 has 2**64 of them: the network counts."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return f"address:{address}"
+    network = ipaddress.ip_network((found, 64), strict=False) if found.version == 6 else found
+    return f"address:{network}"
+
+
+def user_key(user: str) -> str:
+    return f"user:{user}"
+
+
 class LoginLimiter:
-    """Counts failures by key, such as an address or a user's name.
+    """Counts failures by keys as `address_key` and `user_key` make them.
 
     Args:
         clock: Seconds, from any beginning.
@@ -52,5 +72,6 @@ class LoginLimiter:
 
     def _count(self, key: str, now: float) -> None:
         count = self._tries.pop(key, (0, 0.0))[0] + 1
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(count - FREE_TRIES, 20)) if count >= FREE_TRIES else 0
+        beyond = count - (FREE_TRIES_OF_USER if key.startswith("user:") else FREE_TRIES)
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(beyond, 20)) if beyond >= 0 else 0
         self._tries[key] = (count, now + wait)

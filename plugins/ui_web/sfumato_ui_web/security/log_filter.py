@@ -6,12 +6,12 @@ import logging
 import re
 
 HIDDEN = "[hidden]"
+NAMES = r"(?:password|passwd|secret|api_?key|csrf_token|token)"
 PATTERNS = (
     re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:basic|bearer)?\s*)[^\s'\",}]+"),
     re.compile(r"(?i)(\b(?:basic|bearer)\s+)[A-Za-z0-9+/=._~-]{8,}"),
-    re.compile(
-        r"(?i)((?:password|passwd|secret|api_?key|csrf_token|token)['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,;}]+"
-    ),
+    re.compile(rf"(?i)({NAMES}['\"]?\s*[:=]\s*(['\"]))(?:\\.|(?!\2)[^\\])*"),
+    re.compile(rf"(?i)({NAMES}['\"]?\s*[:=]\s*['\"]?)[^\s'\"&,;}}]+"),
     re.compile(r"(?i)(sfumato_session_\d*=)[^\s;'\"]+"),
     re.compile(r"()sfu_[A-Za-z0-9_-]{8,}"),
     re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)", re.IGNORECASE),
