@@ -117,7 +117,8 @@ def busy_seconds(page: Any) -> Iterator[list[float]]:
         metrics = session.send("Performance.getMetrics")["metrics"]
         return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
-    begun, taken = busy(), []
+    begun = busy()
+    taken: list[float] = []
     yield taken
     taken.append(busy() - begun)
     session.detach()
