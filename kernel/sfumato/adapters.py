@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class AdapterInfo(BaseModel):
     """A kind of adapter as registered."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str = Field(description="Permanent lower_snake name.")
     label: str
@@ -54,7 +54,7 @@ class MatchReport(BaseModel):
     Every tensor of the file is either used or in `unknown` or `unmatched`.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     path: Path

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 class Event(BaseModel):
     """Base of all events; `kind` tells them apart in JSON."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     kind: str
 

@@ -29,7 +29,7 @@ _FAILING = "memory.failing_sources"
 class DeviceMemory(BaseModel):
     """The memory of one device, in bytes; 0 where it is not known."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     device: str = Field(description="As torch names it: 'cpu', 'cuda:0' ...")
     label: str = ""
@@ -43,7 +43,7 @@ class DeviceMemory(BaseModel):
 class ModelMemory(BaseModel):
     """A model that is kept loaded."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     model: str
     device: str
@@ -53,7 +53,7 @@ class ModelMemory(BaseModel):
 class MemoryFigures(BaseModel):
     """What a source of figures knows."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     devices: tuple[DeviceMemory, ...] = ()
     models: tuple[ModelMemory, ...] = ()
@@ -73,7 +73,7 @@ class MemorySnapshot(MemoryFigures):
 class MemorySourceInfo(BaseModel):
     """A source of figures as registered."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     label: str

@@ -79,7 +79,7 @@ class WeightFormat(Protocol):
 class WeightFormatInfo(BaseModel):
     """Which files a weight format claims."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     label: str
@@ -91,7 +91,7 @@ class WeightFormatInfo(BaseModel):
 class PartInfo(BaseModel):
     """A part of a model (transformer, autoencoder, text encoder ...) as detected in its header."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     kind: str = Field(description="'transformer', 'autoencoder', 'clip_text', 't5_encoder' ...")
     prefix: str = Field(default="", description="What its tensor names start with in the file.")
@@ -103,7 +103,7 @@ class PartInfo(BaseModel):
 class ModelInfo(BaseModel):
     """A model as detection found it; `sfumato models show` prints it whole."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str = Field(description="File or folder name without suffix, or the registered name.")
     family: str
@@ -327,7 +327,7 @@ class ModelFamily(Protocol):
 class ModelFamilyInfo(BaseModel):
     """A model family as registered."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     label: str
@@ -338,7 +338,7 @@ class ModelFamilyInfo(BaseModel):
 class RegisteredModelInfo(BaseModel):
     """A model brought by a plugin, not found in the model folders; the entry's target is its path."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     label: str

@@ -12,7 +12,7 @@ from sfumato.request import GenerationRequest
 class ImageRecord(BaseModel):
     """A picture on disk and how it came to be."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     path: Path
     seed: int
@@ -27,7 +27,7 @@ class ImageRecord(BaseModel):
 class GenerationResult(BaseModel):
     """The pictures of one request, and what making them took."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     images: tuple[ImageRecord, ...]
     sheet: Path | None = Field(

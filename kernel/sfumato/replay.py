@@ -17,7 +17,7 @@ Verdict = Literal["same", "rounding", "differs", "varied"]
 class ReplayRequest(BaseModel):
     """Which picture to draw again, and what to change in its request."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     path: Path
     changes: dict[str, Any] = Field(
@@ -28,7 +28,7 @@ class ReplayRequest(BaseModel):
 class Difference(BaseModel):
     """One thing that is not as it was; a side is empty where it was or is nothing."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     what: str
     then: str
@@ -42,7 +42,7 @@ class Difference(BaseModel):
 class ReplayReport(BaseModel):
     """The new picture and how it compares to the old one."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     path: Path = Field(description="The picture that was drawn again.")
     record: ImageRecord = Field(description="The new picture; of several, the first.")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class TrainerInfo(BaseModel):
     """What clients need to know of a trainer."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str = Field(description="Permanent lower_snake name.")
     label: str = Field(description="The name people see.")
@@ -28,7 +28,7 @@ class TrainerInfo(BaseModel):
 class TrainingConfig(BaseModel):
     """What is trained, on what, and for how long: the part that every trainer understands."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     trainer: str = Field(description="A registered trainer, by any of its names.")
     model: str | None = Field(default=None, description="The model trained upon; by default the default one.")
@@ -47,7 +47,7 @@ class TrainingConfig(BaseModel):
 class TrainingResult(BaseModel):
     """What training left behind."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     path: Path = Field(description="The weights file.")
     steps: int = Field(ge=0, description="Optimiser steps taken.")

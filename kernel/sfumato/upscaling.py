@@ -31,7 +31,7 @@ OnTile = Callable[[int, int], None]
 class UpscalerInfo(BaseModel):
     """An upscaler as registered."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str = Field(description="Permanent lower_snake name.")
     label: str
@@ -56,7 +56,7 @@ class UpscalerInfo(BaseModel):
 class FaceRestorerInfo(BaseModel):
     """A face restorer as registered."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str = Field(description="Permanent lower_snake name.")
     label: str
@@ -105,7 +105,7 @@ class FaceRestorer(Protocol):
 class SkippedPicture(BaseModel):
     """A picture of a batch that could not be enlarged, while the others were."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     path: Path
     reason: str
@@ -114,7 +114,7 @@ class SkippedPicture(BaseModel):
 class UpscaleResult(BaseModel):
     """What the task "upscale" made of a `sfumato.request.UpscaleRequest`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     images: tuple[ImageRecord, ...]
     skipped: tuple[SkippedPicture, ...] = ()

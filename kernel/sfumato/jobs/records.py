@@ -23,7 +23,7 @@ LOCAL_USER = "local"
 class JobProblem(BaseModel):
     """Why a job failed or was cut short, in the words of `sfumato.errors.SfumatoError`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     what: str
     why: str = ""
@@ -35,7 +35,7 @@ class JobProblem(BaseModel):
 class JobProgress(BaseModel):
     """How far a running job is."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     phase: str = Field(default="", description="'loading', 'sampling', 'decoding' ...")
     detail: str = ""
@@ -52,7 +52,7 @@ class JobProgress(BaseModel):
 class Job(BaseModel):
     """One piece of work in the queue or its history."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     id: str
     number: int = Field(description="Counts up with each submission; lists are in its order.")
@@ -87,7 +87,7 @@ class JobEvent(BaseModel):
     has them its `problem` and `why` it is queued again; ``job_removed``.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     seq: int
     job: str

@@ -14,7 +14,7 @@ from sfumato.errors import BadInput, UnknownName
 class Schema(BaseModel):
     """Frozen, and strict about names: a misspelt field is an error, not nothing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
