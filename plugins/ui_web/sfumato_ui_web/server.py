@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.proxy_headers import proxy_headers_middleware
 from waitress.server import create_server
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import Error
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MOST_LONG = 400
+PROXY_HEADERS = ("x-forwarded-for", "x-forwarded-proto")
+"""What a trusted proxy is believed; the host it passes on itself."""
 PING_SECONDS = 25
 LONGEST_MESSAGE = 64 * 1024
 SEND_SECONDS = 30.0
@@ -125,7 +128,7 @@ class Channel(HTTPChannel):
     def _serve_socket(self, request: Any) -> bool:
         """Whether it was one; if not, the application answers as to any request."""
         core: WebCore = self.server.sfumato
-        environ = WSGITask(self, request).get_environment()
+        environ = self._environment(request)
         core.finish()
         handler = core.socket_handler(environ["PATH_INFO"])
         if handler is None:
@@ -141,6 +144,12 @@ class Channel(HTTPChannel):
             request.close()
             self.requests: list[Any] = []
         return True
+
+    def _environment(self, request: Any) -> dict[str, Any]:
+        """As the application gets it, with what a trusted proxy tells."""
+        environ: dict[str, Any] = WSGITask(self, request).get_environment()
+        self.server.behind_proxy(lambda environ, start_response: ())(environ, lambda *_: None)
+        return environ
 
     def _leave_server(self) -> None:
         """Take the socket from waitress, in waitress's own thread."""
@@ -207,6 +216,10 @@ class StudioServer:
         self._core = core_of(app)
         dispatcher = Dispatcher(self._core)
         sockets: dict[int, Any] = {}
+        trusted = self._core.studio.settings.web.trusted_proxy
+        proxy: dict[str, Any] = (
+            {"trusted_proxy": trusted, "trusted_proxy_headers": set(PROXY_HEADERS)} if trusted else {}
+        )
         try:
             self._server: Any = create_server(
                 app,
@@ -221,12 +234,14 @@ class StudioServer:
                 channel_timeout=120,
                 max_request_body_size=int(app.config["MAX_CONTENT_LENGTH"]) + 1,
                 clear_untrusted_proxy_headers=True,
+                **proxy,
             )
         except (OSError, ValueError) as error:
             wasyncore.close_all(sockets, ignore_all=True)
             raise _cannot_bind(host, port, error) from error
         dispatcher.set_thread_count(threads)
         self._server.sfumato = self._core
+        self._server.behind_proxy = functools.partial(proxy_headers_middleware, **proxy)
         self._server.channel_class = Channel
         self.host = host
         self.port = int(self._server.effective_port)

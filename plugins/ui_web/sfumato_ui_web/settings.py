@@ -35,6 +35,12 @@ class WebSettings(BaseModel):
         title="Host names",
         description="Names by which the studio is reached, beside those of this machine.",
     )
+    trusted_proxy: str = Field(
+        default="",
+        title="Reverse proxy",
+        description="The address of a reverse proxy, such as 127.0.0.1, whose X-Forwarded-For and "
+        "X-Forwarded-Proto are believed.",
+    )
     fetch_urls: bool = Field(
         default=False,
         title="Fetch pictures by address",
