@@ -38,7 +38,7 @@ screenshots: $(TEST)
 	$(PYTHON_IN_VENV) scripts/screenshots.py
 
 test: $(TEST)
-	$(PYTHON_IN_VENV) -m pytest
+	$(PYTHON_IN_VENV) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(LINT)
 	$(PYTHON_IN_VENV) -m ruff format --check .

@@ -49,7 +49,7 @@ if ($Target -in "test", "bench") {
 switch ($Target) {
     "demo" { Invoke-Python scripts/demo_sheet.py }
     "ui" { & (Join-Path $Venv "Scripts/sfumato.exe") ui --open }
-    "test" { Invoke-Python -m pytest }
+    "test" { Invoke-Python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile }
     "lint" {
         Invoke-Python -m ruff format --check .
         Invoke-Python -m ruff check .
