@@ -1,8 +1,8 @@
 """The query `adapters`: all LoRAs and learned words, for lists. Imports no torch.
 
 Headers are read once for as long as files stay as they are, restarts included. A folder of thousands takes
-many seconds to read for the first time, so that an answer reads for a moment only and tells how many are still
-to be read.
+many seconds to read for the first time, so that an answer reads for a moment only and tells how many are
+still to be read.
 """
 
 from __future__ import annotations
