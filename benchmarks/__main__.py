@@ -19,6 +19,7 @@ QUICK = {
     "gallery_scroll": ["--quick"],
     "server_start": ["--quick"],
     "server_load": ["--quick"],
+    "page_load": ["--quick"],
     "api_polling": ["--quick"],
     "api_overhead": ["--quick"],
 }
