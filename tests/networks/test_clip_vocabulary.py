@@ -50,7 +50,8 @@ def test_the_vocabulary_begins_with_bytes_and_ends_with_the_special_tokens() -> 
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no archive", gzip.compress(b"#version\na b\n", mtime=0), gzip.compress(b"x\na\n")]
+    "content",
+    [b"", b"no archive", gzip.compress(b"#version\na b\n", mtime=0), gzip.compress(b"x\na\n", mtime=0)],
 )
 def test_a_damaged_file_of_merges_is_a_clear_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / MERGES_FILE).write_bytes(content)
