@@ -14,6 +14,7 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
+from .chromium import chromium as chromium
 from .postgresql import postgresql as postgresql
 
 # Before anything imports torch or a hub client; subprocesses inherit it.

@@ -95,7 +95,7 @@ def test_distilled_guidance_is_written_only_for_variants_that_have_it(
 def test_events_tell_the_way_of_a_picture(workbench: Workbench) -> None:
     workbench.generate(seed=1, steps=2, count=2)
     told = [event.phase if isinstance(event, PhaseStarted) else event.kind for event in workbench.events]
-    batch = ["sampling", "step_completed", "step_completed", "decoding", "image_saved"]
+    batch = ["sampling", "step_completed", "step_completed", "decoding", "image_saving", "image_saved"]
     assert told == ["loading", "encoding", *batch, *batch]
     last = [event for event in workbench.events if isinstance(event, StepCompleted)][-1]
     assert (last.step, last.steps, last.batch, last.batches, last.seconds_left) == (2, 2, 1, 2, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +18,8 @@ from sfumato.settings import Settings
 from sfumato_gallery.index import PictureIndex
 from sfumato_gallery.records import PictureFacts, picture_id
 
-CHROMIUM = shutil.which("chromium")
 TOTAL = 10_000
 MOST_TILES = 120
-ARGUMENTS = ["--no-sandbox", "--disable-background-networking"]
 SHOWN = """() => {
   const inWindow = (tile) => {
     const box = tile.getBoundingClientRect();
@@ -32,8 +29,6 @@ SHOWN = """() => {
   return tiles.length > 20 && tiles.every((tile) => tile.classList.contains("loaded"));
 }"""
 """All pictures in the window are shown."""
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +68,6 @@ def made_up(path: Path, number: int) -> PictureFacts:
         "height": 32,
     }
     return PictureFacts(path=path, size=1, modified=float(number), **told)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

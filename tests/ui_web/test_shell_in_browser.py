@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,35 +10,29 @@ import pytest
 from .conftest import LiveServer
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
 READY = "Boolean(customElements.get('sf-queue-badge'))"
 PLAIN = "/nothing-here/"
 """The page of an error is the shell with little in it."""
 
 pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of playwright
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
 @pytest.fixture
-def page(live_server: LiveServer) -> Iterator[Page]:
-    """A fresh browser's page; `page.problems` collects what its console complains of."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        page = browser.new_page(base_url=live_server.url)
-        problems: list[str] = []
-        page.problems = problems  # type: ignore[attr-defined]
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        yield page
-        browser.close()
+def page(chromium: Browser, live_server: LiveServer) -> Iterator[Page]:
+    """A page of its own; `page.problems` collects what its console complains of."""
+    context = chromium.new_context(base_url=live_server.url)
+    page = context.new_page()
+    problems: list[str] = []
+    page.problems = problems  # type: ignore[attr-defined]
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    context.close()
 
 
 def test_a_page_loads_without_a_complaint(page: Page) -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 LONGEST_LOG = 5 * 2**20
-LINES_KEPT = 40
+LINES_KEPT = 80
 BYTES_READ = 16384
 
 
