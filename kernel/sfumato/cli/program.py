@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 
-OBJECTS_BEFORE_COLLECTION = 50_000
+OBJECTS_BEFORE_COLLECTION = 500_000
 """Importing makes hundreds of thousands of objects that stay: Python's 700 would go through them again and
 again."""
 SECONDS_TO_END = 10.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 import threading
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 AUTH_VARIABLE = "SFUMATO_WEB_AUTH"
+OBJECTS_BEFORE_COLLECTION = 10_000
+"""Once the server runs; the program starts with a number that is for short lives."""
 SECONDS_FOR_FIRST_PAGE = 1.0
 """How long a browser that is waiting is given the processor alone."""
 
@@ -117,6 +120,8 @@ def _serve(studio: Studio, server: StudioServer, *, workers: bool) -> None:
 def _start_rest(studio: Studio, server: StudioServer, workers: bool, ending: threading.Event) -> None:
     """What the first page need not wait for: routes for programs, and the processes that work."""
     server.finish_application(SECONDS_FOR_FIRST_PAGE)
+    gc.freeze()  # what was imported stays, and is not gone through again and again
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     if ending.is_set():
         return
     if workers:
