@@ -110,6 +110,10 @@ class AdapterKind(Protocol):
         """
         ...
 
+    def release(self, model: LoadedModel) -> None:
+        """Nothing acts on the model any more, and nothing is kept for it: its weights are about to move."""
+        ...
+
     def embeddings(self, model: LoadedModel, text: str, context: TaskContext) -> Sequence[TextEmbedding]:
         """The learned words that occur in a prompt; without vectors those that do not fit the model.
 

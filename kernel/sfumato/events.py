@@ -70,6 +70,31 @@ class Warned(Event):
     message: str
 
 
+class PhaseMemory(BaseModel):
+    """Memory and time of one phase of a piece of work; bytes, 0 where not known."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    phase: str = Field(description="'loading', 'encoding', 'sampling', 'decoding' ...")
+    predicted: int = Field(default=0, description="Peak that was foretold.")
+    peak: int = Field(default=0, description="Peak that was measured.")
+    seconds: float = 0.0
+
+
+class WorkMeasured(Event):
+    """What a piece of work took, told at its end."""
+
+    kind: Literal["work_measured"] = "work_measured"
+    task: str
+    fingerprint: str = Field(description="Equal for requests that need the same memory and time.")
+    description: str = Field(default="", description="The request in a few words.")
+    device: str
+    plan: str = Field(default="", description="How the weights were placed.")
+    phases: tuple[PhaseMemory, ...] = ()
+    seconds: float = 0.0
+    retried: bool = Field(default=False, description="Whether the memory ran out at first.")
+
+
 Listener = Callable[[Event], None]
 
 

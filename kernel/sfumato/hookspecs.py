@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from sfumato.adapters import AdapterInfo
     from sfumato.checks import CheckInfo
     from sfumato.commands import CommandInfo
+    from sfumato.listeners import ListenerInfo
     from sfumato.memory import MemorySourceInfo
     from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
     from sfumato.pages import CatalogueInfo, PageInfo, PanelInfo, RoutesInfo
+    from sfumato.quantisation import QuantisationInfo
     from sfumato.queries import QueryInfo
     from sfumato.registry import Registrar
     from sfumato.sampling import SamplerInfo, SchedulerInfo
@@ -63,6 +65,15 @@ def register_weight_formats(formats: Registrar[WeightFormatInfo]) -> None:
     """Offer file formats for weights: ``formats.add(name, target, label=..., suffixes=(".safetensors",))``.
 
     The target is a class without arguments fulfilling `sfumato.models.WeightFormat`.
+    """
+
+
+@hookspec
+def register_quantisations(quantisations: Registrar[QuantisationInfo]) -> None:
+    """Offer quantisations: ``quantisations.add("nf4", target, label=..., on_load=True)``.
+
+    The target is a class without arguments fulfilling `sfumato.quantisation.Quantisation`. It is asked about
+    every checkpoint whose header is read, so its module must not import a tensor library at the top.
     """
 
 
@@ -144,6 +155,15 @@ def register_queries(queries: Registrar[QueryInfo]) -> None:
 
     The target is a `sfumato.queries.Query`; ``Studio().ask(name, ...)`` calls it in the process that asks, so
     it must not import a tensor library.
+    """
+
+
+@hookspec
+def register_listeners(listeners: Registrar[ListenerInfo]) -> None:
+    """Offer listeners to all work: ``listeners.add(name, target, label=..., kinds=("work_measured",))``.
+
+    The target is a `sfumato.listeners.StudioListener`, called in the process that works with each event of
+    these kinds, while the work goes on: it must be quick. One that raises is logged and skipped.
     """
 
 

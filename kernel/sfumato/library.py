@@ -23,6 +23,7 @@ from sfumato.models import (
     WeightFormat,
     WeightFormatInfo,
 )
+from sfumato.quantisation import Quantisation
 from sfumato.registry import Entry
 
 if TYPE_CHECKING:
@@ -203,6 +204,8 @@ class ModelLibrary:
         with entry.answerable(f"read '{path.name}'"):
             weight_format: WeightFormat = entry.load()()
             header = _expected(CheckpointHeader, weight_format.read_header(path))
+        for quantisation in self._quantisations():
+            header = quantisation.unpacked(header) or header
         if path.is_file():
             while len(self._headers) >= _KEPT_HEADERS:
                 self._headers.pop(next(iter(self._headers)))
@@ -212,7 +215,23 @@ class ModelLibrary:
     def open_tensors(self, path: Path) -> Mapping[str, Tensor]:
         """The tensors of a file or model folder, memory-mapped."""
         weight_format: WeightFormat = self._format(path).load()()
-        return weight_format.open_tensors(path)
+        tensors = weight_format.open_tensors(path)
+        header = weight_format.read_header(path)
+        for quantisation in self._quantisations():
+            unpacked = quantisation.unpacked(header)
+            if unpacked is not None:
+                tensors, header = quantisation.open(header, tensors), unpacked
+        return tensors
+
+    def _quantisations(self) -> Iterator[Quantisation]:
+        """Those that can be used; a broken one is passed over, as its files are then told to be packed."""
+        for entry in self._registries.quantisations:
+            try:
+                quantisation: Quantisation = entry.load()()
+            except SfumatoError as error:
+                log.warning("The quantisation '%s' is passed over: %s", entry.info.name, error)
+            else:
+                yield quantisation
 
     def _format(self, path: Path) -> Entry[WeightFormatInfo]:
         if not path.exists():

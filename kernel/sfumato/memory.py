@@ -48,6 +48,7 @@ class ModelMemory(BaseModel):
     model: str
     device: str
     size: int = Field(description="Bytes of its weights.")
+    part: str = Field(default="", description="Which of its parts; empty for the whole.")
 
 
 class MemoryFigures(BaseModel):

@@ -8,9 +8,11 @@ from typing import Any
 from sfumato.adapters import AdapterInfo
 from sfumato.checks import CheckInfo
 from sfumato.commands import CommandInfo
+from sfumato.listeners import ListenerInfo
 from sfumato.memory import MemorySourceInfo
 from sfumato.models import ModelFamilyInfo, RegisteredModelInfo, WeightFormatInfo
 from sfumato.pages import CatalogueInfo, PageInfo, PanelInfo, RoutesInfo
+from sfumato.quantisation import QuantisationInfo
 from sfumato.queries import QueryInfo
 from sfumato.registry import Registry
 from sfumato.sampling import SamplerInfo, SchedulerInfo
@@ -34,6 +36,9 @@ class Registries:
     weight_formats: Registry[WeightFormatInfo] = field(
         default_factory=lambda: Registry("weight format", WeightFormatInfo)
     )
+    quantisations: Registry[QuantisationInfo] = field(
+        default_factory=lambda: Registry("quantisation", QuantisationInfo)
+    )
     model_families: Registry[ModelFamilyInfo] = field(
         default_factory=lambda: Registry("model family", ModelFamilyInfo)
     )
@@ -51,6 +56,7 @@ class Registries:
     stages: Registry[StageInfo] = field(default_factory=lambda: Registry("stage", StageInfo))
     trainers: Registry[TrainerInfo] = field(default_factory=lambda: Registry("trainer", TrainerInfo))
     queries: Registry[QueryInfo] = field(default_factory=lambda: Registry("query", QueryInfo))
+    listeners: Registry[ListenerInfo] = field(default_factory=lambda: Registry("listener", ListenerInfo))
     memory_sources: Registry[MemorySourceInfo] = field(
         default_factory=lambda: Registry("source of memory figures", MemorySourceInfo)
     )

@@ -15,6 +15,7 @@ from sfumato.database import Database
 from sfumato.events import CancelToken, EventBus, Listener
 from sfumato.file_hashes import FileHashes
 from sfumato.library import ModelLibrary
+from sfumato.listeners import listen
 from sfumato.plugins import PluginManager
 from sfumato.queries import QueryContext
 from sfumato.records import GenerationResult, ImageRecord
@@ -252,6 +253,7 @@ class Studio:
             finished: Pictures of an earlier attempt at the same work, which are not made again.
         """
         events = EventBus()
+        listen(events, self)
         if on_event:
             events.subscribe(on_event)
         context = TaskContext(

@@ -25,6 +25,9 @@ class Choosy:
             raise CheckpointError("'bad' was made for another family.")
         return SimpleNamespace(notes=[], names=[use.name for use in uses], put_in_force=lambda: None)
 
+    def release(self, model: Any) -> None:
+        pass
+
     def embeddings(self, model: Any, text: str, context: Any) -> Sequence[Any]:
         return ()
 

@@ -54,6 +54,9 @@ class EmbeddingKind:
         """No tag names a learned word."""
         return NothingApplied()
 
+    def release(self, model: LoadedModel) -> None:
+        """Nothing is kept for one model."""
+
     def embeddings(self, model: LoadedModel, text: str, context: TaskContext) -> Sequence[TextEmbedding]:
         """The learned words that occur in a text, letter case aside.
 

@@ -173,6 +173,12 @@ class LoraKind:
             known=self._files,
         )
 
+    def release(self, model: LoadedModel) -> None:
+        """The model is as it was loaded, and nothing is kept for it but the files that were read."""
+        state = self._models.get(model)
+        if state is not None:
+            state.acting.clear()
+
     def embeddings(self, model: LoadedModel, text: str, context: TaskContext) -> Sequence[TextEmbedding]:
         """The learned words in a text that the LoRAs in force bring along."""
         state = self._models.get(model)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from sfumato.errors import CheckpointError
+from sfumato_networks.stored.tensor import WeightTensor, stored_form
 
 log = logging.getLogger(__name__)
 
@@ -58,14 +59,33 @@ def load_network(
     """
     wanted = network.state_dict()
     _check_names(wanted, tensors, where)
+    operators = _operator_weights(network)
     weights: dict[str, Tensor] = {}
     for name, expected in wanted.items():
         tensor = tensors[name]
         _check(name, tensor, expected, where)
-        weights[name] = tensor.to(device, dtype)
+        if name in operators and _stays_stored(tensor):
+            weights[name] = WeightTensor(stored_form(tensor).to(device), dtype)
+        else:
+            moved = tensor.to(device, dtype)
+            weights[name] = moved.plain() if isinstance(moved, WeightTensor) else moved
         del tensor  # before the next one is made
     _assign(network, weights)
     return network.eval()
+
+
+def _operator_weights(network: nn.Module) -> frozenset[str]:
+    """The names of weights that are only ever taken by operators that know stored forms."""
+    return frozenset(
+        f"{path}.weight" if path else "weight"
+        for path, module in network.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.Embedding)
+    )
+
+
+def _stays_stored(tensor: Tensor) -> bool:
+    """Whether plain numbers of a compute type would take more memory than it does."""
+    return isinstance(tensor, WeightTensor) or tensor.dtype.itemsize == 1
 
 
 def _assign(network: nn.Module, weights: Mapping[str, Tensor]) -> None:

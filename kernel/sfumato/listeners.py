@@ -1,0 +1,52 @@
+"""Listeners of plugins: told of all work in the process that does it."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sfumato.errors import SfumatoError
+from sfumato.events import Event, EventBus
+from sfumato.registry import Entry
+
+if TYPE_CHECKING:
+    from sfumato.studio import Studio
+
+log = logging.getLogger(__name__)
+
+
+class ListenerInfo(BaseModel):
+    """A listener as registered."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    name: str
+    label: str
+    aliases: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = Field(description="The kinds of events that it is told of.")
+
+
+class StudioListener(Protocol):
+    """Takes note of an event; what it raises is logged."""
+
+    def __call__(self, event: Event, studio: Studio) -> None: ...
+
+
+def listen(events: EventBus, studio: Studio) -> None:
+    """Let every registered listener hear the events of one piece of work."""
+    for entry in studio.registries.listeners:
+        events.subscribe(partial(_hear, entry, studio))
+
+
+def _hear(entry: Entry[ListenerInfo], studio: Studio, event: Event) -> None:
+    if event.kind not in entry.info.kinds:
+        return
+    try:
+        listener: StudioListener = entry.load()
+    except SfumatoError as error:
+        log.warning("The listener '%s' is passed over: %s", entry.info.name, error)
+    else:
+        listener(event, studio)

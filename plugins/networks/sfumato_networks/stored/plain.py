@@ -1,0 +1,54 @@
+"""Plain numbers in another type than is computed in, and fp8 with or without a scale: cast on use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from sfumato_networks.stored.weight import StoredWeight
+
+
+class PlainWeight(StoredWeight):
+    """A tensor of any floating-point type, cast on use.
+
+    Args:
+        data: [outputs, ...].
+        scale: What the numbers are multiplied by, float32: one number, or one for each output.
+    """
+
+    def __init__(self, data: Tensor, scale: Tensor | None = None) -> None:
+        self.data = data
+        self.scale = scale
+        self.shape = data.shape
+
+    @property
+    def tensors(self) -> Sequence[Tensor]:
+        return (self.data,) if self.scale is None else (self.data, self.scale)
+
+    def with_tensors(self, tensors: Sequence[Tensor]) -> Self:
+        return type(self)(*tensors)
+
+    @property
+    def kind(self) -> str:
+        return str(self.data.dtype).removeprefix("torch.")
+
+    def dequantised(self, dtype: torch.dtype) -> Tensor:
+        if self.scale is None:
+            return self.data.to(dtype)
+        scale = self.scale.reshape(-1, *[1] * (self.data.ndim - 1)) if self.scale.numel() > 1 else self.scale
+        return (self.data.float() * scale).to(dtype)
+
+    def rows(self, first: int, last: int) -> StoredWeight:
+        scale = self.scale
+        if scale is not None and scale.numel() > 1:
+            scale = scale[first:last]
+        return type(self)(self.data[first:last], scale)
+
+    def embedding(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
+        if self.scale is not None and self.scale.numel() > 1:
+            return super().embedding(ids, dtype)
+        found = self.data.view(torch.uint8)[ids] if self.data.dtype.itemsize == 1 else self.data[ids]
+        return PlainWeight(found.view(self.data.dtype), self.scale).dequantised(dtype)

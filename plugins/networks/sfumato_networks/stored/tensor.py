@@ -1,0 +1,187 @@
+"""Stored weights as tensors: what a layer holds as its `weight`, and torch's operators take as one.
+
+A linear layer, an embedding or a convolution needs no replacement: `torch.nn.functional` hands the call to
+the stored form. All else works, too, through plain numbers that are made for it and not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from sfumato_networks.stored.plain import PlainWeight
+from sfumato_networks.stored.stacked import StackedWeight
+from sfumato_networks.stored.weight import StoredWeight
+
+_aten: Any = torch.ops.aten
+
+
+class WeightTensor(Tensor):
+    """A weight that is stored in a form of its own.
+
+    Its `dtype` is the type that is computed in, and its `device` where: the stored form may lie elsewhere.
+
+    Args:
+        stored: The weight.
+        dtype: A floating-point type.
+        device: By default where the stored form lies.
+    """
+
+    stored: StoredWeight
+
+    @staticmethod
+    def __new__(
+        cls, stored: StoredWeight, dtype: torch.dtype, device: torch.device | str | None = None
+    ) -> WeightTensor:
+        made: WeightTensor = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+            cls, stored.shape, dtype=dtype, device=stored.device if device is None else torch.device(device)
+        )
+        return made
+
+    def __init__(
+        self, stored: StoredWeight, dtype: torch.dtype, device: torch.device | str | None = None
+    ) -> None:
+        self.stored = stored
+
+    def __repr__(self, *, tensor_contents: object = None) -> str:
+        return f"WeightTensor({self.stored.kind}, {list(self.shape)}, {self.dtype}, {self.device})"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> WeightTensor:
+        return self  # as nobody writes to it
+
+    def plain(self) -> Tensor:
+        """Its numbers, in its type and on its device."""
+        return self.stored.dequantised(self.dtype).to(self.device)
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        operator = _OPERATORS.get(func)
+        if operator is not None:
+            return operator(*args, **(kwargs or {}))
+        with torch._C.DisableTorchFunctionSubclass():
+            return func(*args, **(kwargs or {}))
+
+    @classmethod
+    def __torch_dispatch__(
+        cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        form_keeping = _FORM_KEEPING.get(func)
+        if form_keeping is not None:
+            found = form_keeping(*args, **kwargs)
+            if found is not NotImplemented:
+                return found
+        if func._schema.is_mutable:
+            raise TypeError(f"{func} would write to a weight in its stored form, which nothing does")
+        with torch.inference_mode(False):  # views of what is made here outlive inference mode
+            numbers = tree_map_only(WeightTensor, WeightTensor.plain, (tuple(args), dict(kwargs)))
+            return func(*numbers[0], **numbers[1])
+
+
+def stored_form(tensor: Tensor) -> StoredWeight:
+    """The stored form of any tensor: a plain one's is itself."""
+    return tensor.stored if isinstance(tensor, WeightTensor) else PlainWeight(tensor.detach())
+
+
+class _LinearOfStored(torch.autograd.Function):
+    """Gradients for the input alone: adapters are trained on weights that stay as they are."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: WeightTensor, bias: Tensor | None) -> Tensor:
+        ctx.weight = weight
+        return weight.stored.linear(x, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+        (gradient,) = gradients
+        of_bias = gradient.flatten(0, -2).sum(0) if ctx.needs_input_grad[2] else None
+        return gradient @ ctx.weight.stored.dequantised(gradient.dtype).to(gradient.device), None, of_bias
+
+
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    if not isinstance(weight, WeightTensor):  # the input or the bias is one
+        input, bias = _as_plain(input), None if bias is None else _as_plain(bias)
+        return F.linear(input, weight, bias)
+    if torch.is_grad_enabled() and input.requires_grad:
+        result: Tensor = _LinearOfStored.apply(input, weight, bias)  # type: ignore[no-untyped-call]
+        return result
+    return weight.stored.linear(input, bias)
+
+
+def _embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    *_: Any,
+    **__: Any,
+) -> Tensor:
+    assert isinstance(weight, WeightTensor)
+    if max_norm is not None:
+        raise TypeError("an embedding with a stored weight has no maximal norm: it would be written to")
+    return weight.stored.embedding(input, weight.dtype)
+
+
+def _as_plain(tensor: Tensor) -> Tensor:
+    return tensor.plain() if isinstance(tensor, WeightTensor) else tensor
+
+
+_OPERATORS: Mapping[Any, Callable[..., Tensor]] = {F.linear: _linear, F.embedding: _embedding}
+
+
+def _same(weight: Tensor, *_: Any, **__: Any) -> Any:
+    assert isinstance(weight, WeightTensor)
+    return WeightTensor(weight.stored, weight.dtype, weight.device)
+
+
+def _to_copy(
+    weight: Any, *, dtype: Any = None, device: Any = None, non_blocking: bool = False, **_: Any
+) -> Any:
+    """Another compute type costs nothing; a type that is no floating-point one is a matter of plain numbers."""
+    if dtype is not None and not dtype.is_floating_point:
+        return NotImplemented
+    stored = weight.stored
+    if device is not None:
+        stored = stored.to(device, non_blocking=non_blocking)
+    return WeightTensor(stored, dtype or weight.dtype, device or weight.device)
+
+
+def _cat(weights: Sequence[Tensor], dim: int = 0) -> Any:
+    if dim != 0 or any(weight.shape[1:] != weights[0].shape[1:] for weight in weights):
+        return NotImplemented
+    first = next(weight for weight in weights if isinstance(weight, WeightTensor))
+    return WeightTensor(StackedWeight([stored_form(weight) for weight in weights]), first.dtype, first.device)
+
+
+def _slice(weight: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
+    if dim != 0 or step != 1:
+        return NotImplemented
+    first, last, _ = slice(start, end).indices(weight.shape[0])
+    return WeightTensor(weight.stored.rows(first, max(last, first)), weight.dtype, weight.device)
+
+
+def _split(weight: Any, size: int | Sequence[int], dim: int = 0) -> Any:
+    if dim != 0:
+        return NotImplemented
+    outputs = weight.shape[0]
+    sizes = [min(size, outputs - at) for at in range(0, outputs, size)] if isinstance(size, int) else size
+    starts = [sum(sizes[:number]) for number in range(len(sizes))]
+    return [_slice(weight, 0, start, start + rows) for start, rows in zip(starts, sizes, strict=True)]
+
+
+_FORM_KEEPING: Mapping[Any, Callable[..., Any]] = {
+    _aten.detach.default: _same,
+    _aten.alias.default: _same,
+    _aten._to_copy.default: _to_copy,
+    _aten.cat.default: _cat,
+    _aten.slice.Tensor: _slice,
+    _aten.split.Tensor: _split,
+    _aten.split_with_sizes.default: _split,
+}
