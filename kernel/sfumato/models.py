@@ -135,13 +135,17 @@ class Placement:
     """Where a model is put: a torch device name, and a compute type by part kind ("float32", "bfloat16" ...).
 
     A part not named computes in `dtype`; "auto" leaves the choice to the family (never float16 on a CPU).
-    `part_files` are taken for those kinds of parts, whatever the checkpoint holds or lies beside it.
+    `part_files` are taken for those kinds of parts, whatever the checkpoint holds or lies beside it. With
+    `deferred`, weights stay where they are read from, and whoever loads the model places them, part by part.
+    `quantisation` names what plain weights of large layers are packed into.
     """
 
     device: str = "cpu"
     dtype: str = "auto"
     part_dtypes: Mapping[str, str] = field(default_factory=dict)
     part_files: Mapping[str, Path] = field(default_factory=dict)
+    deferred: bool = False
+    quantisation: str = ""
 
 
 @dataclass(frozen=True)

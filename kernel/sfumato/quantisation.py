@@ -36,7 +36,7 @@ class Quantisation(Protocol):
     def unpacked(self, header: CheckpointHeader) -> CheckpointHeader | None:
         """The header as it were with plain weights: their shapes, and no scales and tables beside them.
 
-        None where nothing in it is packed this way. Raises `CheckpointError` where it is, and cannot be right.
+        None where nothing in it is packed this way. Raises `CheckpointError` where it is, and is damaged.
         """
         ...
 

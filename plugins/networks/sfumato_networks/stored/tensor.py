@@ -48,7 +48,7 @@ class WeightTensor(Tensor):
     ) -> None:
         self.stored = stored
 
-    def __repr__(self, *, tensor_contents: object = None) -> str:
+    def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         return f"WeightTensor({self.stored.kind}, {list(self.shape)}, {self.dtype}, {self.device})"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> WeightTensor:
@@ -69,7 +69,7 @@ class WeightTensor(Tensor):
             return func(*args, **(kwargs or {}))
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
@@ -110,7 +110,7 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
         input, bias = _as_plain(input), None if bias is None else _as_plain(bias)
         return F.linear(input, weight, bias)
     if torch.is_grad_enabled() and input.requires_grad:
-        result: Tensor = _LinearOfStored.apply(input, weight, bias)  # type: ignore[no-untyped-call]
+        result: Tensor = _LinearOfStored.apply(input, weight, bias)
         return result
     return weight.stored.linear(input, bias)
 
@@ -144,7 +144,7 @@ def _same(weight: Tensor, *_: Any, **__: Any) -> Any:
 def _to_copy(
     weight: Any, *, dtype: Any = None, device: Any = None, non_blocking: bool = False, **_: Any
 ) -> Any:
-    """Another compute type costs nothing; a type that is no floating-point one is a matter of plain numbers."""
+    """Another compute type costs nothing; one without fractions is a matter of plain numbers."""
     if dtype is not None and not dtype.is_floating_point:
         return NotImplemented
     stored = weight.stored

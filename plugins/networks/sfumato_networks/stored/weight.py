@@ -63,9 +63,9 @@ class StoredWeight(ABC):
         return self.with_tensors([tensor.to(device, non_blocking=non_blocking) for tensor in self.tensors])
 
     def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        """``x W^T + bias`` for x [..., inputs] of a floating-point type; gives [..., outputs] of that type."""
+        """``x W^T + bias`` for x [..., inputs] of a floating-point type; gives [..., outputs] of it."""
         return F.linear(x, self.dequantised(x.dtype), bias)
 
     def embedding(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
-        """The rows with these numbers, [*ids.shape, inputs]; only they are dequantised where that is cheaper."""
+        """The rows with these numbers, [*ids.shape, inputs]."""
         return F.embedding(ids, self.dequantised(dtype))
