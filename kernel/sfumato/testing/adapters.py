@@ -118,6 +118,24 @@ class AdapterContract(EntryContract):
             applied.put_in_force()
             assert self.drawn(model).equal(expected), others
 
+    def test_a_released_model_is_as_loaded_and_its_weights_may_be_others_afterwards(
+        self, kind: AdapterKind, model: LoadedModel, context: TaskContext
+    ) -> None:
+        parameters, plain = _parameters(model), self.drawn(model)
+        applied = kind.apply(model, self.uses, context)
+        expected = self.drawn(model)
+        kind.release(model)
+        assert all(parameter is parameters[name] for name, parameter in _parameters(model).items())
+        assert self.drawn(model).equal(plain)
+        _move(model)
+        moved = _parameters(model)
+        applied.put_in_force()
+        assert self.drawn(model).equal(expected), "it acts on the weights that are there now"
+        kind.apply(model, [], context)
+        assert all(parameter is moved[name] for name, parameter in _parameters(model).items())
+        assert self.drawn(model).equal(plain), "and nothing of those before comes back"
+        kind.release(model)
+
     def test_what_acts_is_reported_with_its_files(
         self, kind: AdapterKind, model: LoadedModel, context: TaskContext
     ) -> None:
@@ -179,3 +197,10 @@ def _parameters(model: LoadedModel) -> dict[str, Tensor]:
         for part, network in model.networks.items()
         for name, parameter in network.named_parameters()
     }
+
+
+def _move(model: LoadedModel) -> None:
+    """Make every weight another tensor, as taking them to another device and back does."""
+    for network in model.networks.values():
+        copies = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        network.load_state_dict(copies, assign=True)

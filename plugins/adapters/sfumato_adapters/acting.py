@@ -15,6 +15,7 @@ from sfumato_adapters.merging import MergedParameter
 from sfumato_adapters.on_the_fly import Branch, BranchStrengths, can_branch
 from sfumato_adapters.settings import AdapterSettings
 from sfumato_adapters.stacks import Piece
+from sfumato_networks.stored.tensor import WeightTensor
 
 MEGABYTE = 1_000_000
 
@@ -38,6 +39,8 @@ class ActingAdapters:
         self._branched: dict[Place, list[Piece]] = {}
         self._strengths: list[BranchStrengths] = []
         self._in_force: tuple[float, ...] = ()
+        self.note = ""
+        """What the user should know of how they act; empty for nothing."""
 
     def act(
         self,
@@ -54,6 +57,9 @@ class ActingAdapters:
             of_slots: The strengths that pieces follow.
             changing: The slots whose strengths change over the steps.
             settings: Which way they act, and how much is kept for later.
+
+        Raises:
+            BadInput: one can only be merged, and the layer's plain numbers do not fit into memory.
         """
         try:
             with torch.inference_mode(False), torch.no_grad():
@@ -90,6 +96,7 @@ class ActingAdapters:
             kept.clear()
         self._strengths = []
         self._in_force = ()
+        self.note = ""
 
     def _arrange(
         self,
@@ -101,26 +108,55 @@ class ActingAdapters:
         modules = {place: networks[place.part].get_submodule(place.layer) for place in pieces}
         self._undo_all_but(pieces)
         self._trim(settings.keep_megabytes * MEGABYTE, pieces)
-        fits = settings.how == "on_the_fly" or self._copies_fit(modules)
+        own = {place: self._own(place, module) for place, module in modules.items()}
+        plain = {place: weight for place, weight in own.items() if is_mergeable(weight)}
+        fits = settings.how == "on_the_fly" or self._copies_fit(plain, pieces)
         self._merged, branched = {}, {}
         for place, wanted in pieces.items():
-            module, beside = modules[place], list[Piece]()
-            weight = getattr(module, place.parameter)
+            beside = list[Piece]()
             for piece in wanted:
                 changes = piece.slot in changing
-                on_the_fly = branches(settings.how, weight, changes_over_steps=changes, fits=fits)
-                if on_the_fly and can_branch(module, piece):
+                on_the_fly = branches(settings.how, own[place], changes_over_steps=changes, fits=fits)
+                if on_the_fly and can_branch(modules[place], piece):
                     beside.append(piece)
-            merged = [piece for piece in wanted if piece not in beside]
-            if merged:
-                _check_mergeable(weight, merged[0], place)
+            if merged := [piece for piece in wanted if piece not in beside]:
                 self._merged[place] = merged
-                self._parameters.setdefault(place, MergedParameter(module, place.parameter))
             elif place in self._parameters:
                 self._parameters[place].undo()
             if beside:
                 branched[place] = beside
+        self.note = self._note_of_plain_copies(own, pieces)
+        for place in self._merged:
+            self._parameters.setdefault(place, MergedParameter(modules[place], place.parameter))
         self._branch(branched, modules, networks)
+
+    def _own(self, place: Place, module: nn.Module) -> Tensor:
+        """The model's own parameter, though a copy may be in force."""
+        known = self._parameters.get(place)
+        own: Tensor = known.original if known else getattr(module, place.parameter)
+        return own
+
+    def _note_of_plain_copies(self, own: Mapping[Place, Tensor], wanted: Collection[Place]) -> str:
+        """What the user is told of weights in stored forms that must be merged into; none may be too many."""
+        stored = {place: own[place] for place in self._merged if not is_mergeable(own[place])}
+        if not stored:
+            return ""
+        can_be_plain = all(isinstance(weight, WeightTensor) for weight in stored.values())
+        size = sum(weight.nbytes for weight in stored.values()) / MEGABYTE
+        kinds = ", ".join(sorted({p.change.kind for place in stored for p in self._merged[place]}))
+        if can_be_plain and self._copies_fit(stored, wanted):
+            layers = "1 layer is" if len(stored) == 1 else f"{len(stored)} layers are"
+            return f"{layers} kept as plain numbers beside the quantised ones ({kinds}): {size:.0f} MB more."
+        raise BadInput(
+            f"An adapter of the kind '{kinds}' cannot act on the layer '{next(iter(stored)).layer}'.",
+            why="It has to be added to the weights, and these are quantised"
+            + (
+                f": in plain numbers they would take {size:.0f} MB, which are not free."
+                if can_be_plain
+                else "."
+            ),
+            hint="Load the model with plain weights (bf16, fp16), or leave this adapter out.",
+        )
 
     def _undo_all_but(self, wanted: Collection[Place]) -> None:
         for place, parameter in self._parameters.items():
@@ -137,15 +173,15 @@ class ActingAdapters:
             self._parameters.pop(place).drop()
             total -= size
 
-    def _copies_fit(self, modules: Mapping[Place, nn.Module]) -> bool:
+    def _copies_fit(self, weights: Mapping[Place, Tensor], wanted: Collection[Place]) -> bool:
+        """Whether plain copies of these weights are to be had; where not, those not wanted give way first."""
         needed: dict[torch.device, int] = {}
-        for place, module in modules.items():
-            weight: Tensor = getattr(module, place.parameter)
+        for place, weight in weights.items():
             if place not in self._parameters:
                 needed[weight.device] = needed.get(weight.device, 0) + weight.nbytes
         if all(copies_fit(size, device) for device, size in needed.items()):
             return True
-        self._trim(0, modules)
+        self._trim(0, wanted)
         return all(copies_fit(size, device) for device, size in needed.items())
 
     def _branch(
@@ -155,7 +191,8 @@ class ActingAdapters:
         networks: Mapping[str, nn.Module],
     ) -> None:
         """Build the branches that are not there as they are wanted."""
-        if wanted == self._branched and len(wanted) == len(self._branches):
+        fitting = all(branch.fits() for branch in self._branches.values())
+        if fitting and wanted == self._branched and len(wanted) == len(self._branches):
             return
         for branch in self._branches.values():
             branch.detach()
@@ -170,19 +207,10 @@ class ActingAdapters:
         self._strengths = [BranchStrengths(found) for found in by_device.values()]
 
 
-def _check_mergeable(weight: Tensor, piece: Piece, place: Place) -> None:
-    if not is_mergeable(weight):
-        raise BadInput(
-            f"An adapter of the kind '{piece.change.kind}' cannot act on the layer '{place.layer}'.",
-            why="It has to be added to the weights, and these are quantised.",
-            hint="Load the model with plain weights (bf16, fp16), or leave this adapter out.",
-        )
-
-
 def _compute_type(module: nn.Module, network: nn.Module) -> torch.dtype:
-    """What a layer computes in: its weight's type, or the network's where that is quantised."""
+    """What a layer computes in: its weight's type, or the network's where that cannot be computed in."""
     own: Tensor | None = getattr(module, "weight", None)
     for tensor in (own, *network.parameters()):
-        if tensor is not None and is_mergeable(tensor):
+        if tensor is not None and (is_mergeable(tensor) or isinstance(tensor, WeightTensor)):
             return tensor.dtype
     return torch.float32

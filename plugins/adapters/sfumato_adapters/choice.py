@@ -6,18 +6,20 @@ to 2500 tokens in all, and a picture has thousands in each step: merging is chea
 all, and costs nothing in the steps. It is not the choice
 
 - where the strength changes over the steps: each change would be a merge;
-- where the weight is no plain floating-point tensor: rounding it again would lose more than the adapter adds;
+- where the weight is kept in a stored form, quantised or elsewhere: a copy of it in plain numbers would take
+  the memory that the form saves;
 - where the copies of the changed weights would not fit into half of the memory that is free.
 
-What is no low-rank product (DoRA, LoKr, norms ...) can only be merged, at each change of its strength.
+What is no low-rank product (DoRA, LoKr, norms ...) can only be merged, at each change of its strength: a
+weight in a stored form has a copy in plain numbers then, if that fits.
 """
 
 from __future__ import annotations
 
-import psutil  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
+from sfumato.memory import machine_memory
 from sfumato_adapters.settings import How
 
 SHARE_OF_FREE_MEMORY = 0.5
@@ -51,5 +53,4 @@ def _free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    available: int = psutil.virtual_memory().available
-    return available
+    return machine_memory().available

@@ -161,6 +161,7 @@ class LoraKind:
         notes = [file.note(name) for name, file in found.items()]
         for lora in active:
             notes += [note_of(lora.file.report), *lora.file.notes]
+        notes.append(state.acting.note)
         return AppliedLoras(
             reports=reports,
             notes=[note for note in dict.fromkeys(notes) if note],

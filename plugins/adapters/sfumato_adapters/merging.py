@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sfumato_adapters.stacks import Changes, Piece, stack_up
+from sfumato_networks.stored.tensor import WeightTensor
 
 
 class MergedParameter:
@@ -31,6 +32,12 @@ class MergedParameter:
         self._stacked: tuple[Hashable, Changes] | None = None
 
     @property
+    def original(self) -> Tensor:
+        """The model's own parameter, whatever is in force."""
+        self._follow_the_module()
+        return self._original
+
+    @property
     def is_in_force(self) -> bool:
         return self._merged is not None and getattr(self._module, self._name) is self._merged
 
@@ -45,6 +52,7 @@ class MergedParameter:
         Args:
             of_slots: The strengths that pieces follow.
         """
+        self._follow_the_module()
         pieces = [piece for piece in pieces if piece.strength(of_slots)]
         if not pieces:
             return self.undo()
@@ -68,9 +76,16 @@ class MergedParameter:
         self.undo()
         self._merged = self._holds = self._stacked = None
 
+    def _follow_the_module(self) -> None:
+        """The parameter may have been moved, or be stored in another form by now: then that is its own."""
+        current = getattr(self._module, self._name)
+        if current is not self._original and current is not self._merged:
+            self._original = current
+            self._merged = self._holds = self._stacked = None
+
     def _compute(self, pieces: Sequence[Piece], strengths: Sequence[float]) -> None:
         self._holds = None  # should this fail midway, the copy is of no use
-        original = self._original.data
+        original = _plain(self._original)
         if self._merged is None:
             self._merged = nn.Parameter(torch.empty_like(original), requires_grad=False)
         changes = self._changes(pieces, original)
@@ -88,6 +103,10 @@ class MergedParameter:
             changes = stack_up(pieces, original.shape[0], dtype, original.device)
             self._stacked = (identity, changes)
         return self._stacked[1]
+
+
+def _plain(parameter: Tensor) -> Tensor:
+    return parameter.plain() if isinstance(parameter, WeightTensor) else parameter.data
 
 
 def _rows(weight: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Adapters computed beside a layer: ``y = layer(x) + (x A^T * strengths) B^T``, the weight untouched.
 
-Works on any weight, quantised ones too, and a strength changes by writing one small tensor. The branch takes
-the place of the module's `forward` in that one object: cheaper than a hook, and deleting it leaves no trace.
+Works on any weight, quantised ones too, whose form may change at any time: the layer takes it as it then is.
+A strength changes by writing one small tensor. The branch takes the place of the module's `forward` in that
+one object: cheaper than a hook, and deleting it leaves no trace.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ class Branch:
         self.slots = torch.cat([stack.strengths(slots) for stack in self._stacks]).long()
         self.factors = torch.cat([stack.strengths([p.factor for p in pieces]) for stack in self._stacks])
         self._used_slots = {piece.slot for piece in pieces}
+
+    def fits(self) -> bool:
+        """Whether the layer is still there, and its weight on the device that it was on."""
+        module = self._module()
+        return module is not None and _weight(module).device == self._down.device
 
     def follow(self, strengths: Tensor) -> None:
         """Take this tensor [rank] for the strengths from now on, as it then is at each evaluation."""
