@@ -62,7 +62,7 @@ class MappedTensors(Mapping[str, Tensor]):
         info = self.header.tensors[name]
         file = info.file or self.header.path
         if file not in self._pages:
-            self._pages[file] = _map(file)
+            self._pages[file] = map_file(file)
         return _tensor(self._pages[file], info, file)
 
     def __iter__(self) -> Iterator[str]:
@@ -72,7 +72,8 @@ class MappedTensors(Mapping[str, Tensor]):
         return len(self.header.tensors)
 
 
-def _map(path: Path) -> mmap.mmap:
+def map_file(path: Path) -> mmap.mmap:
+    """The whole file, mapped: pages are private, and none is read until used; raises `CheckpointError`."""
     try:
         with path.open("rb") as file:
             if sys.platform == "win32":

@@ -1,0 +1,75 @@
+"""A GGUF file's header as the kernel knows headers. Imports no torch: detection uses it."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sfumato.models import CheckpointHeader, TensorInfo
+from sfumato_networks.safetensors_header import unreadable
+from sfumato_quant_gguf.byte_reader import Buffer, damaged
+from sfumato_quant_gguf.header import GgufHeader, parse_header
+from sfumato_quant_gguf.logical_tensors import ORIGINAL_SHAPE, logical_tensors
+from sfumato_quant_gguf.metadata import ArrayField, Value, read_array
+from sfumato_quant_gguf.shards import shards_of
+
+FORMAT = "gguf"
+_MAX_SHAPE = 8
+_MAX_SHOWN_TEXT = 65_536
+"""Characters of a text that is taken into the metadata: longer ones are templates and licences."""
+
+
+def read_header(path: Path) -> CheckpointHeader:
+    """What the file holds, or all the files that it was split into.
+
+    Raises:
+        CheckpointError: a file cannot be read, is no GGUF file, or is damaged.
+    """
+    path = Path(path)
+    files = shards_of(path)
+    tensors: dict[str, TensorInfo] = {}
+    metadata: dict[str, str] = {}
+    configs: dict[str, Mapping[str, Any]] = {}
+    for file in files:
+        with mapped_file(file) as data:
+            header = parse_header(data, file)
+            shapes = _original_shapes(header, data, file)
+        found = logical_tensors(header.tensors, shapes, None if file == path else file, file)
+        if twice := found.keys() & tensors.keys():
+            raise damaged(file, f"The tensor {min(twice)!r} is in another of the model's pieces, too.")
+        tensors |= found
+        metadata = texts_of(header.metadata) | metadata
+    return CheckpointHeader(path, "single_file", FORMAT, tensors, metadata, configs)
+
+
+@contextmanager
+def mapped_file(path: Path) -> Iterator[Buffer]:
+    """The bytes of a file, of which only those that are looked at are read; raises `CheckpointError`."""
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise damaged(path, "It is empty.")
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                yield data
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+
+
+def texts_of(metadata: Mapping[str, Value]) -> dict[str, str]:
+    """Metadata as text, without lists and what is too long to be shown."""
+    return {
+        key: str(value)
+        for key, value in metadata.items()
+        if not isinstance(value, ArrayField) and not (isinstance(value, str) and len(value) > _MAX_SHOWN_TEXT)
+    }
+
+
+def _original_shapes(header: GgufHeader, data: Buffer, path: Path) -> dict[str, object]:
+    return {
+        key.removeprefix(ORIGINAL_SHAPE): read_array(data, path, value)
+        for key, value in header.metadata.items()
+        if key.startswith(ORIGINAL_SHAPE) and isinstance(value, ArrayField) and value.count <= _MAX_SHAPE
+    }

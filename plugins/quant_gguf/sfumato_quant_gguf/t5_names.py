@@ -1,0 +1,44 @@
+"""T5's tensors under llama.cpp's names, which text encoders in GGUF files have, in transformers' layout.
+
+The names are those of gguf's `TENSOR_NAMES` for the architectures "t5" and "t5encoder". Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+_BLOCK = re.compile(r"enc\.blk\.(\d+)\.(\w+)\.weight")
+_TOP = {
+    "token_embd.weight": "shared.weight",
+    "enc.output_norm.weight": "encoder.final_layer_norm.weight",
+}
+_IN_BLOCK = {
+    "attn_q": "layer.0.SelfAttention.q",
+    "attn_k": "layer.0.SelfAttention.k",
+    "attn_v": "layer.0.SelfAttention.v",
+    "attn_o": "layer.0.SelfAttention.o",
+    "attn_rel_b": "layer.0.SelfAttention.relative_attention_bias",
+    "attn_norm": "layer.0.layer_norm",
+    "ffn_gate": "layer.1.DenseReluDense.wi_0",
+    "ffn_up": "layer.1.DenseReluDense.wi_1",
+    "ffn_down": "layer.1.DenseReluDense.wo",
+    "ffn_norm": "layer.1.layer_norm",
+}
+_UNUSED = ("dec.", "output.")
+"""The decoder, which whole models have, and what comes after it."""
+
+
+def is_t5(names: Collection[str]) -> bool:
+    """Whether tensors of these names are a T5 as llama.cpp writes it."""
+    return "enc.blk.0.attn_q.weight" in names
+
+
+def transformers_name(name: str) -> str | None:
+    """What transformers calls a tensor of the encoder; None for those of the decoder."""
+    if name.startswith(_UNUSED):
+        return None
+    match = _BLOCK.fullmatch(name)
+    if match and match[2] in _IN_BLOCK:
+        return f"encoder.block.{match[1]}.{_IN_BLOCK[match[2]]}.weight"
+    return _TOP.get(name, name)

@@ -1,0 +1,61 @@
+"""GGUF files as other programs write them, by the gguf package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import gguf
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Finish = Callable[[gguf.GGUFWriter], None]
+
+
+def write_gguf(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    *,
+    architecture: str = "flux",
+    quantised: str = "Q8_0",
+    plain: str = "F32",
+    finish: Finish | None = None,
+) -> Path:
+    """Matrices whose rows are whole blocks quantised, the rest plain; ``finish`` may add metadata."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = gguf.GGUFWriter(path, architecture)
+    for name, tensor in tensors.items():
+        add(writer, name, tensor, chosen_type(tensor, quantised, plain))
+    if finish is not None:
+        finish(writer)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def chosen_type(tensor: Tensor, quantised: str, plain: str) -> str:
+    """The wished type where it can be had, as writers of real files choose."""
+    block_size, _ = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[quantised]]
+    whole = tensor.ndim > 1 and tensor.shape[-1] % block_size == 0
+    return quantised if whole else plain
+
+
+def add(writer: gguf.GGUFWriter, name: str, tensor: Tensor, type_name: str) -> None:
+    """A tensor in that type."""
+    kind = gguf.GGMLQuantizationType[type_name]
+    numbers = np.ascontiguousarray(tensor.float().numpy())
+    writer.add_tensor(name, gguf.quants.quantize(numbers, kind), raw_dtype=kind)
+
+
+def dequantised(tensor: Tensor, type_name: str) -> Tensor:
+    """What is left of a tensor that was stored in that type, as the gguf package reads it."""
+    import torch
+
+    kind = gguf.GGMLQuantizationType[type_name]
+    packed = gguf.quants.quantize(np.ascontiguousarray(tensor.float().numpy()), kind)
+    return torch.from_numpy(gguf.quants.dequantize(packed, kind).reshape(tensor.shape))
