@@ -223,6 +223,11 @@ class ModelLibrary:
                 tensors, header = quantisation.open(header, tensors), unpacked
         return tensors
 
+    def quantisation(self, name: str) -> Quantisation:
+        """What packs weights so; raises `UnknownName` where nothing does."""
+        quantisation: Quantisation = self._registries.quantisations.get(name).load()()
+        return quantisation
+
     def _quantisations(self) -> Iterator[Quantisation]:
         """Those that can be used; a broken one is passed over, as its files are then told to be packed."""
         for entry in self._registries.quantisations:

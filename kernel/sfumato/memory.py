@@ -41,14 +41,15 @@ class DeviceMemory(BaseModel):
 
 
 class ModelMemory(BaseModel):
-    """A model that is kept loaded."""
+    """A model that is kept loaded, or the share of one of its parts that lies on one device."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     model: str
     device: str
-    size: int = Field(description="Bytes of its weights.")
+    size: int = Field(description="Bytes of its weights, as they are stored.")
     part: str = Field(default="", description="Which of its parts; empty for the whole.")
+    mapped: int = Field(default=0, description="Bytes of them that are pages of files, and can be taken back.")
 
 
 class MemoryFigures(BaseModel):
@@ -67,6 +68,7 @@ class MemorySnapshot(MemoryFigures):
     total: int = Field(description="Of the machine, or of the container where that is less.")
     available: int = Field(description="What new work could take.")
     process: int = Field(description="Resident memory of the process that works.")
+    mapped: int = Field(default=0, description="Of that, pages of files, which can be taken back; Linux alone.")
     process_id: int = Field(default=0, description="Of that process.")
     job: str = Field(default="", description="What it works on.")
 
@@ -100,13 +102,14 @@ def snapshot(registries: Registries, workspace: MutableMapping[str, Any], job: s
     """
     import psutil  # type: ignore[import-untyped]  # takes long to import
 
-    machine = machine_memory()
+    machine, process = machine_memory(), psutil.Process().memory_info()
     figures = [one for entry in registries.memory_sources if (one := _figures(entry, workspace))]
     return MemorySnapshot(
         at=time.time(),
         total=machine.total,
         available=machine.available,
-        process=psutil.Process().memory_info().rss,
+        process=process.rss,
+        mapped=getattr(process, "shared", 0),
         process_id=os.getpid(),
         job=job,
         devices=tuple(device for one in figures for device in one.devices),

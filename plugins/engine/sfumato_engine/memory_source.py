@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sfumato.memory import DeviceMemory, MemoryFigures, ModelMemory
 from sfumato_engine.model_manager import WORKSPACE_KEY, ModelManager
+from sfumato_networks.device_memory import devices_in_use, forget_peaks
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sfumato_engine.counting_allocator import CountingAllocator
+
+__all__ = ["SIMULATED_KEY", "forget_peaks", "memory_figures"]
+
+SIMULATED_KEY = "engine.simulated_device"
+"""Where the workspace keeps the `CountingAllocator` of a simulated device."""
 
 
 def memory_figures(workspace: Mapping[str, Any]) -> MemoryFigures:
@@ -19,73 +30,64 @@ def memory_figures(workspace: Mapping[str, Any]) -> MemoryFigures:
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "device"):  # it is only just being imported
         return MemoryFigures()
-    return MemoryFigures(devices=tuple(_devices(torch)), models=tuple(_kept_models(workspace)))
+    simulated: CountingAllocator | None = workspace.get(SIMULATED_KEY)
+    devices = (*devices_in_use(), *([_simulated(simulated)] if simulated else ()))
+    return MemoryFigures(devices=devices, models=tuple(_kept_models(workspace)))
 
 
-def forget_peaks() -> None:
-    """Let the most that was allocated count anew, as work begins; devices that nothing has used stay so."""
-    torch = sys.modules.get("torch")
-    for kind in ("cuda", "xpu"):
-        module = getattr(torch, kind, None)
-        if module is not None and module.is_initialized():
-            for index in range(module.device_count()):
-                module.reset_peak_memory_stats(index)
-
-
-def _devices(torch: Any) -> Iterator[DeviceMemory]:
-    for kind in ("cuda", "xpu"):
-        module = getattr(torch, kind, None)
-        if module is not None and module.is_initialized():
-            yield from (_gpu(kind, module, index) for index in range(module.device_count()))
-    if torch.backends.mps.is_available():
-        yield _mps(torch.mps)
-
-
-def _gpu(kind: str, module: Any, index: int) -> DeviceMemory:
-    """`module` is `torch.cuda` or `torch.xpu`, which tell the same under the same names."""
-    free, total = module.mem_get_info(index)
+def _simulated(allocator: CountingAllocator) -> DeviceMemory:
+    capacity = allocator.capacity or 0
     return DeviceMemory(
-        device=f"{kind}:{index}",
-        label=module.get_device_name(index),
-        total=total,
-        free=free,
-        allocated=module.memory_allocated(index),
-        reserved=module.memory_reserved(index),
-        peak=module.max_memory_allocated(index),
-    )
-
-
-def _mps(module: Any) -> DeviceMemory:
-    total, reserved = module.recommended_max_memory(), module.driver_allocated_memory()
-    return DeviceMemory(
-        device="mps",
-        label="Apple GPU",
-        total=total,
-        free=max(total - reserved, 0),
-        allocated=module.current_allocated_memory(),
-        reserved=reserved,
+        device="simulated",
+        label="Simulated device",
+        total=capacity,
+        free=max(capacity - allocator.current, 0),
+        allocated=allocator.current,
+        reserved=allocator.current,
+        peak=allocator.peak,
     )
 
 
 def _kept_models(workspace: Mapping[str, Any]) -> Iterator[ModelMemory]:
+    """Every part of every model that is kept, by the devices that it lies on; parts that share count once."""
     manager: ModelManager | None = workspace.get(WORKSPACE_KEY)
-    for kept in manager.models.values() if manager else ():
-        sizes = _weights_by_device(kept.model.networks)
-        yield from (
-            ModelMemory(model=kept.model.info.name, device=device, size=size)
-            for device, size in sizes.items()
-        )
+    seen: set[tuple[str, int]] = set()
+    for kept in list(manager.models.values()) if manager else ():
+        for part, network in kept.model.networks.items():
+            for device, (size, mapped) in _weights_by_device(network, seen).items():
+                yield ModelMemory(
+                    model=kept.model.info.name, part=part, device=device, size=size, mapped=mapped
+                )
 
 
-def _weights_by_device(networks: Mapping[str, Any]) -> dict[str, int]:
-    """Bytes of the tensors of all networks, each counted once however many layers share it."""
-    sizes: dict[str, int] = {}
-    seen: set[int] = set()
-    for network in networks.values():
-        for tensor in (*network.parameters(), *network.buffers()):
-            place = tensor.data_ptr()
-            if place and place not in seen:
-                seen.add(place)
-                device = str(tensor.device)
-                sizes[device] = sizes.get(device, 0) + tensor.nbytes
+def _weights_by_device(network: Any, seen: set[tuple[str, int]]) -> dict[str, tuple[int, int]]:
+    """Bytes of the tensors of a network as they are stored, and how many of them are pages of files.
+
+    Args:
+        seen: Tensors that count already; these are added.
+    """
+    sizes: dict[str, tuple[int, int]] = {}
+    for tensor in _stored_tensors(network):
+        device = str(tensor.device)
+        place = device, tensor.data_ptr()
+        if place[1] and place not in seen:
+            seen.add(place)
+            size, mapped = sizes.get(device, (0, 0))
+            sizes[device] = size + tensor.nbytes, mapped + (tensor.nbytes if _is_mapped(tensor) else 0)
     return sizes
+
+
+def _stored_tensors(network: Any) -> Iterator[Tensor]:
+    """What its weights and buffers are stored in, wherever that lies."""
+    from sfumato_networks.stored.tensor import WeightTensor
+
+    for tensor in (*network.parameters(), *network.buffers()):
+        if isinstance(tensor, WeightTensor):
+            yield from tensor.stored.tensors
+        else:
+            yield tensor
+
+
+def _is_mapped(tensor: Tensor) -> bool:
+    """Memory that torch did not allocate is that of a mapped file."""
+    return tensor.device.type == "cpu" and not tensor.untyped_storage().resizable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,9 +16,9 @@ from sfumato.library import ModelLibrary
 from sfumato.models import CheckpointHeader, ModelInfo, PartInfo, Placement, TensorInfo
 from sfumato_networks.compute_types import compute_type
 from sfumato_networks.part_finder import PartFinder
-from sfumato_networks.parts import CLIP_KINDS, Part
+from sfumato_networks.parts import AUTOENCODER, CLIP_KINDS, Part
 from sfumato_networks.tokenizer import Tokenizer
-from sfumato_networks.weights import build_empty, load_network
+from sfumato_networks.weights import Destination, build_empty, load_network
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -97,12 +98,20 @@ class PartLoader:
         """The network that ``build`` makes, with what ``tensors`` takes out of the opened checkpoint."""
         weights = tensors(self.opened(header.path))
         return load_network(
-            build_empty(build), weights, self.dtype(part), self.device, where=header.path.name
+            build_empty(build), weights, self.dtype(part), self._destination(part.kind), where=header.path.name
         )
 
-    def arguments(self, part: Part) -> tuple[Mapping[str, Tensor], torch.dtype, str]:
-        """The opened file, the type to compute in, and the device, for a part's loading function."""
-        return self.opened(part.header.path), self.dtype(part.info), self.device
+    def arguments(self, part: Part) -> tuple[Mapping[str, Tensor], torch.dtype, Destination]:
+        """The opened file, the type to compute in, and the destination, for a part's loading function."""
+        return self.opened(part.header.path), self.dtype(part.info), self._destination(part.kind)
+
+    def _destination(self, kind: str) -> Destination:
+        """Autoencoders are not packed, as their errors show, nor are CLIPs, which are small."""
+        name, pack = self._placement.quantisation, None
+        if name and kind not in (AUTOENCODER, *CLIP_KINDS):
+            quantisation = self._library.quantisation(name)
+            pack = partial(quantisation.pack, device=self.device)
+        return Destination(self.device, self._placement.deferred, pack)
 
     def opened(self, path: Path) -> Mapping[str, Tensor]:
         """The tensors of a checkpoint."""

@@ -17,7 +17,7 @@ from sfumato_networks.open_clip_text import config_from_shapes as open_clip_conf
 from sfumato_networks.parts import CLIP_G_TEXT, CLIP_TEXT, OPEN_CLIP_TEXT, Part
 from sfumato_networks.quantised_storage import refuse_quantised
 from sfumato_networks.t5_encoder import T5Config, T5Encoder
-from sfumato_networks.weights import build_empty, load_network
+from sfumato_networks.weights import Destination, build_empty, load_network
 
 C = TypeVar("C")
 
@@ -40,7 +40,7 @@ _CLIP_TENSORS = (
 
 
 def load_autoencoder(
-    part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str
+    part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str | Destination
 ) -> Autoencoder:
     """The autoencoder of a part; raises `CheckpointError` when tensors are missing or of a wrong shape."""
     refuse_quantised(part.stored, _where(part))
@@ -50,7 +50,9 @@ def load_autoencoder(
     return load_network(network, tensors, dtype, device, where=_where(part))
 
 
-def load_t5_encoder(part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str) -> T5Encoder:
+def load_t5_encoder(
+    part: Part, opened: Mapping[str, Tensor], dtype: torch.dtype, device: str | Destination
+) -> T5Encoder:
     """The T5 encoder of a part; raises `CheckpointError` when tensors are missing or of a wrong shape."""
     refuse_quantised(part.stored, _where(part))
     config = _sizes(part, lambda: T5Config.from_shapes(part.shapes))
@@ -62,7 +64,7 @@ def load_clip_text(
     part: Part,
     opened: Mapping[str, Tensor],
     dtype: torch.dtype,
-    device: str,
+    device: str | Destination,
     *,
     projected: bool = False,
 ) -> ClipEncoder:

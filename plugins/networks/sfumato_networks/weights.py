@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from sfumato.errors import CheckpointError
+from sfumato_networks.stored.placing import PlacedWeights, Slot, keep_placed
 from sfumato_networks.stored.tensor import WeightTensor, stored_form
 
 log = logging.getLogger(__name__)
@@ -19,6 +21,8 @@ M = TypeVar("M", bound=nn.Module)
 
 UNUSED = ("text_model.embeddings.position_ids", "encoder.embed_tokens.weight", "logit_scale", "spiece_model")
 """Tensors that some files carry and no network needs; all other surplus ones are worth a warning."""
+SMALLEST_PACKED = 64
+"""Inputs or outputs below which a layer's weight is not worth packing."""
 _SHOWN = 3
 
 
@@ -40,52 +44,104 @@ def build_empty(build: Callable[[], M]) -> M:
         return build()
 
 
+@dataclass(frozen=True)
+class Destination:
+    """Where the weights of a network go.
+
+    Attributes:
+        device: A torch device name.
+        deferred: Weights of operators stay where they are read from, until they are placed
+            (`sfumato_networks.stored.placing.placed_weights`).
+        pack: Makes a packed weight of a linear layer's plain one; None leaves all as they are stored.
+    """
+
+    device: str
+    deferred: bool = False
+    pack: Callable[[Tensor], Tensor] | None = None
+
+    @classmethod
+    def of(cls, device: str | Destination) -> Destination:
+        return device if isinstance(device, Destination) else cls(device)
+
+
 def load_network(
-    network: M, tensors: Mapping[str, Tensor], dtype: torch.dtype, device: str, *, where: str
+    network: M,
+    tensors: Mapping[str, Tensor],
+    dtype: torch.dtype,
+    device: str | Destination,
+    *,
+    where: str,
 ) -> M:
     """Make the tensors of a checkpoint the weights of ``network``, which is frozen and set to evaluation.
+
+    Weights of linear layers, embeddings and convolutions that are quantised, or stored in a byte each, stay
+    so: they are computed with as they are.
 
     Args:
         network: One in the checkpoint's layout, as a rule from `build_empty`.
         tensors: The checkpoint's. One that is stored as ``dtype`` stays mapped on a CPU: nothing is read or
         copied. All others are converted and moved one by one, so that no second set of them is ever held.
         dtype: The type to compute in.
-        device: A torch device name.
+        device: A torch device name, or a whole destination.
         where: The file, for messages.
 
     Raises:
         CheckpointError: tensors are missing, of a wrong shape, or not made of floating-point numbers. Those
         that the network has no use for are warned of.
     """
+    destination = Destination.of(device)
     wanted = network.state_dict()
     _check_names(wanted, tensors, where)
     operators = _operator_weights(network)
     weights: dict[str, Tensor] = {}
+    slots: list[Slot] = []
     for name, expected in wanted.items():
         tensor = tensors[name]
         _check(name, tensor, expected, where)
-        if name in operators and _stays_stored(tensor):
-            weights[name] = WeightTensor(stored_form(tensor).to(device), dtype)
+        module = operators.get(name)
+        if module is None:
+            weights[name] = _moved(tensor, dtype, destination.device)
         else:
-            moved = tensor.to(device, dtype)
-            weights[name] = moved.plain() if isinstance(moved, WeightTensor) else moved
+            slot = Slot(module, "weight", _packed(tensor, module, destination), dtype)
+            slots.append(slot)
+            if not destination.deferred:
+                weights[name] = _resident(slot, destination.device)
         del tensor  # before the next one is made
     _assign(network, weights)
+    if destination.deferred:
+        fixed = sum(weight.nbytes for weight in weights.values())
+        placed = PlacedWeights(slots, destination.device, fixed)
+        placed.place(0)
+        keep_placed(network, placed)
     return network.eval()
 
 
-def _operator_weights(network: nn.Module) -> frozenset[str]:
-    """The names of weights that are only ever taken by operators that know stored forms."""
-    return frozenset(
-        f"{path}.weight" if path else "weight"
+def _packed(tensor: Tensor, module: nn.Module, destination: Destination) -> Tensor:
+    """The tensor, packed if that is wished for and it is the plain weight of a linear layer of some size."""
+    plain = type(tensor) is Tensor and tensor.dtype.itemsize > 1
+    if destination.pack is None or not plain or not isinstance(module, nn.Linear):
+        return tensor
+    return destination.pack(tensor) if min(tensor.shape) >= SMALLEST_PACKED else tensor
+
+
+def _moved(tensor: Tensor, dtype: torch.dtype, device: str) -> Tensor:
+    moved = tensor.to(device, dtype)
+    return moved.plain() if isinstance(moved, WeightTensor) else moved
+
+
+def _resident(slot: Slot, device: str) -> Tensor:
+    if slot.stays_stored:
+        return WeightTensor(stored_form(slot.home).to(device), slot.dtype)
+    return slot.home.to(device, slot.dtype)
+
+
+def _operator_weights(network: nn.Module) -> dict[str, nn.Module]:
+    """The weights, by name, that are only ever taken by operators that know stored forms, with their layers."""
+    return {
+        f"{path}.weight" if path else "weight": module
         for path, module in network.named_modules()
         if isinstance(module, nn.Linear | nn.Conv2d | nn.Embedding)
-    )
-
-
-def _stays_stored(tensor: Tensor) -> bool:
-    """Whether plain numbers of a compute type would take more memory than it does."""
-    return isinstance(tensor, WeightTensor) or tensor.dtype.itemsize == 1
+    }
 
 
 def _assign(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
