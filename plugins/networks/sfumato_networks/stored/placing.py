@@ -1,0 +1,181 @@
+"""Where the weights of a network lie: on the device, or streamed to it, one by one as they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sfumato_networks.stored.streaming import StreamedWeight, WeightStream
+from sfumato_networks.stored.tensor import WeightTensor, stored_form
+from sfumato_networks.stored.transfer import Transfer, transfer_to
+
+_ATTRIBUTE = "sfumato_placed_weights"
+
+
+@dataclass
+class Slot:
+    """A weight of one layer, and the tensor that it is kept in.
+
+    Attributes:
+        module: The layer; the weight is its parameter `name`.
+        home: As it was read: a tensor in a mapped file, or a `WeightTensor` of one.
+        dtype: What is computed in.
+        is_resident: Whether it lies on the device; None before it was placed at all.
+    """
+
+    module: nn.Module
+    name: str
+    home: Tensor
+    dtype: torch.dtype
+    is_resident: bool | None = None
+
+    @property
+    def stays_stored(self) -> bool:
+        """Whether it is computed with as it is stored: plain numbers would take more than it does."""
+        return isinstance(self.home, WeightTensor) or self.home.dtype.itemsize == 1
+
+    @property
+    def device_bytes(self) -> int:
+        """What it takes on the device."""
+        if self.stays_stored:
+            return stored_form(self.home).nbytes
+        return self.home.numel() * self.dtype.itemsize
+
+    @property
+    def fetched_bytes(self) -> int:
+        """What it takes on the device while it is used in passing: as stored, and as plain numbers."""
+        stored = stored_form(self.home)
+        plain = self.home.numel() * self.dtype.itemsize
+        return stored.nbytes if not self.stays_stored and self.home.dtype == self.dtype else stored.nbytes + plain
+
+
+class PlacedWeights:
+    """The weights of one network's operators, each resident on the device or streamed to it.
+
+    Whatever else a network has (norms, biases) is small and always resident. A weight that comes or goes is a
+    new parameter of its layer: who has put another in its place takes that back before.
+
+    Args:
+        slots: In the order of the network's modules, which is nearly that of their use.
+        device: A torch device name.
+        fixed_bytes: Of everything else.
+    """
+
+    def __init__(self, slots: Sequence[Slot], device: str, fixed_bytes: int = 0) -> None:
+        self.slots = tuple(slots)
+        self.device = torch.device(device)
+        self.fixed_bytes = fixed_bytes
+        self._shares_memory = self.device.type == "cpu"
+        self.through(transfer_to(device))
+
+    def through(self, transfer: Transfer, *, own_memory: bool = False) -> None:
+        """Weights come by this way from now on.
+
+        Args:
+            own_memory: Whether the device has memory of its own, though torch calls it a CPU: a simulated one.
+        """
+        self._transfer = transfer
+        self._stream = WeightStream(transfer)
+        if own_memory:
+            self._shares_memory = False
+        for slot in self.slots:
+            slot.is_resident = None
+
+    @property
+    def total(self) -> int:
+        """Bytes on the device with all of it resident."""
+        return self.fixed_bytes + sum(self._bytes(slot) for slot in self.slots)
+
+    @property
+    def resident(self) -> int:
+        """Bytes on the device now, what is fetched in passing aside."""
+        return self.fixed_bytes + sum(self._bytes(slot) for slot in self.slots if slot.is_resident)
+
+    @property
+    def streaming(self) -> int:
+        """Bytes that streaming takes on the device at most: the weight in use, and the one fetched ahead."""
+        if self._shares_memory and not any(slot.dtype != slot.home.dtype for slot in self.slots):
+            return 0
+        largest = max((slot.fetched_bytes for slot in self.slots), default=0)
+        return largest + (max(self._bytes(slot) for slot in self.slots) if self._stream.is_ahead else 0)
+
+    @property
+    def is_streamed(self) -> bool:
+        return any(not slot.is_resident and self._bytes(slot) for slot in self.slots)
+
+    def changes_with(self, budget: int) -> bool:
+        """Whether `place` with this budget would move anything."""
+        wanted = self._chosen(budget)
+        return any(slot.is_resident is not (number in wanted) for number, slot in enumerate(self.slots))
+
+    def place(self, budget: int) -> int:
+        """Make as much resident as fits into so many bytes; the rest is streamed. Returns `resident`.
+
+        What was resident and stays so is not moved. Those that are streamed lie evenly among the others, so
+        that each can be fetched while others are computed with.
+        """
+        wanted = self._chosen(budget)
+        with torch.inference_mode(False), torch.no_grad():
+            for number, slot in enumerate(self.slots):  # first what goes, to have the room
+                if number not in wanted and slot.is_resident is not False:
+                    self._stream_slot(slot)
+            for number, slot in enumerate(self.slots):
+                if number in wanted and not slot.is_resident:
+                    self._make_resident(slot)
+        self._stream.pause()
+        return self.resident
+
+    def _chosen(self, budget: int) -> frozenset[int]:
+        sizes = [self._bytes(slot) for slot in self.slots]
+        room, total = budget - self.fixed_bytes, sum(sizes)
+        if total <= room:
+            return frozenset(range(len(sizes)))
+        share = min((total - max(room, 0)) / total, 1.0)
+        chosen, owed, left = [], 0.0, room
+        for number, size in enumerate(sizes):
+            owed += size * share
+            if size and (owed >= size / 2 or size > left):
+                owed -= size
+                continue
+            chosen.append(number)
+            left -= size
+        return frozenset(chosen)
+
+    def _bytes(self, slot: Slot) -> int:
+        """On a CPU what is used as it is mapped takes no memory of its own."""
+        as_mapped = slot.stays_stored or slot.home.dtype == slot.dtype
+        return 0 if self._shares_memory and as_mapped else slot.device_bytes
+
+    def _make_resident(self, slot: Slot) -> None:
+        brought = self._transfer.fetch(stored_form(slot.home)).wait()
+        if slot.stays_stored:
+            weight: Tensor = WeightTensor(brought, slot.dtype, self.device)
+        else:
+            weight = brought.dequantised(slot.dtype)
+        setattr(slot.module, slot.name, nn.Parameter(weight, requires_grad=False))
+        slot.is_resident = True
+
+    def _stream_slot(self, slot: Slot) -> None:
+        weight = WeightTensor(StreamedWeight(stored_form(slot.home), self._stream), slot.dtype, self.device)
+        setattr(slot.module, slot.name, nn.Parameter(weight, requires_grad=False))
+        slot.is_resident = False
+
+
+def keep_placed(network: nn.Module, placed: PlacedWeights) -> None:
+    """Let the network be asked for its placed weights."""
+    object.__setattr__(network, _ATTRIBUTE, placed)
+
+
+def placed_weights(network: nn.Module) -> PlacedWeights | None:
+    """The placed weights of a network that was loaded to be placed; None for any other."""
+    placed: PlacedWeights | None = getattr(network, _ATTRIBUTE, None)
+    return placed
+
+
+def is_streamed(network: nn.Module) -> bool:
+    """Whether any weight of a network is off its device, so that memory there is dear."""
+    placed = placed_weights(network)
+    return placed is not None and placed.is_streamed
