@@ -146,7 +146,10 @@ class ActingAdapters:
         kinds = ", ".join(sorted({p.change.kind for place in stored for p in self._merged[place]}))
         if can_be_plain and self._copies_fit(stored, wanted):
             layers = "1 layer is" if len(stored) == 1 else f"{len(stored)} layers are"
-            return f"{layers} kept as plain numbers beside the quantised ones ({kinds}): {size:.0f} MB more."
+            return (
+                f"{layers} kept in plain numbers too, {size:.0f} MB more: changes of the kind {kinds} cannot "
+                "be computed beside quantised or streamed weights."
+            )
         raise BadInput(
             f"An adapter of the kind '{kinds}' cannot act on the layer '{next(iter(stored)).layer}'.",
             why="It has to be added to the weights, and these are quantised"
