@@ -1,0 +1,108 @@
+"""Scales for groups of numbers: those with the least squared error among several tries.
+
+Each try rounds with a scale that is a little larger or smaller, then takes the scale that is best for these
+whole numbers (least squares). Of two, the better is told from sums alone: with the best scale, the error is
+what the sum of squares has left of what they explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_AFFINE_TRIES = tuple(-1.0 + 0.1 * step for step in range(21))
+"""Added to the number of levels that the range is divided into."""
+_SYMMETRIC_TRIES = tuple(0.1 * step for step in range(-9, 10))
+
+
+def fit_affine(values: Tensor, levels: int) -> tuple[Tensor, Tensor]:
+    """Scale and offset of ``scale * whole - offset`` with whole numbers in 0..levels, both not negative.
+
+    Args:
+        values: float32 [..., k].
+
+    Returns:
+        Two of [...]; both are 0 where all numbers are.
+    """
+    low = values.amin(-1).clamp(max=0)
+    span = values.amax(-1).clamp(min=0) - low
+    count, total = values.shape[-1], values.sum(-1)
+    best_scale, best_low = span / levels, low
+    most = torch.full_like(low, -torch.inf)
+    for extra in _AFFINE_TRIES:
+        per_level = torch.where(span > 0, (levels + extra) / span, 0.0)
+        whole = ((values - low[..., None]) * per_level[..., None]).round_().clamp_(0, levels)
+        ones, squares, products = whole.sum(-1), (whole * whole).sum(-1), (whole * values).sum(-1)
+        below = count * squares - ones * ones
+        scale = (count * products - ones * total) / below
+        new_low = (squares * total - ones * products) / below
+        positive = new_low > 0  # offsets are stored without a sign
+        scale = torch.where(positive, products / squares, scale)
+        new_low = torch.where(positive, 0.0, new_low)
+        explained = scale * products + new_low * total
+        better = (explained > most) & (below > 0) & (scale > 0)
+        most = torch.where(better, explained, most)
+        best_scale = torch.where(better, scale, best_scale)
+        best_low = torch.where(better, new_low, best_low)
+    return best_scale, -best_low
+
+
+def fit_symmetric(values: Tensor, levels: int) -> Tensor:
+    """The scale of ``scale * whole`` with whole numbers in -levels..levels-1; it may be negative.
+
+    Args:
+        values: float32 [..., k].
+
+    Returns:
+        [...]; 0 where all numbers are.
+    """
+    largest = _largest(values)
+    best = torch.zeros_like(largest)
+    most = torch.zeros_like(largest)
+    for extra in _SYMMETRIC_TRIES:
+        for side in (-1, 1):
+            per_level = torch.where(largest != 0, side * (levels + extra) / largest, 0.0)
+            whole = (values * per_level[..., None]).round_().clamp_(-levels, levels - 1)
+            best, most = _better(values, whole, best, most)
+    return best
+
+
+def fit_table(values: Tensor, table: Tensor, tries: Sequence[float]) -> Tensor:
+    """The scale of ``scale * entry`` with entries of a table; it may be negative.
+
+    Args:
+        values: float32 [..., k].
+        table: float32 [m], rising.
+        tries: What to add to the entry that the largest number is put at, the table's first.
+    """
+    largest = _largest(values)
+    best = torch.zeros_like(largest)
+    most = torch.zeros_like(largest)
+    for extra in tries:
+        for end in (table[0], table[-1]):
+            entry = end + end.sign() * extra
+            per_level = torch.where(largest != 0, entry / largest, 0.0)
+            entries = table[nearest(values * per_level[..., None], table)]
+            best, most = _better(values, entries, best, most)
+    return best
+
+
+def nearest(values: Tensor, table: Tensor) -> Tensor:
+    """The number of the nearest entry of a rising table, int64."""
+    return torch.bucketize(values, (table[1:] + table[:-1]) / 2)
+
+
+def _better(values: Tensor, whole: Tensor, best: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
+    """The better of the best scale so far and the best for these whole numbers."""
+    products, squares = (whole * values).sum(-1), (whole * whole).sum(-1)
+    scale = torch.where(squares > 0, products / squares, 0.0)
+    explained = scale * products
+    better = explained > most
+    return torch.where(better, scale, best), torch.where(better, explained, most)
+
+
+def _largest(values: Tensor) -> Tensor:
+    """The largest in size, with its sign."""
+    return values.gather(-1, values.abs().argmax(-1, keepdim=True)).squeeze(-1)
