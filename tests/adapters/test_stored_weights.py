@@ -13,9 +13,11 @@ from sfumato.errors import BadInput
 from sfumato_adapters import choice
 from sfumato_adapters.on_the_fly import Branch, BranchStrengths
 from sfumato_adapters.settings import AdapterSettings
+from sfumato_networks.stored.placing import PlacedWeights, Slot, keep_placed
 from sfumato_networks.stored.plain import PlainWeight
 from sfumato_networks.stored.stacked import StackedWeight
 from sfumato_networks.stored.tensor import WeightTensor
+from sfumato_networks.stored.transfer import PlainTransfer
 
 from .adapter_files import random
 from .conftest import Workbench, load_flux
@@ -261,3 +263,24 @@ def test_once_released_a_model_keeps_no_copies_and_takes_weights_of_another_form
     torch.testing.assert_close(stored.velocity(), expected, rtol=1e-4, atol=1e-4)
     stored.kind.release(stored.model)
     assert all(weight is moved[path] for path, weight in weights(stored).items())
+
+
+def test_where_weights_are_streamed_nothing_is_copied(workbench: Workbench) -> None:
+    network = workbench.model.networks["transformer"]
+    slots = [
+        Slot(layer, "weight", layer.weight, torch.float32) for layer in linear_layers(workbench).values()
+    ]
+    placed = PlacedWeights(slots, "cpu")
+    placed.through(PlainTransfer("cpu", copies=True), own_memory=True)
+    keep_placed(network, placed)
+    workbench.write("style", parts=["transformer"])
+    workbench.settings = AdapterSettings(how="merge")
+    workbench.apply("style")
+    merged = workbench.velocity()
+    workbench.kind.release(workbench.model)
+    placed.place(placed.total // 2)
+    before = weights(workbench)
+    assert {type(weight) for weight in before.values()} == {WeightTensor, nn.Parameter}
+    workbench.apply("style")
+    assert all(weight is before[path] for path, weight in weights(workbench).items())
+    torch.testing.assert_close(workbench.velocity(), merged, rtol=1e-4, atol=1e-4)

@@ -15,6 +15,7 @@ from sfumato_adapters.merging import MergedParameter
 from sfumato_adapters.on_the_fly import Branch, BranchStrengths, can_branch
 from sfumato_adapters.settings import AdapterSettings
 from sfumato_adapters.stacks import Piece
+from sfumato_networks.stored.placing import is_streamed
 from sfumato_networks.stored.tensor import WeightTensor
 
 MEGABYTE = 1_000_000
@@ -109,14 +110,21 @@ class ActingAdapters:
         self._undo_all_but(pieces)
         self._trim(settings.keep_megabytes * MEGABYTE, pieces)
         own = {place: self._own(place, module) for place, module in modules.items()}
-        plain = {place: weight for place, weight in own.items() if is_mergeable(weight)}
-        fits = settings.how == "on_the_fly" or self._copies_fit(plain, pieces)
+        streamed = {part for part in {place.part for place in pieces} if is_streamed(networks[part])}
+        copied = {
+            place: weight
+            for place, weight in own.items()
+            if is_mergeable(weight) and place.part not in streamed
+        }
+        fits = settings.how == "on_the_fly" or self._copies_fit(copied, pieces)
         self._merged, branched = {}, {}
         for place, wanted in pieces.items():
             beside = list[Piece]()
             for piece in wanted:
                 changes = piece.slot in changing
-                on_the_fly = branches(settings.how, own[place], changes_over_steps=changes, fits=fits)
+                on_the_fly = place.part in streamed or branches(
+                    settings.how, own[place], changes_over_steps=changes, fits=fits
+                )
                 if on_the_fly and can_branch(modules[place], piece):
                     beside.append(piece)
             if merged := [piece for piece in wanted if piece not in beside]:

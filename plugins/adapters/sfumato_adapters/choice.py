@@ -8,6 +8,7 @@ all, and costs nothing in the steps. It is not the choice
 - where the strength changes over the steps: each change would be a merge;
 - where the weight is kept in a stored form, quantised or elsewhere: a copy of it in plain numbers would take
   the memory that the form saves;
+- where part of the network is streamed to the device: memory is dear there;
 - where the copies of the changed weights would not fit into half of the memory that is free.
 
 What is no low-rank product (DoRA, LoKr, norms ...) can only be merged, at each change of its strength: a
