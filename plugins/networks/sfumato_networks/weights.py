@@ -136,7 +136,7 @@ def _resident(slot: Slot, device: str) -> Tensor:
 
 
 def _operator_weights(network: nn.Module) -> dict[str, nn.Module]:
-    """The weights, by name, that are only ever taken by operators that know stored forms, with their layers."""
+    """The layers whose weights only operators take that know stored forms, by the weights' names."""
     return {
         f"{path}.weight" if path else "weight": module
         for path, module in network.named_modules()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from sfumato_networks.stored.cached import CachedWeight, NumbersKept
+from sfumato_networks.stored.moved import MovedNetwork
 from sfumato_networks.stored.streaming import StreamedWeight, WeightStream
 from sfumato_networks.stored.tensor import WeightTensor, stored_form
 from sfumato_networks.stored.transfer import Transfer, transfer_to
@@ -45,11 +48,43 @@ class Slot:
         return self.home.numel() * self.dtype.itemsize
 
     @property
-    def fetched_bytes(self) -> int:
-        """What it takes on the device while it is used in passing: as stored, and as plain numbers."""
-        stored = stored_form(self.home)
-        plain = self.home.numel() * self.dtype.itemsize
-        return stored.nbytes if not self.stays_stored and self.home.dtype == self.dtype else stored.nbytes + plain
+    def plain_bytes(self) -> int:
+        """What its plain numbers take."""
+        return self.home.numel() * self.dtype.itemsize
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether operators make other numbers of it than it is stored in, when they use it."""
+        return self.stays_stored or self.home.dtype != self.dtype
+
+
+class Placeable(Protocol):
+    """The weights of a network, as they are placed."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def total(self) -> int: ...
+
+    @property
+    def resident(self) -> int: ...
+
+    @property
+    def fixed_bytes(self) -> int: ...
+
+    @property
+    def is_streamed(self) -> bool: ...
+
+    def passing(self, budget: int) -> int: ...
+
+    def through(self, transfer: Transfer, *, own_memory: bool = False) -> None: ...
+
+    def keep_numbers(self, kept: NumbersKept | None) -> None: ...
+
+    def changes_with(self, budget: int) -> bool: ...
+
+    def place(self, budget: int) -> int: ...
 
 
 class PlacedWeights:
@@ -69,13 +104,14 @@ class PlacedWeights:
         self.device = torch.device(device)
         self.fixed_bytes = fixed_bytes
         self._shares_memory = self.device.type == "cpu"
+        self._kept: NumbersKept | None = None
         self.through(transfer_to(device))
 
     def through(self, transfer: Transfer, *, own_memory: bool = False) -> None:
         """Weights come by this way from now on.
 
         Args:
-            own_memory: Whether the device has memory of its own, though torch calls it a CPU: a simulated one.
+            own_memory: Whether the device has memory of its own, though torch calls it a CPU.
         """
         self._transfer = transfer
         self._stream = WeightStream(transfer)
@@ -94,13 +130,32 @@ class PlacedWeights:
         """Bytes on the device now, what is fetched in passing aside."""
         return self.fixed_bytes + sum(self._bytes(slot) for slot in self.slots if slot.is_resident)
 
-    @property
-    def streaming(self) -> int:
-        """Bytes that streaming takes on the device at most: the weight in use, and the one fetched ahead."""
-        if self._shares_memory and not any(slot.dtype != slot.home.dtype for slot in self.slots):
-            return 0
-        largest = max((slot.fetched_bytes for slot in self.slots), default=0)
-        return largest + (max(self._bytes(slot) for slot in self.slots) if self._stream.is_ahead else 0)
+    def passing(self, budget: int) -> int:
+        """Bytes that weights take in passing while the network runs, if it is placed within this budget.
+
+        Of the one in use: its plain numbers, where it is stored otherwise, and itself, where it is streamed.
+        Of the one that is fetched ahead: itself.
+        """
+        wanted = self._chosen(budget)
+        used = ahead = 0
+        for number, slot in enumerate(self.slots):
+            plain = slot.plain_bytes if slot.is_converted and self._unpacks(slot, number in wanted) else 0
+            if number in wanted or isinstance(slot.module, nn.Embedding):
+                used = max(used, plain)
+            else:
+                fetched = 0 if self._shares_memory else stored_form(slot.home).nbytes
+                used, ahead = max(used, fetched + plain), max(ahead, fetched)
+        return used + (ahead if self._stream.is_ahead else 0)
+
+    def _unpacks(self, slot: Slot, is_resident: bool) -> bool:
+        """Whether its plain numbers are made at each use; of an embedding only some rows are."""
+        if isinstance(slot.module, nn.Embedding):
+            return False
+        return slot.stays_stored or not is_resident
+
+    def keep_numbers(self, kept: NumbersKept | None) -> None:
+        """Plain numbers of quantised weights that come from now on are kept, as far as this admits."""
+        self._kept = kept
 
     @property
     def is_streamed(self) -> bool:
@@ -146,13 +201,16 @@ class PlacedWeights:
 
     def _bytes(self, slot: Slot) -> int:
         """On a CPU what is used as it is mapped takes no memory of its own."""
-        as_mapped = slot.stays_stored or slot.home.dtype == slot.dtype
+        as_mapped = slot.stays_stored or not slot.is_converted
         return 0 if self._shares_memory and as_mapped else slot.device_bytes
 
     def _make_resident(self, slot: Slot) -> None:
         brought = self._transfer.fetch(stored_form(slot.home)).wait()
         if slot.stays_stored:
-            weight: Tensor = WeightTensor(brought, slot.dtype, self.device)
+            kept = self._kept if isinstance(slot.module, nn.Linear) else None
+            weight: Tensor = WeightTensor(
+                brought if kept is None else CachedWeight(brought, kept), slot.dtype, self.device
+            )
         else:
             weight = brought.dequantised(slot.dtype)
         setattr(slot.module, slot.name, nn.Parameter(weight, requires_grad=False))
@@ -167,6 +225,11 @@ class PlacedWeights:
 def keep_placed(network: nn.Module, placed: PlacedWeights) -> None:
     """Let the network be asked for its placed weights."""
     object.__setattr__(network, _ATTRIBUTE, placed)
+
+
+def placeable(network: nn.Module, device: str) -> Placeable:
+    """The weights of any network, to be placed on its device."""
+    return placed_weights(network) or MovedNetwork(network, device)
 
 
 def placed_weights(network: nn.Module) -> PlacedWeights | None:
