@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Self
 
 import torch
 from torch import Tensor
 
+from sfumato_networks.stored.plain import PlainWeight
 from sfumato_networks.stored.weight import StoredWeight
+from sfumato_quant_gguf.blocks.dequantise import dequantise
+from sfumato_quant_gguf.blocks.layout import block_type
 
 
 class GgufWeight(StoredWeight):
@@ -37,8 +41,24 @@ class GgufWeight(StoredWeight):
     def kind(self) -> str:
         return self.type_name
 
+    @property
+    def row_numbers(self) -> int:
+        """Numbers that make one output."""
+        return prod(self.shape[1:])
+
     def dequantised(self, dtype: torch.dtype) -> Tensor:
-        raise NotImplementedError
+        return dequantise(self.packed, self.type_name, dtype).view(self.shape)
 
     def rows(self, first: int, last: int) -> StoredWeight:
-        raise NotImplementedError
+        layout, shape = block_type(self.type_name), (last - first, *self.shape[1:])
+        start, end = first * self.row_numbers, last * self.row_numbers
+        if start % layout.block_size or end % layout.block_size:
+            return PlainWeight(self.dequantised(torch.float32)[first:last].clone())
+        packed = self.packed.view(-1)[layout.bytes_of(start) : layout.bytes_of(end)]
+        return type(self)(packed, self.type_name, shape)
+
+    def embedding(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
+        if self.row_numbers % block_type(self.type_name).block_size:
+            return super().embedding(ids, dtype)
+        packed = self.packed.view(self.shape[0], -1).index_select(0, ids.reshape(-1).to(self.device))
+        return dequantise(packed, self.type_name, dtype).view(*ids.shape, *self.shape[1:])

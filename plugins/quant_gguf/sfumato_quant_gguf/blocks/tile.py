@@ -1,0 +1,57 @@
+"""A tile: as many blocks as caches hold, with the buffers that unpacking them takes.
+
+A pass over a tile costs a fraction of a pass over memory, and buffers that are made once for all tiles of a
+weight cost nothing. So unpacking is a row of plain operators, each writing to a buffer of its own, all of
+them and their views made beforehand.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from sfumato_quant_gguf.blocks.layout import block_type
+
+
+class Tile(ABC):
+    """Blocks of one type on their way to plain numbers.
+
+    Products of a block's scales and its small integers are exact in float32, as float16 has 11 bits and they
+    have few; so the order of multiplications is free, and results are those of the format's own arithmetic
+    bit for bit as long as zeros keep their signs.
+
+    Attributes:
+        packed: uint8 [blocks, bytes of a block]: written by the caller.
+        numbers: float32 [blocks, numbers of a block]: what `unpack` makes of it.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, blocks: int, device: torch.device) -> None:
+        layout = block_type(self.name)
+        self.blocks = blocks
+        self.device = device
+        self.packed = self.buffer(blocks, layout.block_bytes, dtype=torch.uint8)
+        self.numbers = self.buffer(blocks, layout.block_size)
+
+    @abstractmethod
+    def unpack(self) -> None:
+        """Makes `numbers` of what is `packed`."""
+
+    def buffer(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.empty(shape, dtype=dtype, device=self.device)
+
+    def constant(self, *values: int) -> Tensor:
+        """uint8 [values, 1]: to be broadcast over bytes."""
+        return torch.tensor(values, dtype=torch.uint8, device=self.device).unsqueeze(1)
+
+    def field(self, first: int, length: int, dtype: torch.dtype = torch.uint8) -> Tensor:
+        """A field of the packed blocks, [blocks, numbers of that type]: a view."""
+        return self.packed[:, first : first + length].view(dtype)
+
+    def half(self, first: int) -> Tensor:
+        """A float16 of the packed blocks, [blocks, 1]: a view."""
+        return self.field(first, 2, torch.float16)
