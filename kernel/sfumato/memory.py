@@ -49,7 +49,7 @@ class ModelMemory(BaseModel):
     device: str
     size: int = Field(description="Bytes of its weights, as they are stored.")
     part: str = Field(default="", description="Which of its parts; empty for the whole.")
-    mapped: int = Field(default=0, description="Bytes of them that are pages of files, and can be taken back.")
+    mapped: int = Field(default=0, description="Bytes of them in pages of files, which can be taken back.")
 
 
 class MemoryFigures(BaseModel):
@@ -68,7 +68,9 @@ class MemorySnapshot(MemoryFigures):
     total: int = Field(description="Of the machine, or of the container where that is less.")
     available: int = Field(description="What new work could take.")
     process: int = Field(description="Resident memory of the process that works.")
-    mapped: int = Field(default=0, description="Of that, pages of files, which can be taken back; Linux alone.")
+    mapped: int = Field(
+        default=0, description="Of that, pages of files: they can be taken back. Linux alone."
+    )
     process_id: int = Field(default=0, description="Of that process.")
     job: str = Field(default="", description="What it works on.")
 

@@ -99,8 +99,8 @@ class GpuMeter:
 class ProcessMeter:
     """Main memory of this process on Linux, which keeps the peak itself and lets it count anew.
 
-    Only anonymous memory counts: pages of mapped files, such as weights that lie there as they are stored, can
-    be taken back at any time. Linux keeps the peak of both together, and what is mapped now is left out of it:
+    Only anonymous memory counts: pages of mapped files, such as those of weights as they are stored, can be
+    taken back at any time. Linux keeps the peak of both together, and what is mapped now is left out of it:
     where files were read after the peak of a phase, that was a little more than what is told.
     """
 
