@@ -102,16 +102,14 @@ def snapshot(registries: Registries, workspace: MutableMapping[str, Any], job: s
         workspace: What the backend keeps from task to task; which sources fail is remembered there.
         job: What the process works on.
     """
-    import psutil  # type: ignore[import-untyped]  # takes long to import
-
-    machine, process = machine_memory(), psutil.Process().memory_info()
+    machine, process = machine_memory(), process_memory()
     figures = [one for entry in registries.memory_sources if (one := _figures(entry, workspace))]
     return MemorySnapshot(
         at=time.time(),
         total=machine.total,
         available=machine.available,
-        process=process.rss,
-        mapped=getattr(process, "shared", 0),
+        process=process.resident,
+        mapped=process.mapped,
         process_id=os.getpid(),
         job=job,
         devices=tuple(device for one in figures for device in one.devices),
@@ -137,6 +135,27 @@ class MachineMemory:
 
     available: int
     total: int
+
+
+@dataclass(frozen=True)
+class ProcessMemory:
+    """Bytes of main memory of this process.
+
+    Attributes:
+        resident: All of it.
+        mapped: Of that, pages of files; 0 where the system does not tell.
+    """
+
+    resident: int
+    mapped: int
+
+
+def process_memory() -> ProcessMemory:
+    """What this process holds now."""
+    import psutil  # type: ignore[import-untyped]  # takes long to import
+
+    told = psutil.Process().memory_info()
+    return ProcessMemory(told.rss, getattr(told, "shared", 0))
 
 
 def machine_memory() -> MachineMemory:

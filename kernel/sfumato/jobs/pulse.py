@@ -9,7 +9,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import psutil  # type: ignore[import-untyped]
 from sqlalchemy import insert, update
 
 from sfumato.jobs.attempt import Attempt
@@ -17,7 +16,7 @@ from sfumato.jobs.logs import last_lines, log_path
 from sfumato.jobs.store import Store
 from sfumato.jobs.tables import WORKERS
 from sfumato.jobs.wire import Words
-from sfumato.memory import snapshot
+from sfumato.memory import process_memory, snapshot
 from sfumato.memory_log import MemoryLog
 from sfumato.watchdog import in_one_line
 
@@ -118,7 +117,7 @@ class Pulse:
             "process": os.getpid(),
             "started": self._started,
             "heartbeat": time.time(),
-            "memory": psutil.Process().memory_info().rss,
+            "memory": process_memory().resident,
             "job": job,
         }
         mine = (WORKERS.c.place == self._place) & (WORKERS.c.lane == self._lane)

@@ -20,8 +20,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sfumato.memory import machine_memory
 from sfumato_adapters.settings import How
+from sfumato_networks.device_memory import device_memory
 
 SHARE_OF_FREE_MEMORY = 0.5
 
@@ -47,11 +47,4 @@ def branches(how: How, weight: Tensor, *, changes_over_steps: bool, fits: bool) 
 
 def copies_fit(size: int, device: torch.device) -> bool:
     """Whether so many bytes more are to be had, with room to work in left over."""
-    return size <= SHARE_OF_FREE_MEMORY * _free_memory(device)
-
-
-def _free_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return machine_memory().available
+    return size <= SHARE_OF_FREE_MEMORY * device_memory(device).available

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import psutil  # type: ignore[import-untyped]
-
+from sfumato.memory import machine_memory, process_memory
 from sfumato_api_a1111.errors import json_response
 from sfumato_api_a1111.state import current_api
 
@@ -25,8 +24,7 @@ def memory() -> Response:
 
 def ram() -> dict[str, Any]:
     """In bytes: what this process uses, what new work could take, and their sum, as A1111 has them."""
-    used = psutil.Process().memory_info().rss
-    free = psutil.virtual_memory().available
+    used, free = process_memory().resident, machine_memory().available
     return {"free": free, "used": used, "total": free + used}
 
 

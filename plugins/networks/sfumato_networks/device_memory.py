@@ -64,7 +64,8 @@ def _initialised(torch: Any) -> Iterator[tuple[str, Any]]:
 def _index(device: torch.device) -> int:
     import torch
 
-    return getattr(torch, device.type).current_device() if device.index is None else device.index
+    index: int | None = device.index  # torch's types know of none without
+    return getattr(torch, device.type).current_device() if index is None else index
 
 
 def _gpu(kind: str, module: Any, index: int) -> DeviceMemory:
