@@ -232,7 +232,7 @@ def test_norms_under_the_names_of_newer_comfyui_are_the_same_norms() -> None:
 def test_packed_weights_are_refused_by_the_name_of_their_form_before_any_shape_is_judged() -> None:
     packed = {n: (4 * s[0], 1) if n.endswith(".weight") else s for n, s in expected_shapes(TINY).items()}
     marks = {f"{name}.quant_state.bitsandbytes__nf4": (99,) for name in packed if name.endswith(".weight")}
-    with pytest.raises(CheckpointError, match=r"bitsandbytes NF4.*not read yet") as caught:
+    with pytest.raises(CheckpointError, match=r"bitsandbytes NF4.*plugin sfumato-quant-bnb reads") as caught:
         detect(header_of({**packed, **marks}, dtype="U8"))
     assert "again" not in str(caught.value)
 

@@ -10,7 +10,7 @@ import torch
 from sfumato.errors import CheckpointError
 from sfumato_networks.part_loading import load_clip_text, load_t5_encoder
 from sfumato_networks.parts import recognise
-from sfumato_networks.quantised_storage import quantisation_of
+from sfumato_networks.quantised_storage import quantisation_of, refuse_quantised
 from sfumato_networks.safetensors_file import MappedTensors
 
 from ..tiny_models import TinyFlux
@@ -25,7 +25,7 @@ FORMS = [
     ([f"{LAYER}.qweight", f"{LAYER}.wscales"], "Nunchaku SVDQuant"),
     ([f"{LAYER}.qweight", f"{LAYER}.qzeros"], "GPTQ or AWQ"),
     ([f"{LAYER}.comfy_quant", f"{LAYER}.weight_scale", f"{LAYER}.weight_scale_2"], "NVFP4"),
-    ([f"{LAYER}.comfy_quant", f"{LAYER}.weight_scale"], "ComfyUI"),
+    ([f"{LAYER}.comfy_quant", f"{LAYER}.weight_scale"], "ComfyUI"),  # one of its formats that is not read
     ([f"{LAYER}.scale_weight"], "scaled float8"),
     ([f"{LAYER}.weight_scale"], "scaled float8"),
     (["scaled_fp8"], "scaled float8"),
@@ -34,7 +34,9 @@ FORMS = [
 
 @pytest.mark.parametrize(("beside", "form"), FORMS)
 def test_each_form_is_told_by_what_lies_beside_the_weights(beside: list[str], form: str) -> None:
-    assert form in (quantisation_of([f"{LAYER}.weight", *beside]) or "")
+    found = quantisation_of([f"{LAYER}.weight", *beside])
+    assert found is not None
+    assert form in found.label
 
 
 def test_plain_weights_are_not_taken_for_quantised_ones() -> None:
@@ -48,7 +50,8 @@ def test_a_quantised_t5_is_refused_by_the_name_of_its_form(tmp_path: Path) -> No
     path = save(tmp_path / "t5xxl_nf4.safetensors", {**TinyFlux().t5(), **packed, **marks})
     opened = MappedTensors(path)
     (part,) = recognise(opened.header)
-    with pytest.raises(CheckpointError, match=r"t5xxl_nf4\.safetensors.*NF4.*not read yet.*bf16"):
+    told = r"t5xxl_nf4\.safetensors.*NF4.*plugin sfumato-quant-bnb.*pip install.*bf16"
+    with pytest.raises(CheckpointError, match=told):
         load_t5_encoder(part, opened, torch.float32, "cpu")
 
 
@@ -58,3 +61,8 @@ def test_a_quantised_clip_is_refused_by_the_name_of_its_form(tmp_path: Path) -> 
     (part,) = recognise(opened.header)
     with pytest.raises(CheckpointError, match="scaled float8"):
         load_clip_text(part, opened, torch.float32, "cpu")
+
+
+def test_what_no_plugin_reads_is_refused_with_what_to_get_instead() -> None:
+    with pytest.raises(CheckpointError, match=r"SVDQuant weights, which no plugin reads.*as GGUF, NF4"):
+        refuse_quantised([f"{LAYER}.qweight", f"{LAYER}.wscales"], "svdq.safetensors")

@@ -16,9 +16,9 @@ from sfumato.library import FOLDERS, ModelLibrary
 from sfumato.models import CheckpointHeader
 from sfumato_networks import clip_vocabulary
 from sfumato_networks.part_sources import CLIP_TOKENIZER, T5_TOKENIZER, PartSource, look_alike, source_of
-from sfumato_networks.parts import AUTOENCODER, Part, recognise
+from sfumato_networks.parts import AUTOENCODER, T5_ENCODER, Part, recognise
 from sfumato_networks.quantised_storage import quantisation_of
-from sfumato_networks.tokenizer import holds_clip_tokenizer, holds_tokenizer
+from sfumato_networks.tokenizer import CARRIED, TokenizerPlace, holds_clip_tokenizer, holds_tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -77,13 +77,13 @@ class PartFinder:
             self.rejected.append(f"'{part.header.path.name}' {reason}")
         return None
 
-    def find_tokenizer(self, kind: str) -> Path | None:
+    def find_tokenizer(self, kind: str) -> TokenizerPlace | None:
         """The folder of a tokenizer: in the checkpoint's folder, beside it, in the model folders.
 
-        CLIP's comes with this package and serves where there is none.
+        Where there is none, CLIP's comes with this package, and T5's may be in a text encoder's own file.
 
         Raises:
-            BadInput: a folder is wished for that does not hold one.
+            BadInput: a folder or file is wished for that does not hold one.
         """
         if kind in self.wished:
             return self._wished_tokenizer(kind)
@@ -95,7 +95,7 @@ class PartFinder:
         for folder in folders:
             if holds_tokenizer(folder):
                 return folder
-        return clip_vocabulary.FOLDER if kind == CLIP_TOKENIZER else None
+        return clip_vocabulary.FOLDER if kind == CLIP_TOKENIZER else self._carried_tokenizer()
 
     def missing(self, model: str, kinds: Sequence[str]) -> MissingPart:
         """The error that names the parts of these kinds as missing, what to get, and where to put it."""
@@ -136,8 +136,20 @@ class PartFinder:
             hint="Choose another file for it, or none, and it is looked for.",
         )
 
-    def _wished_tokenizer(self, kind: str) -> Path:
+    def _carried_tokenizer(self) -> CheckpointHeader | None:
+        """The header of the first T5 whose file carries its tokenizer."""
+        wished = self.wished.get(T5_ENCODER)
+        files = [wished] if wished else self._likely_files(T5_ENCODER)
+        found = (part for file in files for part in self._in_file(file, T5_ENCODER))
+        headers = (part.header for part in (*recognise(self.header), *found) if part.kind == T5_ENCODER)
+        return next((header for header in headers if CARRIED in header.configs), None)
+
+    def _wished_tokenizer(self, kind: str) -> TokenizerPlace:
         file = self.wished[kind]
+        if file.is_file() and self._library.is_weights(file):
+            header = self._library.header(file)
+            if CARRIED in header.configs:
+                return header
         folder = file if file.is_dir() else file.parent
         if holds_tokenizer(folder):
             return folder
@@ -164,7 +176,7 @@ class PartFinder:
     def _unusable(self, part: Part, width: int) -> str | None:
         form = quantisation_of(part.stored)
         if form is not None:
-            return f"holds {form} weights, which are not read yet"
+            return f"holds {form.label} weights, which {form.reader}"
         if part.width != width:
             return f"has a width of {part.width} instead of {width}"
         return None
@@ -184,17 +196,22 @@ class PartFinder:
 
     def _files(self, kind: str) -> Iterator[Path]:
         """All files that may hold a part of this kind, in the order of the search."""
+        likely = list(self._likely_files(kind))
+        yield from likely
+        yield from self._ranked(kind, set(self._weights_in(self._home)) - set(likely))
+
+    def _likely_files(self, kind: str) -> Iterator[Path]:
+        """Those that lie in the folders for such parts, or are named like one."""
         source = self._source(kind)
 
-        def ranked(files: Iterable[Path]) -> list[Path]:
-            return sorted(files, key=lambda file: (source.rank(file), file))
-
-        here = self._weights_in(self._home)
-        usual = [file for file in here if source.is_usual(file)]
+        usual = [file for file in self._weights_in(self._home) if source.is_usual(file)]
         below = [file for name in FOLDERS[source.folder] for file in self._weights_in(self._home / name)]
-        yield from ranked([*usual, *below])
-        yield from ranked(self._library.files(source.folder))
-        yield from ranked(set(here) - set(usual))
+        yield from self._ranked(kind, [*usual, *below])
+        yield from self._ranked(kind, self._library.files(source.folder))
+
+    def _ranked(self, kind: str, files: Iterable[Path]) -> list[Path]:
+        source = self._source(kind)
+        return sorted(files, key=lambda file: (source.rank(file), file))
 
     def _weights_in(self, folder: Path) -> list[Path]:
         try:

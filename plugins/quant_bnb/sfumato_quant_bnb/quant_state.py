@@ -127,7 +127,7 @@ def _one_of(fields: Mapping[str, Any], name: str) -> int:
 
 def _offset(fields: Mapping[str, Any]) -> float:
     offset = fields.get("nested_offset")
-    if type(offset) not in (int, float) or not abs(offset) < _LARGEST_OFFSET:  # NaN is not less, either
+    if not isinstance(offset, int | float) or not abs(offset) < _LARGEST_OFFSET:  # NaN is not less, either
         raise ValueError(f"Its nested_offset is said to be {offset!r:.40}, which is no finite number")
     return float(offset)
 
