@@ -17,7 +17,7 @@ static const kernels *variant(int number) {
                    ? kernels_avx512()
                    : 0;
     if (number == 1)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? kernels_avx2() : 0;
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") ? kernels_avx2() : 0;
 #endif
     return number == 0 ? kernels_baseline() : 0;
 }

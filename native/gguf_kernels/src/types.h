@@ -9,6 +9,11 @@
 
 #include <stdint.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
 
 enum { TILE = 256, MOST_GROUPS = 16 };
 
@@ -18,9 +23,12 @@ typedef struct {
     float offsets[MOST_GROUPS];
 } tile;
 
-/* IEEE binary16 to binary32, in integers: the same on every processor, subnormal numbers and NaN included. */
+/* IEEE binary16 to binary32, subnormal numbers and NaN included; little-endian, as all of GGUF. */
 static inline float half_at(const uint8_t *bytes) {
     uint32_t half = bytes[0] | (uint32_t)bytes[1] << 8;
+#if defined(__F16C__)
+    return _cvtsh_ss((unsigned short)half);
+#else
     uint32_t sign = (half & 0x8000u) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
     float magnitude;
     if (exponent == 0) {
@@ -34,33 +42,61 @@ static inline float half_at(const uint8_t *bytes) {
     bits |= sign;
     memcpy(&magnitude, &bits, sizeof bits);
     return magnitude;
+#endif
 }
 
 /* The values that the four bits of IQ4_NL and IQ4_XS stand for. */
 static const int8_t NON_LINEAR[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
-/* Sixteen bytes hold 32 codes: the lower halves come first. */
+typedef uint8_t bytes16 __attribute__((vector_size(16)));
+
+static inline bytes16 bytes_at(const void *from) {
+    bytes16 bytes;
+    memcpy(&bytes, from, sizeof bytes);
+    return bytes;
+}
+
+/* Half bytes: the lower ones come first. `count` is a multiple of 16. */
 static inline void nibbles(const uint8_t *packed, int count, int8_t *codes) {
-    for (int i = 0; i < count; i++) {
-        codes[i] = (int8_t)(packed[i] & 15);
-        codes[count + i] = (int8_t)(packed[i] >> 4);
+    for (int i = 0; i < count; i += 16) {
+        bytes16 both = bytes_at(packed + i), low = both & 15, high = both >> 4;
+        memcpy(codes + i, &low, sizeof low);
+        memcpy(codes + count + i, &high, sizeof high);
     }
 }
 
-static inline void fifth_bits(const uint8_t *packed, int less, int8_t *codes) {
-    uint32_t high = packed[0] | (uint32_t)packed[1] << 8 | (uint32_t)packed[2] << 16 | (uint32_t)packed[3] << 24;
-    for (int i = 0; i < 32; i++)
-        codes[i] = (int8_t)((codes[i] | (int)(high >> i & 1) << 4) - less);
+/* The fifth bits of 32 codes, in four bytes: each bit is moved to bit 4 of a byte of its own. */
+static inline void fifth_bits(const uint8_t *packed, int8_t *codes) {
+    for (int i = 0; i < 4; i++) {
+        uint64_t own, bits = (packed[i] * 0x0101010101010101u & 0x8040201008040201u) + 0x7f7f7f7f7f7f7f7fu;
+        memcpy(&own, codes + 8 * i, sizeof own);
+        own |= (bits >> 7 & 0x0101010101010101u) << 4;
+        memcpy(codes + 8 * i, &own, sizeof own);
+    }
 }
 
 static inline void subtract(int8_t *codes, int count, int less) {
-    for (int i = 0; i < count; i++)
-        codes[i] = (int8_t)(codes[i] - less);
+    for (int i = 0; i < count; i += 16) {
+        bytes16 own = bytes_at(codes + i) - (uint8_t)less;
+        memcpy(codes + i, &own, sizeof own);
+    }
 }
 
 static inline void look_up(int8_t *codes, int count) {
+#if defined(__SSSE3__)
+    __m128i table = _mm_loadu_si128((const __m128i *)NON_LINEAR);
+    for (int i = 0; i < count; i += 16) {
+        __m128i own = _mm_loadu_si128((const __m128i *)(codes + i));
+        _mm_storeu_si128((__m128i *)(codes + i), _mm_shuffle_epi8(table, own));
+    }
+#elif defined(__ARM_NEON)
+    int8x16_t table = vld1q_s8(NON_LINEAR);
+    for (int i = 0; i < count; i += 16)
+        vst1q_s8(codes + i, vqtbl1q_s8(table, vld1q_u8((const uint8_t *)(codes + i))));
+#else
     for (int i = 0; i < count; i++)
         codes[i] = NON_LINEAR[codes[i]];
+#endif
 }
 
 static inline void unpack_q4_0(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
@@ -80,14 +116,15 @@ static inline void unpack_q5_0(const uint8_t *block, int8_t *codes, float *scale
     (void)offsets;
     scales[0] = half_at(block);
     nibbles(block + 6, 16, codes);
-    fifth_bits(block + 2, 16, codes);
+    fifth_bits(block + 2, codes);
+    subtract(codes, 32, 16);
 }
 
 static inline void unpack_q5_1(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
     scales[0] = half_at(block);
     offsets[0] = -half_at(block + 2);
     nibbles(block + 8, 16, codes);
-    fifth_bits(block + 4, 0, codes);
+    fifth_bits(block + 4, codes);
 }
 
 static inline void unpack_q8_0(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {

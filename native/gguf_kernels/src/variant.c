@@ -7,7 +7,6 @@
 #include "types.h"
 
 #if defined(__AVX512F__) && defined(__AVX512BW__)
-#include <immintrin.h>
 enum { LANES = 16 };
 typedef __m512 floats;
 static inline floats load(const float *from) { return _mm512_loadu_ps(from); }
@@ -18,7 +17,6 @@ static inline floats from_codes(const int8_t *from) {
 static inline floats multiply_add(floats a, floats b, floats c) { return _mm512_fmadd_ps(a, b, c); }
 static inline floats all(float value) { return _mm512_set1_ps(value); }
 #elif defined(__AVX2__) && defined(__FMA__)
-#include <immintrin.h>
 enum { LANES = 8 };
 typedef __m256 floats;
 static inline floats load(const float *from) { return _mm256_loadu_ps(from); }
