@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sfumato.checks import CheckInfo
+from sfumato.commands import CommandInfo
 from sfumato.hookspecs import hookimpl
 from sfumato.quantisation import QuantisationInfo
 from sfumato.registry import Registrar
@@ -24,3 +25,13 @@ def register_quantisations(quantisations: Registrar[QuantisationInfo]) -> None:
 @hookimpl
 def register_checks(checks: Registrar[CheckInfo]) -> None:
     checks.add("bitsandbytes", "sfumato_quant_bnb.checks:check_bitsandbytes", label="bitsandbytes")
+
+
+@hookimpl
+def register_commands(commands: Registrar[CommandInfo]) -> None:
+    commands.add(
+        "pack",
+        "sfumato_quant_bnb.commands:pack",
+        label="Pack",
+        summary="Write a model, or a part of one, with weights in 4 or 8 bits.",
+    )
