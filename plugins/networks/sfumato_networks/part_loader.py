@@ -17,7 +17,7 @@ from sfumato.models import CheckpointHeader, ModelInfo, PartInfo, Placement, Ten
 from sfumato_networks.compute_types import compute_type
 from sfumato_networks.part_finder import PartFinder
 from sfumato_networks.parts import AUTOENCODER, CLIP_KINDS, Part
-from sfumato_networks.tokenizer import Tokenizer
+from sfumato_networks.tokenizer import Tokenizer, TokenizerPlace
 from sfumato_networks.weights import Destination, build_empty, load_network
 
 N = TypeVar("N", bound=nn.Module)
@@ -28,35 +28,43 @@ class FoundParts:
     """Where everything besides the diffusion model is, by kind of part."""
 
     parts: Mapping[str, Part]
-    tokenizers: Mapping[str, Path]
+    tokenizers: Mapping[str, TokenizerPlace]
 
     @property
     def files(self) -> dict[str, tuple[Path, ...]]:
         """The files that hold them, by kind; a tokenizer's are all in its folder."""
         return {kind: files_of(part.header, part.stored.values()) for kind, part in self.parts.items()} | {
-            kind: tuple(sorted(path for path in folder.iterdir() if path.is_file()))
-            for kind, folder in self.tokenizers.items()
+            kind: _files_at(place) for kind, place in self.tokenizers.items()
         }
 
 
+def _files_at(place: TokenizerPlace) -> tuple[Path, ...]:
+    if isinstance(place, CheckpointHeader):
+        return (place.path,)
+    return tuple(sorted(path for path in place.iterdir() if path.is_file()))
+
+
 def find_parts(
-    info: ModelInfo, finder: PartFinder, widths: Mapping[str, int], tokenizers: Mapping[str, Path | None]
+    info: ModelInfo,
+    finder: PartFinder,
+    widths: Mapping[str, int],
+    tokenizers: Mapping[str, TokenizerPlace | None],
 ) -> FoundParts:
-    """Look for all parts of these kinds and widths, and for tokenizers where their folder is not known yet.
+    """Look for all parts of these kinds and widths, and for tokenizers where their place is not known yet.
 
     Raises:
         MissingPart: names all that were not found.
     """
     parts = {kind: part for kind, width in widths.items() if (part := finder.find(kind, width))}
-    folders = {
-        kind: folder
+    places = {
+        kind: place
         for kind, known in tokenizers.items()
-        if (folder := known or finder.find_tokenizer(kind)) is not None
+        if (place := known or finder.find_tokenizer(kind)) is not None
     }
-    missing = [kind for kind in (*widths, *tokenizers) if kind not in {**parts, **folders}]
+    missing = [kind for kind in (*widths, *tokenizers) if kind not in {**parts, **places}]
     if missing:
         raise finder.missing(info.name, missing)
-    return FoundParts(parts, folders)
+    return FoundParts(parts, places)
 
 
 def files_of(header: CheckpointHeader, tensors: Iterable[TensorInfo]) -> tuple[Path, ...]:
@@ -98,7 +106,11 @@ class PartLoader:
         """The network that ``build`` makes, with what ``tensors`` takes out of the opened checkpoint."""
         weights = tensors(self.opened(header.path))
         return load_network(
-            build_empty(build), weights, self.dtype(part), self._destination(part.kind), where=header.path.name
+            build_empty(build),
+            weights,
+            self.dtype(part),
+            self._destination(part.kind),
+            where=header.path.name,
         )
 
     def arguments(self, part: Part) -> tuple[Mapping[str, Tensor], torch.dtype, Destination]:
@@ -132,16 +144,17 @@ class PartLoader:
         )
 
 
-def load_tokenizer(folder: Path, part: Part, rows: int) -> Tokenizer:
+def load_tokenizer(place: TokenizerPlace, part: Part, rows: int) -> Tokenizer:
     """The tokenizer of a text encoder that knows so many tokens.
 
     Raises:
         CheckpointError: it has more, so that it belongs to another one.
     """
-    tokenizer = Tokenizer.from_folder(folder)
+    tokenizer = Tokenizer.read(place)
     if tokenizer.vocabulary_size > rows:
+        where = place if isinstance(place, Path) else place.path
         raise CheckpointError(
-            f"The tokenizer in '{folder}' belongs to another text encoder than '{part.header.path.name}'.",
+            f"The tokenizer in '{where}' belongs to another text encoder than '{part.header.path.name}'.",
             why=f"It has {tokenizer.vocabulary_size} tokens, the encoder knows {rows}.",
             hint="Put the model's own tokenizers beside it, into tokenizers/clip_l and tokenizers/t5xxl.",
         )

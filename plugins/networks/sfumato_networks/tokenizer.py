@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import CheckpointError, MissingPart
+from sfumato.models import CheckpointHeader
 from sfumato_networks import clip_vocabulary
 from sfumato_networks.checkpoint_folder import read_json
 from sfumato_networks.clip_vocabulary import END as CLIP_END
@@ -17,6 +18,9 @@ from sfumato_networks.safetensors_header import unreadable
 
 if TYPE_CHECKING:
     import tokenizers
+
+CARRIED, WHOLE = "tokenizer", "tokenizer.json"
+"""Among a header's `configs`: the tokenizer that a file of weights carries, as texts by names of files."""
 
 KEPT = 8
 """Tokenizers that stay in memory when the models they were read for are gone; CLIP's takes 10 MB."""
@@ -28,9 +32,13 @@ Stamps = tuple[tuple[str, int, int], ...]
 CLIP_WORDS = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
+TokenizerPlace = Path | CheckpointHeader
+"""Where a tokenizer is: in a folder, or in the file of weights that has this header."""
+
+
 def holds_tokenizer(folder: Path) -> bool:
     """Whether a folder has a tokenizer: tokenizer.json, vocab.json with merges.txt, or OpenAI's merges."""
-    names = ("tokenizer.json",), ("vocab.json", "merges.txt"), (clip_vocabulary.MERGES_FILE,)
+    names = (WHOLE,), ("vocab.json", "merges.txt"), (clip_vocabulary.MERGES_FILE,)
     return any(all((folder / name).is_file() for name in together) for together in names)
 
 
@@ -38,7 +46,7 @@ def holds_clip_tokenizer(folder: Path) -> bool:
     """Whether a folder has a tokenizer, and one of CLIP's kind: it marks the ends of words."""
     if not holds_tokenizer(folder):
         return False
-    whole = folder / "tokenizer.json"
+    whole = folder / WHOLE
     if not whole.is_file():
         return True
     try:
@@ -61,6 +69,19 @@ class Tokenizer:
     end: int
     pad: int
     max_length: int | None
+
+    @classmethod
+    def read(cls, place: TokenizerPlace) -> Tokenizer:
+        """From a folder, or out of a file of weights that carries it; raises what `from_folder` does."""
+        if isinstance(place, Path):
+            return cls.from_folder(place)
+        try:
+            stat = place.path.stat()
+        except OSError as error:
+            raise unreadable(place.path, error) from error
+        return _read_carried(
+            _Carried(place.path.resolve(), (stat.st_mtime_ns, stat.st_size), place.configs[CARRIED])
+        )
 
     @classmethod
     def from_folder(cls, folder: Path) -> Tokenizer:
@@ -143,11 +164,25 @@ class Tokenizer:
 @lru_cache(maxsize=KEPT)
 def _read_folder(folder: Path, stamps: Stamps) -> Tokenizer:
     """The tokenizer in a folder; ``stamps`` tell its files from others of the same names."""
-    settings_file, whole = folder / "tokenizer_config.json", folder / "tokenizer.json"
+    settings_file, whole = folder / "tokenizer_config.json", folder / WHOLE
     settings = read_json(settings_file) if settings_file.exists() else {}
     if whole.exists():
         return Tokenizer.from_file(whole, settings)
     return Tokenizer._from_library(_clip_tokenizer(folder), settings, folder)
+
+
+@dataclass(frozen=True)
+class _Carried:
+    """The texts of a tokenizer in a file of weights; ``stamp`` tells it from another one of the same name."""
+
+    file: Path
+    stamp: tuple[int, int]
+    texts: Mapping[str, Any] = field(compare=False)
+
+
+@lru_cache(maxsize=KEPT)
+def _read_carried(carried: _Carried) -> Tokenizer:
+    return Tokenizer.from_json(carried.texts[WHOLE], where=carried.file)
 
 
 def _stamps(folder: Path) -> Stamps:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import mmap
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sfumato.models import CheckpointHeader, TensorInfo
-from sfumato_networks.safetensors_header import unreadable
+from sfumato_networks.tokenizer import CARRIED
 from sfumato_quant_gguf.byte_reader import Buffer, damaged
-from sfumato_quant_gguf.header import GgufHeader, parse_header
+from sfumato_quant_gguf.carried_tokenizer import CarriedTokenizer, carries_tokenizer
+from sfumato_quant_gguf.header import MAX_DIMENSIONS, GgufHeader, parse_header
 from sfumato_quant_gguf.logical_tensors import ORIGINAL_SHAPE, logical_tensors
+from sfumato_quant_gguf.mapped_file import mapped_file
 from sfumato_quant_gguf.metadata import ArrayField, Value, read_array
 from sfumato_quant_gguf.shards import shards_of
 
@@ -42,20 +42,9 @@ def read_header(path: Path) -> CheckpointHeader:
             raise damaged(file, f"The tensor {min(twice)!r} is in another of the model's pieces, too.")
         tensors |= found
         metadata = texts_of(header.metadata) | metadata
+        if carries_tokenizer(header.metadata):
+            configs[CARRIED] = CarriedTokenizer(file)
     return CheckpointHeader(path, "single_file", FORMAT, tensors, metadata, configs)
-
-
-@contextmanager
-def mapped_file(path: Path) -> Iterator[Buffer]:
-    """The bytes of a file, of which only those that are looked at are read; raises `CheckpointError`."""
-    try:
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise damaged(path, "It is empty.")
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                yield data
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
 
 
 def texts_of(metadata: Mapping[str, Value]) -> dict[str, str]:
@@ -71,5 +60,5 @@ def _original_shapes(header: GgufHeader, data: Buffer, path: Path) -> dict[str, 
     return {
         key.removeprefix(ORIGINAL_SHAPE): read_array(data, path, value)
         for key, value in header.metadata.items()
-        if key.startswith(ORIGINAL_SHAPE) and isinstance(value, ArrayField) and value.count <= _MAX_SHAPE
+        if key.startswith(ORIGINAL_SHAPE) and isinstance(value, ArrayField) and value.count <= MAX_DIMENSIONS
     }

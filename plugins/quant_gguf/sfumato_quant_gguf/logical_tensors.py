@@ -1,4 +1,4 @@
-"""A GGUF file's tensors as families know them: by their own names, in their plain shapes. Imports no torch."""
+"""A GGUF file's tensors as families know them: under their names, in their plain shapes. Imports no torch."""
 
 from __future__ import annotations
 

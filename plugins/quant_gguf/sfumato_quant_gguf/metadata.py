@@ -1,4 +1,4 @@
-"""Values in a GGUF file's metadata: numbers, texts, and lists of them, which stay in the file until wanted."""
+"""Values in the metadata of GGUF files: numbers, texts, and lists, which stay in the file until wanted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_DEPTH = 4
 
 @dataclass(frozen=True)
 class ArrayField:
-    """A list in a file's metadata: `count` values of the type with this number, from byte `start` to `end`."""
+    """A list in the metadata: `count` values of the type with this number, from byte `start` to `end`."""
 
     type: int
     count: int

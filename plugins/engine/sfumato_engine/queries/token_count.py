@@ -85,7 +85,7 @@ def _window(tokenizer: Tokenizer) -> int:
 def _tokenizer(finder: PartFinder, kind: str) -> Tokenizer | None:
     """None where it is missing or damaged: drawing will tell."""
     try:
-        folder = finder.find_tokenizer(kind)
-        return Tokenizer.from_folder(folder) if folder else None
+        place = finder.find_tokenizer(kind)
+        return Tokenizer.read(place) if place else None
     except SfumatoError:
         return None
