@@ -18,7 +18,7 @@
 enum { TILE = 256, MOST_GROUPS = 16 };
 
 typedef struct {
-    int8_t codes[TILE];
+    _Alignas(64) int8_t codes[TILE];
     float scales[MOST_GROUPS];
     float offsets[MOST_GROUPS];
 } tile;
@@ -49,17 +49,26 @@ static inline float half_at(const uint8_t *bytes) {
 static const int8_t NON_LINEAR[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint8_t bytes32 __attribute__((vector_size(32)));
 
-static inline bytes16 bytes_at(const void *from) {
+static inline bytes16 sixteen_at(const void *from) {
     bytes16 bytes;
     memcpy(&bytes, from, sizeof bytes);
     return bytes;
 }
 
+static inline bytes32 at(const void *from) {
+    bytes32 bytes;
+    memcpy(&bytes, from, sizeof bytes);
+    return bytes;
+}
+
+static inline void put(int8_t *codes, bytes32 bytes) { memcpy(codes, &bytes, sizeof bytes); }
+
 /* Half bytes: the lower ones come first. `count` is a multiple of 16. */
 static inline void nibbles(const uint8_t *packed, int count, int8_t *codes) {
     for (int i = 0; i < count; i += 16) {
-        bytes16 both = bytes_at(packed + i), low = both & 15, high = both >> 4;
+        bytes16 both = sixteen_at(packed + i), low = both & 15, high = both >> 4;
         memcpy(codes + i, &low, sizeof low);
         memcpy(codes + count + i, &high, sizeof high);
     }
@@ -77,7 +86,7 @@ static inline void fifth_bits(const uint8_t *packed, int8_t *codes) {
 
 static inline void subtract(int8_t *codes, int count, int less) {
     for (int i = 0; i < count; i += 16) {
-        bytes16 own = bytes_at(codes + i) - (uint8_t)less;
+        bytes16 own = sixteen_at(codes + i) - (uint8_t)less;
         memcpy(codes + i, &own, sizeof own);
     }
 }
@@ -140,21 +149,19 @@ static inline void unpack_iq4_nl(const uint8_t *block, int8_t *codes, float *sca
     look_up(codes, 32);
 }
 
-/* Two bits each, four planes of 32 bytes' worth, twice. */
-static inline void crumbs(const uint8_t *packed, int8_t *codes) {
-    for (int half = 0; half < 2; half++)
-        for (int plane = 0; plane < 4; plane++)
-            for (int i = 0; i < 32; i++)
-                codes[128 * half + 32 * plane + i] = (int8_t)(packed[32 * half + i] >> 2 * plane & 3);
-}
-
 static inline void unpack_q2_k(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
     float scale = half_at(block + 80), offset = half_at(block + 82);
     for (int group = 0; group < 16; group++) {
         scales[group] = scale * (float)(block[group] & 15);
         offsets[group] = offset * (float)(block[group] >> 4);
     }
-    crumbs(block + 16, codes);
+    for (int half = 0; half < 2; half++) {
+        bytes32 packed = at(block + 16 + 32 * half);
+        put(codes + 128 * half, packed & 3);
+        put(codes + 128 * half + 32, packed >> 2 & 3);
+        put(codes + 128 * half + 64, packed >> 4 & 3);
+        put(codes + 128 * half + 96, packed >> 6);
+    }
 }
 
 static inline void unpack_q3_k(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
@@ -165,51 +172,64 @@ static inline void unpack_q3_k(const uint8_t *block, int8_t *codes, float *scale
         int low = packed[group & 7] >> 4 * (group >> 3) & 15, high = packed[8 + (group & 3)] >> 2 * (group >> 2) & 3;
         scales[group] = scale * (float)((low | high << 4) - 32);
     }
-    crumbs(block + 32, codes);
-    for (int plane = 0; plane < 8; plane++)
-        for (int i = 0; i < 32; i++)
-            codes[32 * plane + i] = (int8_t)(codes[32 * plane + i] - ((~block[i] >> plane & 1) << 2));
+    bytes32 lacking = ~at(block); /* a bit for each plane of 32: four less where it is not set */
+    for (int half = 0; half < 2; half++, lacking >>= 4) {
+        bytes32 low = at(block + 32 + 32 * half);
+        put(codes + 128 * half, (low & 3) - (lacking << 2 & 4));
+        put(codes + 128 * half + 32, (low >> 2 & 3) - (lacking << 1 & 4));
+        put(codes + 128 * half + 64, (low >> 4 & 3) - (lacking & 4));
+        put(codes + 128 * half + 96, (low >> 6) - (lacking >> 1 & 4));
+    }
+}
+
+/* `count` bytes as numbers, each multiplied by that of the block. */
+static inline void times(float factor, const void *from, int count, float *out) {
+    int8_t numbers[MOST_GROUPS];
+    memcpy(numbers, from, (size_t)count);
+    for (int i = 0; i < count; i++)
+        out[i] = factor * (float)numbers[i];
 }
 
 /* Eight scales and eight offsets of six bits each, in twelve bytes. */
 static inline void six_bit_scales(const uint8_t *block, float *scales, float *offsets) {
-    const uint8_t *packed = block + 4;
-    float scale = half_at(block), offset = half_at(block + 2);
-    for (int group = 0; group < 4; group++) {
-        scales[group] = scale * (float)(packed[group] & 63);
-        offsets[group] = offset * (float)(packed[4 + group] & 63);
-        scales[4 + group] = scale * (float)((packed[8 + group] & 15) | (packed[group] >> 2 & 48));
-        offsets[4 + group] = offset * (float)(packed[8 + group] >> 4 | (packed[4 + group] >> 2 & 48));
-    }
+    uint32_t packed[3], own_scales[2], own_offsets[2];
+    memcpy(packed, block + 4, sizeof packed);
+    own_scales[0] = packed[0] & 0x3f3f3f3f;
+    own_scales[1] = (packed[2] & 0x0f0f0f0f) | (packed[0] >> 2 & 0x30303030);
+    own_offsets[0] = packed[1] & 0x3f3f3f3f;
+    own_offsets[1] = (packed[2] >> 4 & 0x0f0f0f0f) | (packed[1] >> 2 & 0x30303030);
+    times(half_at(block), own_scales, 8, scales);
+    times(half_at(block + 2), own_offsets, 8, offsets);
 }
 
 static inline void unpack_q4_k(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
     six_bit_scales(block, scales, offsets);
-    for (int pair = 0; pair < 4; pair++)
-        nibbles(block + 16 + 32 * pair, 32, codes + 64 * pair);
+    for (int pair = 0; pair < 4; pair++) {
+        bytes32 both = at(block + 16 + 32 * pair);
+        put(codes + 64 * pair, both & 15);
+        put(codes + 64 * pair + 32, both >> 4);
+    }
 }
 
 static inline void unpack_q5_k(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
     six_bit_scales(block, scales, offsets);
-    for (int pair = 0; pair < 4; pair++)
-        nibbles(block + 48 + 32 * pair, 32, codes + 64 * pair);
-    for (int plane = 0; plane < 8; plane++)
-        for (int i = 0; i < 32; i++)
-            codes[32 * plane + i] = (int8_t)(codes[32 * plane + i] | (block[16 + i] >> plane & 1) << 4);
+    bytes32 high = at(block + 16);
+    for (int pair = 0; pair < 4; pair++, high >>= 2) {
+        bytes32 both = at(block + 48 + 32 * pair);
+        put(codes + 64 * pair, (both & 15) | (high << 4 & 16));
+        put(codes + 64 * pair + 32, both >> 4 | (high << 3 & 16));
+    }
 }
 
 static inline void unpack_q6_k(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
     (void)offsets;
-    float scale = half_at(block + 208);
-    for (int group = 0; group < 16; group++)
-        scales[group] = scale * (float)(int8_t)block[192 + group];
-    for (int half = 0; half < 2; half++) {
-        const uint8_t *high = block + 128 + 32 * half;
-        int8_t *own = codes + 128 * half;
-        nibbles(block + 64 * half, 64, own);
-        for (int plane = 0; plane < 4; plane++)
-            for (int i = 0; i < 32; i++)
-                own[32 * plane + i] = (int8_t)((own[32 * plane + i] | (high[i] >> 2 * plane & 3) << 4) - 32);
+    times(half_at(block + 208), block + 192, 16, scales);
+    for (int half = 0; half < 2; half++, codes += 128) {
+        bytes32 first = at(block + 64 * half), second = at(block + 64 * half + 32), high = at(block + 128 + 32 * half);
+        put(codes, ((first & 15) | (high << 4 & 48)) - 32);
+        put(codes + 32, ((second & 15) | (high << 2 & 48)) - 32);
+        put(codes + 64, (first >> 4 | (high & 48)) - 32);
+        put(codes + 96, (second >> 4 | (high >> 2 & 48)) - 32);
     }
 }
 

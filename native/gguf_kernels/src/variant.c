@@ -6,6 +6,8 @@
 #include "kernels.h"
 #include "types.h"
 
+#include <stdlib.h>
+
 #if defined(__AVX512F__) && defined(__AVX512BW__)
 enum { LANES = 16 };
 typedef __m512 floats;
@@ -88,14 +90,38 @@ static inline void add_products(const float *weights, const float *x, int64_t st
     }
 }
 
+/* Adds the products of a tile's weights with one token's numbers: each group's codes are summed before they are
+ * scaled. `group_sums` has the sum of the numbers of each group, for the offsets. */
+static inline __attribute__((always_inline)) floats add_tile(const tile *from, int count, int group, int has_offsets,
+                                                             const float *x, const float *group_sums, floats sum) {
+    floats even = all(0.0f), odd = all(0.0f);
+    for (int g = 0; g < count / group; g++, x += group) {
+        floats part = from_codes(from->codes + g * group) * load(x);
+        for (int i = LANES; i < group; i += LANES)
+            part = multiply_add(from_codes(from->codes + g * group + i), load(x + i), part);
+        floats scaled = multiply_add(part, all(from->scales[g]), g & 1 ? odd : even);
+        if (g & 1)
+            odd = scaled;
+        else
+            even = scaled;
+    }
+    if (has_offsets)
+        for (int g = 0; g < MOST_GROUPS; g += LANES)
+            even = even - load(from->offsets + g) * load(group_sums + g);
+    return sum + even + odd;
+}
+
 #define JOINED_(name, variant) name##_##variant
 #define JOINED(name, variant) JOINED_(name, variant)
 
 #define DEFINE(name, number, block, bytes, group, has_offsets)                                                \
+    static inline __attribute__((always_inline)) void codes_##name(const uint8_t *packed, int count, tile *out) {     \
+        for (int at = 0; at < count; at += block, packed += bytes)                                            \
+            unpack_##name(packed, out->codes + at, out->scales + at / group, out->offsets + at / group);      \
+    }                                                                                                         \
     static inline __attribute__((always_inline)) void tile_##name(const uint8_t *packed, int count, float *out) {     \
         tile codes;                                                                                           \
-        for (int at = 0; at < count; at += block, packed += bytes)                                            \
-            unpack_##name(packed, codes.codes + at, codes.scales + at / group, codes.offsets + at / group);   \
+        codes_##name(packed, count, &codes);                                                                  \
         weights_of(&codes, count, group, has_offsets, out);                                                   \
     }                                                                                                         \
     static void float32_##name(const uint8_t *packed, int64_t count, float *out) {                            \
@@ -106,7 +132,7 @@ static inline void add_products(const float *weights, const float *x, int64_t st
             tile_##name(packed, (int)(count - at), out + at);                                                 \
     }                                                                                                         \
     static void bfloat16_##name(const uint8_t *packed, int64_t count, uint16_t *out) {                        \
-        float weights[TILE];                                                                                  \
+        _Alignas(64) float weights[TILE];                                                                     \
         int64_t at = 0;                                                                                       \
         for (; at + TILE <= count; at += TILE, packed += TILE / block * bytes) {                              \
             tile_##name(packed, TILE, weights);                                                               \
@@ -117,8 +143,24 @@ static inline void add_products(const float *weights, const float *x, int64_t st
             round_to_bfloat16(weights, (int)(count - at), out + at);                                          \
         }                                                                                                     \
     }                                                                                                         \
+    static floats row_of_one_##name(const uint8_t *packed, int64_t count, const float *x, const float *sums) { \
+        tile codes;                                                                                           \
+        floats sum = all(0.0f);                                                                               \
+        int64_t at = 0;                                                                                       \
+        memset(codes.offsets, 0, sizeof codes.offsets);                                                       \
+        for (; at + TILE <= count; at += TILE, packed += TILE / block * bytes) {                              \
+            codes_##name(packed, TILE, &codes);                                                               \
+            sum = add_tile(&codes, TILE, group, has_offsets, x + at, sums + at / group, sum);                 \
+        }                                                                                                     \
+        if (at < count) {                                                                                     \
+            memset(codes.offsets, 0, sizeof codes.offsets);                                                   \
+            codes_##name(packed, (int)(count - at), &codes);                                                  \
+            sum = add_tile(&codes, (int)(count - at), group, has_offsets, x + at, sums + at / group, sum);    \
+        }                                                                                                     \
+        return sum;                                                                                           \
+    }                                                                                                         \
     static void row_##name(const uint8_t *packed, int64_t count, const float *x, int tokens, floats *sums) {  \
-        float weights[TILE];                                                                                  \
+        _Alignas(64) float weights[TILE];                                                                     \
         int64_t at = 0;                                                                                       \
         for (; at + TILE <= count; at += TILE, packed += TILE / block * bytes) {                              \
             tile_##name(packed, TILE, weights);                                                               \
@@ -131,6 +173,7 @@ static inline void add_products(const float *weights, const float *x, int64_t st
     }
 
 EACH_TYPE(DEFINE)
+#undef DEFINE
 
 static int to_float32(int type, const uint8_t *packed, int64_t count, float *out) {
 #define CASE(name, number, block, bytes, group, has_offsets) \
@@ -156,13 +199,18 @@ static int to_bfloat16(int type, const uint8_t *packed, int64_t count, uint16_t 
     return 0;
 }
 
-typedef void (*row_function)(const uint8_t *, int64_t, const float *, int, floats *);
+typedef struct {
+    int group;
+    int64_t bytes;
+    void (*few)(const uint8_t *, int64_t, const float *, int, floats *);
+    floats (*one)(const uint8_t *, int64_t, const float *, const float *);
+} row_functions;
 
-static row_function row_of(int type, int64_t columns, int64_t *row_bytes) {
-#define CASE(name, number, block, bytes, group, has_offsets) \
-    case number:                                             \
-        *row_bytes = columns / block * bytes;                \
-        return row_##name;
+static int functions_of(int type, int64_t columns, row_functions *found) {
+#define CASE(name, number, block, size, group, has_offsets)                                               \
+    case number:                                                                                          \
+        *found = (row_functions){group, columns / block * size, row_##name, row_of_one_##name};           \
+        return 1;
     switch (type) {
         EACH_TYPE(CASE)
     }
@@ -170,20 +218,37 @@ static row_function row_of(int type, int64_t columns, int64_t *row_bytes) {
     return 0;
 }
 
+/* Sums of the numbers of each group, with zeros after the last. */
+static float *sums_of_groups(const float *x, int64_t columns, int group) {
+    int64_t groups = columns / group;
+    float *sums = calloc((size_t)groups + MOST_GROUPS, sizeof *sums);
+    if (sums)
+        for (int64_t g = 0; g < groups; g++)
+            for (int i = 0; i < group; i++)
+                sums[g] += x[g * group + i];
+    return sums;
+}
+
 static int linear(int type, const uint8_t *packed, int64_t rows, int64_t columns, const float *x, int64_t tokens,
                   int64_t first, int64_t last, float *out) {
-    int64_t row_bytes = 0;
-    row_function add_row = row_of(type, columns, &row_bytes);
-    if (!add_row || tokens < 1 || tokens > MOST_TOKENS)
+    row_functions row_type;
+    if (tokens < 1 || tokens > MOST_TOKENS || !functions_of(type, columns, &row_type))
         return 0;
+    float *group_sums = tokens == 1 ? sums_of_groups(x, columns, row_type.group) : 0;
     for (int64_t row = first; row < last; row++) {
+        const uint8_t *own = packed + row * row_type.bytes;
+        if (group_sums) {
+            out[row] = sum_of(row_type.one(own, columns, x, group_sums));
+            continue;
+        }
         floats sums[MOST_TOKENS];
         for (int64_t token = 0; token < tokens; token++)
             sums[token] = all(0.0f);
-        add_row(packed + row * row_bytes, columns, x, (int)tokens, sums);
+        row_type.few(own, columns, x, (int)tokens, sums);
         for (int64_t token = 0; token < tokens; token++)
             out[token * rows + row] = sum_of(sums[token]);
     }
+    free(group_sums);
     return 1;
 }
 
