@@ -186,7 +186,7 @@ class PlacedWeights:
     def _chosen(self, budget: int) -> frozenset[int]:
         sizes = [self._bytes(slot) for slot in self.slots]
         room, total = budget - self.fixed_bytes, sum(sizes)
-        if total <= room:
+        if total <= max(room, 0):
             return frozenset(range(len(sizes)))
         share = min((total - max(room, 0)) / total, 1.0)
         chosen, owed, left = [], 0.0, room
