@@ -68,7 +68,10 @@ _PICKLE = (
     "Get the model as .safetensors, or convert it with a tool you trust.",
 )
 _REFUSED = {  # by ending: why, and what to do; unless a weight format claims it
-    _GGUF: ("No installed plugin reads GGUF files.", "Get the model as .safetensors."),
+    _GGUF: (
+        "No plugin that is installed and works reads GGUF files.",
+        "Install one (pip install sfumato-quant-gguf), or get the model as .safetensors.",
+    ),
     **dict.fromkeys((".ckpt", ".pt", ".pth", ".bin", ".pkl"), _PICKLE),
 }
 

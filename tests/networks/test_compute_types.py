@@ -20,6 +20,17 @@ def test_bfloat16_stays_on_a_cpu_that_knows_it() -> None:
     assert compute_type("auto", stored="BF16", parameters=1, device="cpu") == expected
 
 
+@pytest.mark.parametrize("stored", ["Q4_K", "Q8_0", "NF4", "F8_E4M3"])
+def test_quantised_weights_compute_in_bfloat16_where_a_processor_does(stored: str) -> None:
+    expected = torch.bfloat16 if cpu_computes_bfloat16() else torch.float32
+    assert compute_type("auto", stored=stored, parameters=1, device="cpu") == expected
+    assert compute_type("auto", stored="F16", parameters=1, device="cpu") == torch.float32
+    assert compute_type("auto", stored=stored, parameters=1, device="cuda") == torch.bfloat16
+    assert (
+        compute_type("auto", stored=stored, parameters=1, device="cuda", fits_float16=True) == torch.float16
+    )
+
+
 def test_large_weights_are_not_doubled_unasked() -> None:
     assert compute_type("auto", stored="F16", parameters=2 * LARGE, device="cpu") == torch.bfloat16
     assert compute_type("float32", stored="F16", parameters=2 * LARGE, device="cpu") == torch.float32

@@ -156,7 +156,7 @@ def test_a_pickle_checkpoint_is_refused_and_never_executed(
     [
         (b"<!DOCTYPE html><html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        (b"GGUF\x03\x00\x00\x00\x00\x00", "GGUF file, which is not read yet.*as safetensors"),
+        (b"GGUF\x03\x00\x00\x00\x00\x00", "GGUF file under another name.*ends in .gguf"),
     ],
 )
 def test_other_files_are_told_by_name(file: Path, content: bytes, what: str) -> None:

@@ -50,7 +50,7 @@ _NO_PICKLE = "Sfumato never does that: get the model as safetensors, or convert 
 _OTHER_FILES = (  # first bytes, what such a file is, what to do
     (b"PK\x03\x04", _PICKLE, _NO_PICKLE),
     (b"\x80", _PICKLE, _NO_PICKLE),
-    (b"GGUF", "It is a GGUF file, which is not read yet.", "Get the model as safetensors."),
+    (b"GGUF", "It is a GGUF file under another name.", "Rename it, so that its name ends in .gguf."),
     (
         b"version ",
         "It is a Git LFS pointer: some text in place of the file.",
