@@ -19,3 +19,4 @@ class CommandInfo(BaseModel):
     label: str
     aliases: tuple[str, ...] = ()
     summary: str = Field(default="", description="One line in the list of commands.")
+    group: str = Field(default="", description="Its first word: 'memory_plan' in 'memory' is 'memory plan'.")

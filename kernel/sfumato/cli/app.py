@@ -51,7 +51,7 @@ class SfumatoGroup(TyperGroup):
         if name == generate.NAME:
             command = generate.build_command(session.studio())
         elif name and super().get_command(ctx, name) is None:
-            command = plugin_commands.build_command(session.studio().registries.commands.get(name))
+            command = plugin_commands.build_command(session.studio(), name)
         return name, command, rest
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
@@ -59,8 +59,7 @@ class SfumatoGroup(TyperGroup):
         own = super().get_command(ctx, cmd_name)
         if own is not None or not isinstance(ctx.obj, Session):
             return own
-        commands = ctx.obj.studio().registries.commands
-        return plugin_commands.stand_in(commands.get(cmd_name)) if cmd_name in commands else None
+        return plugin_commands.stand_in(ctx.obj.studio(), cmd_name)
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Ours, then those of plugins; help is shown even where the studio cannot start."""
@@ -72,7 +71,7 @@ class SfumatoGroup(TyperGroup):
             studio = ctx.obj.studio(lenient=True)
         except (SfumatoError, OSError):
             return own
-        return [*own, *(entry.info.name for entry in studio.registries.commands)]
+        return [*own, *plugin_commands.names(studio)]
 
     def invoke(self, ctx: Any) -> Any:
         try:

@@ -22,6 +22,9 @@ def register_commands(commands):
     commands.add("paint", "painting_commands:paint", label="Paint", summary="Paints the fence.")
     commands.add("torn", "no_such_module:torn", label="Torn", summary="Never there.")
     commands.add("odd", "painting_commands:odd", label="Odd")
+    paint = "painting_commands:paint"
+    commands.add("wall_paint", paint, label="Paint a wall", group="wall", summary="Paints the wall.")
+    commands.add("wall_tear_down", "no_such_module:torn", label="Tear down", group="wall")
     commands.add("generate", "no_such_module:torn", label="Generate otherwise")
 """
 COMMANDS = '''
@@ -123,3 +126,29 @@ def test_the_main_help_waits_but_a_moment_for_a_plugin_that_hangs(
     assert outcome.code == 0
     assert "Paints the fence." in outcome.out
     assert "2 s" in outcome.err + caplog.text
+
+
+def test_commands_with_one_first_word_are_a_group(painting: Sfumato) -> None:
+    assert painting("wall", "paint", "a", "--coats", "3").json == [["a"], "white", 3, None]
+    outcome = painting("wall", "--help")
+    assert outcome.code == 0
+    for text in ("Paints the wall.", "tear-down", "Tear down"):
+        assert text in outcome.out
+    assert "paint is fetched" in painting("wall", "paint", "--help").err
+    assert "Which colour." in painting("wall", "paint", "--help").out
+
+
+def test_a_group_is_one_word_of_the_main_help(painting: Sfumato) -> None:
+    outcome = painting("--help")
+    assert outcome.code == 0
+    assert "Paints the wall. Tear down" in outcome.out
+    assert "wall_paint" not in outcome.out
+    assert painting("wall_paint", "a").code == 2
+
+
+def test_a_broken_or_misspelt_command_of_a_group_leaves_the_others(painting: Sfumato) -> None:
+    outcome = painting("wall", "tear-down")
+    assert outcome.code == 1
+    assert "'wall_tear_down' from plugin 'painting' cannot be" in outcome.err
+    assert painting("wall", "pain").code == 2
+    assert painting("wall", "paint", "a").code == 0
