@@ -42,3 +42,12 @@ def transformers_name(name: str) -> str | None:
     if match and match[2] in _IN_BLOCK:
         return f"encoder.block.{match[1]}.{_IN_BLOCK[match[2]]}.weight"
     return _TOP.get(name, name)
+
+
+def llama_cpp_name(name: str) -> str | None:
+    """What llama.cpp calls a tensor of the encoder; None for what has no place there."""
+    match = re.fullmatch(r"encoder\.block\.(\d+)\.(.+)\.weight", name)
+    if match:
+        found = next((short for short, long in _IN_BLOCK.items() if long == match[2]), None)
+        return f"enc.blk.{match[1]}.{found}.weight" if found else None
+    return next((short for short, long in _TOP.items() if long == name), None)

@@ -17,7 +17,7 @@ def as_stored(values: Tensor) -> Tensor:
 
 
 def packed_bits(values: Tensor, bits: int) -> Tensor:
-    """uint8 [n, groups, k, m] to [n, groups * m]: k numbers of so many bits share a byte, the first lowest."""
+    """uint8 [n, groups, k, m] to [n, groups * m]: k numbers share a byte, the first in the lowest bits."""
     packed = torch.zeros_like(values[:, :, 0])
     for place in range(values.shape[2]):
         packed |= values[:, :, place] << (bits * place)
