@@ -73,6 +73,12 @@ class Workbench:
         return generate(GenerationRequest(prompt=prompt, **fields), self.context)
 
     @property
+    def loaded(self) -> list[Any]:
+        """All models that are kept."""
+        manager = self.workspace.get(WORKSPACE_KEY)
+        return manager.models.values() if manager else []
+
+    @property
     def model(self) -> GaussianModel:
         """The model that the engine keeps loaded."""
         return next(iter(self.workspace[WORKSPACE_KEY].models.values())).model

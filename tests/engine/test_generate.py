@@ -96,7 +96,7 @@ def test_events_tell_the_way_of_a_picture(workbench: Workbench) -> None:
     workbench.generate(seed=1, steps=2, count=2)
     told = [event.phase if isinstance(event, PhaseStarted) else event.kind for event in workbench.events]
     batch = ["sampling", "step_completed", "step_completed", "decoding", "image_saving", "image_saved"]
-    assert told == ["loading", "encoding", *batch, *batch]
+    assert told == ["loading", "encoding", *batch, *batch, "work_measured"]
     last = [event for event in workbench.events if isinstance(event, StepCompleted)][-1]
     assert (last.step, last.steps, last.batch, last.batches, last.seconds_left) == (2, 2, 1, 2, 0)
 

@@ -83,7 +83,7 @@ def test_a_size_of_other_proportions_crops_both_sides_alike(workbench: Workbench
 def test_an_unknown_upscaler_is_told_before_anything_is_loaded(workbench: Workbench) -> None:
     with pytest.raises(UnknownName, match="Lanczos"):
         workbench.generate(seed=1, hires=HiresPass(upscaler="lanczoz"))
-    assert not workbench.workspace
+    assert not workbench.loaded
 
 
 @pytest.mark.parametrize(

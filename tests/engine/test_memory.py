@@ -10,7 +10,6 @@ import torch
 
 from sfumato.errors import BadInput, OutOfMemory
 from sfumato_engine.memory import (
-    device_memory,
     in_words,
     memory_errors_explained,
     what_fits,
@@ -19,6 +18,7 @@ from sfumato_engine.memory import (
 from sfumato_engine.model_manager import WORKSPACE_KEY
 from sfumato_engine.settings import EngineSettings
 from sfumato_engine.sizes import check_size
+from sfumato_networks.device_memory import device_memory
 
 from .conftest import Workbench
 from .gaussian_model import BYTES_A_PIXEL, DECODING_BYTES_A_PIXEL, GaussianFamily

@@ -124,4 +124,4 @@ def test_cancelling_is_heard_while_a_prompt_is_read(workbench: Workbench) -> Non
     workbench.cancel.cancel()
     with pytest.raises(Cancelled):
         workbench.generate("[cat|dog]", seed=1)
-    assert not workbench.workspace  # no model was loaded for it
+    assert not workbench.loaded  # no model was loaded for it

@@ -164,3 +164,10 @@ def infotext_of(adapters: Iterable[PassAdapters], embeddings: Iterable[TextEmbed
     for found in embeddings:
         named.setdefault("TI hashes", {})[f"{found.name}: {found.identity[:SHORT_HASH]}"] = None
     return {key: ", ".join(items) for key, items in named.items()}
+
+
+def release_adapters(context: TaskContext, model: LoadedModel) -> None:
+    """Take back all that adapters have put in place of a model's weights, which are about to move."""
+    made: dict[str, AdapterKind] = context.workspace.get(WORKSPACE_KEY, {})
+    for kind in made.values():
+        kind.release(model)

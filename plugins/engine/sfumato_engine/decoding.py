@@ -11,9 +11,15 @@ from sfumato.errors import SfumatoError
 from sfumato.models import LoadedModel
 from sfumato.tasks import TaskContext
 from sfumato_engine.batching import decoded_side_by_side
-from sfumato_engine.memory import device_memory
+from sfumato_engine.model_manager import ModelManager
 from sfumato_engine.settings import EngineSettings
-from sfumato_engine.tiled_autoencoder import decode_tiled, encode_tiled, storage_for, tiles_wanted
+from sfumato_engine.tiled_autoencoder import (
+    decode_tiled,
+    encode_tiled,
+    storage_for,
+    tiled_memory,
+    tiles_wanted,
+)
 
 LATENTS_HINT = "Lower weights and scales, or try: sfumato settings set engine.dtype float32"
 DECODER_HINT = (
@@ -35,10 +41,13 @@ def _decode(model: LoadedModel, latents: Tensor, context: TaskContext) -> Tensor
     settings: EngineSettings = context.settings.engine
     side = model.latent_format.pixels_per_latent
     width, height = latents.shape[-1] * side, latents.shape[-2] * side
-    available = device_memory(model.device).available
+    residency = ModelManager.of(context.workspace, settings).residency(settings)
+    available = residency.spare("decoding", model)
     needed = model.decoding_memory(width, height, len(latents))
     if not tiles_wanted(settings.vae_tiling, needed, available):
+        residency.enter("decoding", [model], min(needed, available))
         return model.decode(latents)
+    residency.enter("decoding", [model], tiled_memory(model, width, height, settings.vae_tile))
     storage = storage_for(model, width, height, settings.vae_tile, available)
     tile, overlap = settings.vae_tile, settings.vae_overlap
     return torch.cat(
@@ -63,10 +72,13 @@ def encoded(model: LoadedModel, pixels: Tensor, context: TaskContext) -> Tensor:
     """
     settings: EngineSettings = context.settings.engine
     height, width = pixels.shape[-2:]
-    available = device_memory(model.device).available
+    residency = ModelManager.of(context.workspace, settings).residency(settings)
+    available = residency.spare("decoding", model)
     needed = model.decoding_memory(width, height, len(pixels))
     if not tiles_wanted(settings.vae_tiling, needed, available):
+        residency.enter("decoding", [model], min(needed, available))
         return model.encode(pixels).float()
+    residency.enter("decoding", [model], tiled_memory(model, width, height, settings.vae_tile))
     storage = storage_for(model, width, height, settings.vae_tile, available)
     tile, overlap = settings.vae_tile, settings.vae_overlap
     return encode_tiled(model, pixels, tile, overlap, cancel=context.cancel, storage=storage).float()

@@ -12,6 +12,9 @@ from sfumato.errors import BadInput
 from sfumato.models import Placement
 from sfumato_engine.settings import EngineSettings
 
+SIMULATED = "simulated"
+_FACTORS = {"K": 1000, "M": 1000**2, "G": 1000**3}
+
 
 def placement(
     settings: EngineSettings,
@@ -27,7 +30,7 @@ def placement(
     Raises:
         BadInput: the device is unknown or absent, or float16 is asked for on a CPU.
     """
-    device = best_device() if settings.device == "auto" else checked_device(settings.device)
+    device = torch_device(settings.device)
     if device == "cpu" and "float16" in (settings.dtype, *part_dtypes.values()):
         raise BadInput(
             "float16 is not computed on a CPU.",
@@ -35,8 +38,38 @@ def placement(
             hint="Use 'auto' or 'bfloat16', as in: sfumato settings set engine.dtype auto",
         )
     return Placement(
-        device=device, dtype=settings.dtype, part_dtypes=dict(part_dtypes), part_files=dict(part_files)
+        device=device,
+        dtype=settings.dtype,
+        part_dtypes=dict(part_dtypes),
+        part_files=dict(part_files),
+        deferred=True,
+        quantisation=settings.quantisation,
     )
+
+
+def torch_device(name: str) -> str:
+    """The torch device that a device of the settings computes on.
+
+    Raises:
+        BadInput: it is unknown or absent.
+    """
+    if name == "auto":
+        return best_device()
+    return "cpu" if is_simulated(name) else checked_device(name)
+
+
+def is_simulated(name: str) -> bool:
+    """Whether it is the CPU that computes, with memory counted as if it were a device of its own."""
+    return name.startswith(SIMULATED)
+
+
+def simulated_capacity(name: str) -> int | None:
+    """The bytes of "simulated:4GB"; None where no size is named."""
+    size = name.partition(":")[2].upper().rstrip("B")
+    if not size:
+        return None
+    factor = _FACTORS.get(size[-1], 1)
+    return int(float(size.rstrip("KMG")) * factor)
 
 
 def best_device() -> str:

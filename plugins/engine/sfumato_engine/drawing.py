@@ -5,24 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, wait
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from sfumato.errors import SfumatoError
+from sfumato.errors import OutOfMemory, SfumatoError
 from sfumato.events import ImageSaved, PhaseStarted, Warned
 from sfumato.models import LatentFormat
 from sfumato.records import GenerationResult, ImageRecord
 from sfumato.registry import Entry
 from sfumato.tasks import TaskContext
 from sfumato.upscaling import FaceRestorerInfo, FoundUpscaler, UpscaleContext, find_upscaler
+from sfumato_engine.adapters import release_adapters
 from sfumato_engine.background import in_background
 from sfumato_engine.blame import blamed, failure
 from sfumato_engine.decoding import LATENTS_HINT, check_finite, decoded
 from sfumato_engine.enlarging import enlarged
+from sfumato_engine.measuring import measured
 from sfumato_engine.memory import CLOSE, LOWER, memory_errors_explained
-from sfumato_engine.memory_source import forget_peaks
+from sfumato_engine.model_manager import ModelManager
 from sfumato_engine.no_effect import without_effect
 from sfumato_engine.noise.image_noise import ImageNoise
 from sfumato_engine.noise.settings import NoiseSettings
@@ -32,6 +36,7 @@ from sfumato_engine.progress import Progress
 from sfumato_engine.provenance import Provenance, trace
 from sfumato_engine.recording import Recorder
 from sfumato_engine.resolution import ResolvedRequest
+from sfumato_engine.settings import EngineSettings
 from sfumato_engine.stages import is_like
 from sfumato_engine.start.masked import KeptAround
 from sfumato_engine.tiling import wrapped_around
@@ -39,6 +44,10 @@ from sfumato_engine.tiling import wrapped_around
 STORY_PATIENCE = 5.0
 """Seconds to wait for the background thread when drawing ends early: one that is still running while the
 interpreter shuts down can abort the program."""
+
+RETRIED = (
+    "The memory ran out. It was tried once more with less of the model on the device, which takes longer."
+)
 
 
 def hires_upscaler(resolved: ResolvedRequest, context: TaskContext) -> FoundUpscaler | None:
@@ -56,18 +65,25 @@ def face_restorer(resolved: ResolvedRequest, context: TaskContext) -> Entry[Face
 def draw(resolved: ResolvedRequest, context: TaskContext, started: float) -> GenerationResult:
     """Draw and save all pictures of a request, batch by batch.
 
+    Where the memory runs out all the same, what is left is tried once more with less on the device.
+
     Args:
         started: When the request came, by `time.monotonic`.
     """
-    forget_peaks()
-    drawing = Drawing(resolved, context)
-    width, height = resolved.size
-    shortage = memory_errors_explained(
-        f"The memory ran out at {resolved.request.batch_size} x {width}x{height} pixels.",
-        f"{LOWER}, or {CLOSE.lower()}; finished pictures were kept.",
-    )
-    with torch.inference_mode(), shortage:
-        drawing.run(prepare(resolved, context))
+    settings: EngineSettings = context.settings.engine
+    manager = ModelManager.of(context.workspace, settings)
+    residency = manager.residency(settings)
+    rest = manager.idle.at_work(settings.idle_minutes * 60, manager.free_device)
+    with rest, torch.inference_mode(), residency.at_work(partial(release_adapters, context)) as telemetry:
+        drawing, shortage = _attempt(resolved, context)
+        if shortage is not None:
+            residency.tighten()
+            again = replace(context, finished=tuple(drawing.images))
+            drawing, shortage = _attempt(resolved, again, [*drawing.warnings, RETRIED])
+        if shortage is not None:
+            raise shortage
+        telemetry.end()
+        context.events.emit(measured(resolved, context, residency, time.monotonic() - started))
     return GenerationResult(
         images=tuple(drawing.images),
         sheet=drawing.sheet,
@@ -75,6 +91,33 @@ def draw(resolved: ResolvedRequest, context: TaskContext, started: float) -> Gen
         sampling_seconds=drawing.sampling_seconds,
         warnings=tuple(drawing.warnings),
     )
+
+
+def _attempt(
+    resolved: ResolvedRequest, context: TaskContext, told: Sequence[str] = ()
+) -> tuple[Drawing, OutOfMemory | None]:
+    """One attempt at all pictures, and the error where memory ran out in the midst of it.
+
+    Args:
+        told: What the user was told by an attempt before; the last is new.
+    """
+    drawing = Drawing(resolved, context)
+    drawing.warnings += told[:-1]
+    drawing.warn(told[-1:])
+    width, height = resolved.size
+    explained = memory_errors_explained(
+        f"The memory ran out at {resolved.request.batch_size} x {width}x{height} pixels.",
+        f"{LOWER}, or {CLOSE.lower()}; finished pictures were kept.",
+    )
+    try:
+        with explained:
+            drawing.run(prepare(resolved, context))
+    except OutOfMemory as error:
+        if error.__cause__ is None:  # it was foreseen, not met
+            raise
+        # Without its traceback, which holds on to all that lay on the device.
+        return drawing, OutOfMemory(error.what, why=error.why, hint=error.hint)
+    return drawing, None
 
 
 class Drawing:
@@ -95,9 +138,11 @@ class Drawing:
         self._resolved = resolved
         self._context = context
         self._recorder = Recorder(resolved, context)
+        settings = context.settings.engine
+        self._residency = ModelManager.of(context.workspace, settings).residency(settings)
         self._upscaler = hires_upscaler(resolved, context)
         self._face_restorer = face_restorer(resolved, context)
-        self._warn(without_effect(resolved))
+        self.warn(without_effect(resolved))
 
     def run(self, prepared: Prepared) -> None:
         """All batches; raises `Cancelled` between steps, with the pictures of earlier batches saved."""
@@ -105,7 +150,7 @@ class Drawing:
         story = in_background(lambda: trace(self._resolved, prepared, self._context))
         self._progress = self._progress_of(prepared)
         self._previews = self._previews_of(prepared)
-        self._warn(prepared.warnings)
+        self.warn(prepared.warnings)
         models = [model for one in prepared.passes for model in one.models]
         try:
             for batch in range(len(self.images) // request.batch_size, request.count):
@@ -115,6 +160,7 @@ class Drawing:
                 with wrapped_around(models, wanted=request.tiling):
                     latents, by = self._draw_batch(prepared, numbers)
                     self._phase("decoding")
+                    self._residency.begin("decoding")
                     for number, pixels in zip(
                         numbers, decoded(by.model, latents, self._context), strict=True
                     ):
@@ -130,7 +176,7 @@ class Drawing:
         try:
             return self._recorder.save_sheet(self.images)
         except SfumatoError as error:
-            self._warn([f"There is no contact sheet: {error}"])
+            self.warn([f"There is no contact sheet: {error}"])
             return None
 
     def _progress_of(self, prepared: Prepared) -> Progress:
@@ -160,6 +206,7 @@ class Drawing:
         latents = self._sample(prepared, first, numbers, None)
         if hires is not None and self._upscaler is not None and not self._context.cancel.ending:
             self._phase("enlarging", self._upscaler.label)
+            self._residency.begin("enlarging")
             larger = enlarged(latents, first, hires, self._upscaler, self._context)
             self._progress.steps_before = first.sampling.steps
             latents = self._sample(prepared, hires, numbers, larger)
@@ -178,6 +225,8 @@ class Drawing:
             original: What the pass before has left, [b, c, h, w].
         """
         self._phase("sampling")
+        self._residency.begin("sampling")
+        self._residency.enter("sampling", one.models, one.working)
         self._progress.preview = self._previews[one.model.latent_format]
         started = time.monotonic()
         for adapters in one.adapters:
@@ -266,16 +315,18 @@ class Drawing:
     def _save(self, pixels: Tensor, number: int, story: Future[Provenance]) -> None:
         provenance = story.result()
         if len(self.images) == len(self._context.finished):
-            self._warn(provenance.warnings)
+            self.warn(provenance.warnings)
         record, not_kept = self._recorder.save(pixels, number, provenance)
-        self._warn(warning for warning in not_kept if warning not in self.warnings)
+        self.warn(warning for warning in not_kept if warning not in self.warnings)
         self.images.append(record)
         self._context.events.emit(ImageSaved(image=record))
 
-    def _warn(self, messages: Iterable[str]) -> None:
+    def warn(self, messages: Iterable[str]) -> None:
+        """Tell the user, once each."""
         for message in messages:
-            self.warnings.append(message)
-            self._context.events.emit(Warned(message=message))
+            if message not in self.warnings:
+                self.warnings.append(message)
+                self._context.events.emit(Warned(message=message))
 
     def _phase(self, phase: str, detail: str = "") -> None:
         self._context.events.emit(PhaseStarted(phase=phase, detail=detail))

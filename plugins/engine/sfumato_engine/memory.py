@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch
-
 from sfumato.errors import BadInput, OutOfMemory
-from sfumato.memory import MachineMemory, machine_memory
 from sfumato.models import LoadedModel
 from sfumato_engine.batching import decoded_side_by_side, passes_side_by_side
+from sfumato_engine.residency.decision import DoesNotFit
+from sfumato_engine.residency.residency import Residency
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.settings import EngineSettings
 from sfumato_engine.shortage import is_shortage
@@ -20,13 +19,44 @@ LOWER = "Lower the width and height or the batch size"
 CLOSE = "Close other programs"
 
 
-def device_memory(device: str) -> MachineMemory:
-    """What the device has; for a CPU the machine's memory or the container's, whichever is less."""
-    if torch.device(device).type == "cuda":
-        free, total = torch.cuda.mem_get_info(device)
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return MachineMemory(free + kept, total)  # torch keeps freed memory, and uses it again
-    return machine_memory()
+def sampling_memory(
+    model: LoadedModel,
+    resolved: ResolvedRequest,
+    settings: EngineSettings,
+    prompts: int,
+    size: tuple[int, int, int],
+) -> int:
+    """Bytes needed beyond the weights while a batch is sampled.
+
+    Args:
+        settings: How the passes of CFG are batched.
+        prompts: Model evaluations a picture and step.
+        size: Width and height in pixels, batch size.
+    """
+    width, height, batch_size = size
+    positions = batch_size * width * height // model.latent_format.pixels_per_latent**2
+    passes = passes_side_by_side(settings.cfg_batching, prompts, positions)
+    return model.sampling_memory(width, height, batch_size * passes, resolved.model_options)
+
+
+def decoding_memory(model: LoadedModel, settings: EngineSettings, size: tuple[int, int, int]) -> int:
+    """Bytes needed beyond the weights while a batch is decoded, in parts where the settings allow it.
+
+    Args:
+        size: Width and height in pixels, batch size.
+    """
+    width, height, batch_size = size
+    positions = batch_size * width * height // model.latent_format.pixels_per_latent**2
+    whole = model.decoding_memory(width, height, decoded_side_by_side(batch_size, positions))
+    if settings.vae_tiling == "never":
+        return whole
+    return min(whole, tiled_memory(model, width, height, settings.vae_tile))
+
+
+def encoding_memory(model: LoadedModel) -> int:
+    """Bytes that the text encoders need beyond the weights, those of them that tell."""
+    told = (getattr(network, "working_memory", None) for network in model.networks.values())
+    return max((tell() for tell in told if tell is not None), default=0)
 
 
 def working_memory(
@@ -36,21 +66,9 @@ def working_memory(
     prompts: int,
     size: tuple[int, int, int],
 ) -> int:
-    """Bytes needed beyond the weights at the peak of sampling or decoding, whichever is more.
-
-    Args:
-        settings: How the passes of CFG are batched, and whether pictures may be decoded in parts.
-        prompts: Model evaluations a picture and step.
-        size: Width and height in pixels, batch size.
-    """
-    width, height, batch_size = size
-    positions = batch_size * width * height // model.latent_format.pixels_per_latent**2
-    passes = passes_side_by_side(settings.cfg_batching, prompts, positions)
-    decoding = model.decoding_memory(width, height, decoded_side_by_side(batch_size, positions))
-    if settings.vae_tiling != "never":
-        decoding = min(decoding, tiled_memory(model, width, height, settings.vae_tile))
-    sampling = model.sampling_memory(width, height, batch_size * passes, resolved.model_options)
-    return max(sampling, decoding)
+    """Bytes needed beyond the weights at the peak of sampling or decoding, whichever is more."""
+    sampling = sampling_memory(model, resolved, settings, prompts, size)
+    return max(sampling, decoding_memory(model, settings, size))
 
 
 def check_memory(
@@ -58,40 +76,58 @@ def check_memory(
     resolved: ResolvedRequest,
     settings: EngineSettings,
     prompts: int,
+    residency: Residency,
     drop_idle: Callable[[], int],
 ) -> None:
     """Refuse what the device cannot hold, before any work on the picture begins.
 
     Args:
-        model: Loaded; its weights are no longer among the free memory.
+        model: Loaded; its weights may be anywhere.
         settings: See `working_memory`.
         prompts: Model evaluations a picture and step.
+        residency: Knows the room that there is.
         drop_idle: Lets go of models kept for later, and tells how many there were.
 
     Raises:
         BadInput: it could never fit this device.
         OutOfMemory: it does not fit now.
     """
+    width, height = resolved.size
+    size = width, height, resolved.request.batch_size
 
     def need(width: int, height: int, batch_size: int) -> int:
         return working_memory(model, resolved, settings, prompts, (width, height, batch_size))
 
-    width, height = resolved.size
-    batch_size = resolved.request.batch_size
-    memory = device_memory(model.device)
-    needed = need(width, height, batch_size)
-    if memory.available < needed <= memory.total and drop_idle():
-        memory = device_memory(model.device)
-    if needed <= memory.available:
-        return
-    asked = f"{batch_size} x {width}x{height} pixels"
-    estimate = f"It needs about {in_words(needed)}"
-    hint = what_fits(need, (width, height, batch_size), model.latent_format.size_multiple, memory.available)
-    if needed > memory.total:
-        why = f"{estimate}, and the device ({model.device}) has {in_words(memory.total)}."
-        raise BadInput(f"{asked} is more than this device can draw.", why=why, hint=hint)
-    why = f"{estimate}, and {in_words(memory.available)} are free on {model.device}."
-    raise OutOfMemory(f"There is not enough memory for {asked}.", why=why, hint=hint)
+    def check() -> None:
+        residency.foresee("sampling", [model], sampling_memory(model, resolved, settings, prompts, size))
+        residency.foresee("decoding", [model], decoding_memory(model, settings, size))
+
+    try:
+        try:
+            check()
+        except DoesNotFit as short:
+            if short.needed > residency.memory().total or not drop_idle():
+                raise
+            check()
+    except DoesNotFit as short:
+        weights = short.needed - need(*size)
+        hint = what_fits(need, size, model.latent_format.size_multiple, short.room - weights)
+        raise does_not_fit(f"{size[2]} x {width}x{height} pixels", short, residency, hint) from None
+
+
+def does_not_fit(asked: str, short: DoesNotFit, residency: Residency, hint: str) -> BadInput | OutOfMemory:
+    """The error for work that there is no room for, now or ever.
+
+    Args:
+        asked: What there is no room for, in words.
+    """
+    memory = residency.memory()
+    estimate = f"It needs about {in_words(short.needed)}"
+    if short.needed > memory.total:
+        why = f"{estimate}, and the device ({residency.device}) has {in_words(memory.total)}."
+        return BadInput(f"{asked} is more than this device can draw.", why=why, hint=hint)
+    why = f"{estimate}, and {in_words(short.room)} are free on {residency.device}."
+    return OutOfMemory(f"There is not enough memory for {asked}.", why=why, hint=hint)
 
 
 def what_fits(

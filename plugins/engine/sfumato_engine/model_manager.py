@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sfumato.library import ModelLibrary
 from sfumato.models import LoadedModel, ModelFamily, ModelInfo, Placement
+from sfumato_engine.idle import IdleTimer
 from sfumato_engine.lru import LeastRecentlyUsed
 from sfumato_engine.settings import EngineSettings
 
+if TYPE_CHECKING:
+    from sfumato_engine.residency.residency import Residency
+
 WORKSPACE_KEY = "engine.models"
+MEGABYTE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class ModelManager:
     def __init__(self) -> None:
         self.models: LeastRecentlyUsed[KeptModel] = LeastRecentlyUsed(0)
         self.conditioning: LeastRecentlyUsed[Any] = LeastRecentlyUsed(0)
+        self.idle = IdleTimer()
+        self._residency: tuple[str, Residency] | None = None
 
     @classmethod
     def of(cls, workspace: dict[str, Any], settings: EngineSettings) -> ModelManager:
@@ -47,6 +54,26 @@ class ModelManager:
         manager.models.capacity = settings.keep_models
         manager.conditioning.capacity = settings.keep_conditioning
         return manager
+
+    def residency(self, settings: EngineSettings) -> Residency:
+        """Where weights lie on the device of the settings; on a new device all models begin anew."""
+        # Late, as figures of memory are asked for where torch is not to be imported.
+        from sfumato_engine.counting_allocator import CountingAllocator
+        from sfumato_engine.device import is_simulated, simulated_capacity, torch_device
+        from sfumato_engine.residency.residency import MemoryLimits, Residency
+
+        if self._residency is None or self._residency[0] != settings.device:
+            self.models.drop(lambda kept: True)
+            simulated = is_simulated(settings.device)
+            allocator = CountingAllocator(simulated_capacity(settings.device)) if simulated else None
+            self._residency = settings.device, Residency(torch_device(settings.device), allocator)
+        residency = self._residency[1]
+        residency.limits = MemoryLimits(
+            budget=settings.memory_budget * MEGABYTE,
+            reserve=settings.memory_reserve * MEGABYTE,
+            keep_numbers=settings.keep_dequantised * MEGABYTE,
+        )
+        return residency
 
     def load(
         self, info: ModelInfo, family: ModelFamily, placement: Placement, library: ModelLibrary
@@ -59,7 +86,7 @@ class ModelManager:
         """
         # What was found in the checkpoint counts too: config files of a folder are not among a model's files.
         by_part = tuple(sorted(placement.part_dtypes.items())), tuple(sorted(placement.part_files.items()))
-        key = (repr(info), placement.device, placement.dtype, by_part)
+        key = (repr(info), placement.device, placement.dtype, by_part, placement.quantisation)
 
         def loaded() -> KeptModel:
             model = family.load(info, library, placement)
@@ -71,7 +98,19 @@ class ModelManager:
 
     def drop_others(self, models: Sequence[LoadedModel]) -> int:
         """Let go of all models but these; returns how many."""
-        return self.models.drop(lambda kept: not any(kept.model is model for model in models))
+        dropped = self.models.drop(lambda kept: not any(kept.model is model for model in models))
+        self.forget_dropped(models)
+        return dropped
+
+    def forget_dropped(self, models: Sequence[LoadedModel] = ()) -> None:
+        """Weights of models that are neither kept nor among these are no longer counted."""
+        if self._residency is not None:
+            self._residency[1].keep_only([*(kept.model for kept in self.models.values()), *models])
+
+    def free_device(self) -> None:
+        """Every weight leaves the device; the models stay loaded, and come again when they are used."""
+        if self._residency is not None:
+            self._residency[1].leave_all()
 
 
 def file_states(model: LoadedModel) -> Hashable:

@@ -18,7 +18,15 @@ from sfumato_engine.conditioning import Encoder
 from sfumato_engine.device import placement
 from sfumato_engine.guidance import Guidance, GuidedModel, NegativeRange
 from sfumato_engine.hand_off import HandOff, level_of
-from sfumato_engine.memory import CLOSE, check_memory, memory_errors_explained
+from sfumato_engine.memory import (
+    CLOSE,
+    check_memory,
+    decoding_memory,
+    encoding_memory,
+    memory_errors_explained,
+    sampling_memory,
+    working_memory,
+)
 from sfumato_engine.model_manager import KeptModel, ModelManager
 from sfumato_engine.no_effect import without_guidance
 from sfumato_engine.option_roles import encoding_options, part_dtypes
@@ -44,6 +52,7 @@ class PreparedPass:
         sampling: The pass to take for each batch.
         latent_shape: (c, h, w) of one picture.
         models: This one, and that of the refiner.
+        working: Bytes that sampling needs beside weights.
         adapters: To be put in force before it, on its models.
         start: The picture it starts from; None for noise, or for the pass before.
         embeddings: The learned words in its prompts.
@@ -55,6 +64,7 @@ class PreparedPass:
     sampling: SamplingPass
     latent_shape: tuple[int, int, int]
     models: tuple[LoadedModel, ...]
+    working: int
     adapters: tuple[PassAdapters, ...]
     start: Start | None
     embeddings: tuple[TextEmbedding, ...]
@@ -104,6 +114,7 @@ class Guide:
     adapters: PassAdapters
     embeddings: tuple[TextEmbedding, ...]
     seen: Any
+    working: int
     warnings: tuple[str, ...]
 
     def over(self, resolved: ResolvedRequest, sigmas: Sequence[float], *, in_pairs: bool) -> GuidedModel:
@@ -146,6 +157,7 @@ class Preparation:
         self._stages = stages
         self._settings = context.settings.engine
         self._models: list[LoadedModel] = []
+        self._residency = ModelManager.of(context.workspace, self._settings).residency(self._settings)
 
     @cached_property
     def _manager(self) -> ModelManager:
@@ -190,6 +202,7 @@ class Preparation:
             sampling=sampling,
             latent_shape=shape,
             models=tuple(each.kept.model for each in guides),
+            working=max(each.working for each in guides),
             adapters=tuple(each.adapters for each in guides),
             start=start,
             embeddings=tuple(found for each in guides for found in each.embeddings),
@@ -212,12 +225,18 @@ class Preparation:
         where = placement(self._settings, dtypes, files)
         label = resolved.info.label or resolved.info.name
         self._context.events.emit(PhaseStarted(phase="loading", detail=label))
-        with memory_errors_explained(
-            f"The memory ran out while '{resolved.info.name}' was loaded.",
-            f"{CLOSE}, or compute in a smaller type: sfumato settings set engine.dtype bfloat16",
+        self._residency.begin("loading")
+        with (
+            memory_errors_explained(
+                f"The memory ran out while '{resolved.info.name}' was loaded.",
+                f"{CLOSE}, or compute in a smaller type: sfumato settings set engine.dtype bfloat16",
+            ),
+            self._residency.off_the_device(),
         ):
             kept = self._manager.load(resolved.info, resolved.family, where, self._context.library)
         self._models.append(kept.model)
+        self._manager.forget_dropped(self._models)
+        self._residency.take_in(kept.model)
         return kept
 
     def _drop_others(self) -> int:
@@ -241,7 +260,12 @@ class Preparation:
         _, h, w = latent_shape(resolved, kept.model)
         positions = request.batch_size * h * w
         passes = passes_side_by_side(self._settings.cfg_batching, prompts.count, positions)
-        check_memory(kept.model, resolved, self._settings, prompts.count, self._drop_others)
+        check_memory(kept.model, resolved, self._settings, prompts.count, self._residency, self._drop_others)
+        size = w * kept.model.latent_format.pixels_per_latent, h * kept.model.latent_format.pixels_per_latent
+        asked = kept.model, resolved, self._settings, prompts.count, (*size, request.batch_size)
+        self._residency.begin("encoding")
+        self._residency.settle(kept.model, working_memory(*asked))
+        self._residency.enter("encoding", [kept.model], encoding_memory(kept.model))
         adapters = PassAdapters(context, kept.model, prompts.uses, skip_unfit=others_prompt)
         adapters.apply()
         embeddings = adapters.embeddings(prompts.texts)
@@ -252,7 +276,12 @@ class Preparation:
         unused = [f"{tag} has no effect: nothing applies it." for tag in adapters.unanswered]
         unused += parts_without_effect(request, kept.model)
         warnings = (*unused, *adapters.notes, *prompts.warnings, *guidance.notes)
-        return Guide(kept, guidance, adapters, embeddings, view.shown_to(kept.model), warnings)
+        if kept.model.info.sees_picture:
+            self._residency.enter(
+                "decoding", [kept.model], decoding_memory(kept.model, self._settings, (*size, 1))
+            )
+        seen = view.shown_to(kept.model)
+        return Guide(kept, guidance, adapters, embeddings, seen, sampling_memory(*asked), warnings)
 
 
 def fitted(resolved: ResolvedRequest, model: LoadedModel) -> ResolvedRequest:

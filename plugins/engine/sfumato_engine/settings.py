@@ -7,13 +7,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from sfumato.request.schema import shown
 from sfumato_pictures.file_names import check_pattern
 
 DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 CfgBatching = Literal["auto", "batch", "two_passes"]
 VaeTiling = Literal["auto", "always", "never"]
 PreviewDecoder = Literal["auto", "colours", "taesd"]
-_DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
+_DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?|simulated(:\d+(\.\d+)?(?i:[kmg]?b?))?")
 
 
 class EngineSettings(BaseModel):
@@ -24,7 +25,8 @@ class EngineSettings(BaseModel):
     device: str = Field(
         default="auto",
         title="Device",
-        description="'auto' takes the first GPU, else the CPU; or a torch device such as 'cuda:1'.",
+        description="'auto' takes the first GPU, else the CPU; or a torch device such as 'cuda:1'. "
+        "'simulated:4GB' computes on the CPU as if on a device with so much memory.",
     )
     dtype: DTypeName = Field(
         default="auto",
@@ -55,6 +57,46 @@ class EngineSettings(BaseModel):
         le=16,
         title="Keep models",
         description="Loaded models kept ready for the next request.",
+    )
+    quantisation: str = Field(
+        default="",
+        title="Quantise weights",
+        description="What plain weights of large layers are packed into while a model is loaded: 'nf4', "
+        "'fp8_e4m3' ...; empty leaves them as they are stored.",
+        json_schema_extra=shown(choices="quantisations"),
+    )
+    memory_budget: int = Field(
+        default=0,
+        ge=0,
+        le=10_000_000,
+        title="Memory budget",
+        description="Megabytes of the device that weights and work may take; 0 for all that is free.",
+        json_schema_extra=shown(unit="MB", advanced=True),
+    )
+    memory_reserve: int = Field(
+        default=512,
+        ge=0,
+        le=10_000_000,
+        title="Memory reserve",
+        description="Megabytes of a GPU that are left to other programs.",
+        json_schema_extra=shown(unit="MB", advanced=True),
+    )
+    keep_dequantised: int = Field(
+        default=0,
+        ge=0,
+        le=10_000_000,
+        title="Keep dequantised weights",
+        description="Megabytes that plain numbers of quantised weights may take where memory allows: steps "
+        "after the first are then as fast as with plain weights.",
+        json_schema_extra=shown(unit="MB", advanced=True),
+    )
+    idle_minutes: float = Field(
+        default=30.0,
+        ge=0,
+        le=100_000,
+        title="Free the device after",
+        description="Minutes without work after which weights leave the device; 0 keeps them there.",
+        json_schema_extra=shown(unit="min", advanced=True),
     )
     keep_conditioning: int = Field(
         default=16,
@@ -95,7 +137,8 @@ class EngineSettings(BaseModel):
         """Only the spelling: whether the machine has it is known once torch is imported."""
         if not _DEVICE.fullmatch(name):
             raise ValueError(
-                "A device is auto, cpu, mps, cuda or xpu, the last two perhaps with a number (cuda:1)"
+                "A device is auto, cpu, mps, cuda or xpu, the last two perhaps with a number (cuda:1), "
+                "or simulated with a size (simulated:4GB)"
             )
         return name
 

@@ -1,0 +1,1 @@
+"""Which weights lie on the device in which phase of a request, so that big models fit small machines."""
