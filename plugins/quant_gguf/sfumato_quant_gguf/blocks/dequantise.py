@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from sfumato_quant_gguf.blocks import four_bit_tables, grid_types, k_types, legacy, ternary
+from sfumato_quant_gguf.blocks import four_bit_tables, grid_types, k_types, large_pages, legacy, ternary
 from sfumato_quant_gguf.blocks.layout import block_type
 from sfumato_quant_gguf.blocks.tile import Tile
 
@@ -21,7 +21,7 @@ _TILES: Mapping[str, type[Tile]] = {
         *(ternary.TQ1_0, ternary.TQ2_0, four_bit_tables.MXFP4, four_bit_tables.NVFP4),
     )
 }
-_NUMBERS_OF_A_TILE = 1 << 17  # for one thread: its buffers lie in a second-level cache
+_NUMBERS_OF_A_TILE = 1 << 18  # for one thread: its buffers lie in a second-level cache
 _NUMBERS_ELSEWHERE = 1 << 22  # a GPU wants long runs
 
 
@@ -50,7 +50,7 @@ def dequantise(packed: Tensor, type_name: str, dtype: torch.dtype, out: Tensor |
     blocks = packed.reshape(-1, layout.block_bytes)
     count = len(blocks)
     if out is None:
-        out = torch.empty(count * layout.block_size, dtype=dtype, device=packed.device)
+        out = large_pages.empty(count * layout.block_size, dtype, packed.device)
     if out.numel() != count * layout.block_size or out.dtype != dtype:
         raise ValueError(f"{count} blocks of {type_name} do not fit into {list(out.shape)}, {out.dtype}")
     places = out.view(count, layout.block_size)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sfumato_quant_gguf.blocks.tables import half_powers_of_two, half_unsigned_e4m3, nibble_pairs
-from sfumato_quant_gguf.blocks.tile import Tile
+from sfumato_quant_gguf.blocks.tile import Tile, multiply
 
 _NON_LINEAR = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
 _E2M1_DOUBLED = (0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
@@ -29,6 +29,11 @@ class PairLookup:
         self._meanings = tile.buffer(2, blocks * words, dtype=torch.int16)
         self.floats = tile.buffer(2, blocks, words * 2)
 
+    def groups(self, bytes_each: int) -> list[Tensor]:
+        """Views of `floats`: the low nibbles of so many bytes, their high ones, those of the next bytes ..."""
+        low, high = (half.split(bytes_each, dim=1) for half in self.floats)
+        return [values for pair in zip(low, high, strict=True) for values in pair]
+
     def unpack(self) -> None:
         """Makes `floats` [2, blocks, bytes]: all low nibbles, then all high ones."""
         indices = self._indices.copy_(self._nibbles).bitwise_and_(0xFFFF).view(-1)
@@ -46,37 +51,41 @@ class IQ4_NL(Tile):
         super().__init__(blocks, device)
         self.lookup = PairLookup(self, _NON_LINEAR, self.field(2, 16, torch.int16))
         self.scale = self.buffer(blocks, 1)
-        self.places = self.numbers.view(blocks, 2, 16).transpose(0, 1)
+        self.scaled = self.runs(self.lookup.floats, (self.scale, self.scale))
 
     def unpack(self) -> None:
         self.scale.copy_(self.half(0))
         self.lookup.unpack()
-        torch.mul(self.lookup.floats, self.scale, out=self.places)
+        multiply(self.scaled)
 
 
 class IQ4_XS(Tile):
-    """Eight groups of 32 nibbles, with scales of six bits around 32: low four bits, and the high two apart."""
+    """Eight groups of 32 nibbles, with scales of six bits around 32: the high two apart."""
 
     name = "IQ4_XS"
 
     def __init__(self, blocks: int, device: torch.device) -> None:
         super().__init__(blocks, device)
         self.lookup = PairLookup(self, _NON_LINEAR, self.field(8, 128, torch.int16))
-        self.values = self.lookup.floats.view(2, blocks, 8, 16).permute(1, 2, 0, 3)
         self.scale = self.buffer(blocks, 1)
+        self.scales = self.buffer(blocks, 8)
+        self.scaled = self.runs(
+            self.lookup.groups(16), (scale for scale in self.scales.split(1, 1) for _ in "lh")
+        )
         self.low_shifts = torch.tensor([0, 4], dtype=torch.uint8, device=device)
         self.high_shifts = torch.tensor([0, 2, 4, 6], dtype=torch.uint8, device=device)
 
-    def scales(self) -> Tensor:
-        """float32 [blocks, 8]."""
+    def unpack_scales(self) -> None:
         low = self.field(4, 4).unsqueeze(2) >> self.low_shifts & 15
         high = self.field(2, 2).unsqueeze(2) >> self.high_shifts & 3
         integers = (low.view(-1, 8) | high.view(-1, 8) << 4).view(torch.int8) - 32
-        return integers.float() * self.scale.copy_(self.half(0))
+        self.scale.copy_(self.half(0))
+        self.scales.copy_(integers).mul_(self.scale)
 
     def unpack(self) -> None:
+        self.unpack_scales()
         self.lookup.unpack()
-        torch.mul(self.values, self.scales().view(-1, 8, 1, 1), out=self.numbers.view(-1, 8, 2, 16))
+        multiply(self.scaled)
 
 
 class MXFP4(Tile):
@@ -89,13 +98,14 @@ class MXFP4(Tile):
         self.aligned = self.buffer(blocks, 16, dtype=torch.uint8)
         self.lookup = PairLookup(self, _E2M1_DOUBLED, self.aligned.view(torch.int16))
         self.powers = half_powers_of_two().to(device)
-        self.places = self.numbers.view(blocks, 2, 16).transpose(0, 1)
+        self.scale = self.buffer(blocks)
+        self.scaled = self.runs(self.lookup.floats, [self.scale.unsqueeze(1)] * 2)
 
     def unpack(self) -> None:
         self.aligned.copy_(self.field(1, 16))
         self.lookup.unpack()
-        scale = self.powers[self.packed[:, 0].int()].unsqueeze(1)
-        torch.mul(self.lookup.floats, scale, out=self.places)
+        torch.index_select(self.powers, 0, self.packed[:, 0].int(), out=self.scale)
+        multiply(self.scaled)
 
 
 class NVFP4(Tile):
@@ -106,10 +116,12 @@ class NVFP4(Tile):
     def __init__(self, blocks: int, device: torch.device) -> None:
         super().__init__(blocks, device)
         self.lookup = PairLookup(self, _E2M1_DOUBLED, self.field(4, 32, torch.int16))
-        self.values = self.lookup.floats.view(2, blocks, 4, 8).permute(1, 2, 0, 3)
         self.scale_table = half_unsigned_e4m3().to(device)
+        self.scales = self.buffer(blocks * 4)
+        scales = self.scales.view(blocks, 4).split(1, 1)
+        self.scaled = self.runs(self.lookup.groups(8), (scale for scale in scales for _ in "lh"))
 
     def unpack(self) -> None:
         self.lookup.unpack()
-        scales = self.scale_table[self.field(0, 4).int()].view(-1, 4, 1, 1)
-        torch.mul(self.values, scales, out=self.numbers.view(-1, 4, 2, 8))
+        torch.index_select(self.scale_table, 0, self.field(0, 4).int().view(-1), out=self.scales)
+        multiply(self.scaled)

@@ -196,7 +196,7 @@ class ShiftedGridTile(GridTile):
 
 
 class IQ1_S(ShiftedGridTile):
-    """32 indices of 11 bits, eight of them below; a word for each 32 numbers has the rest, scale and shift."""
+    """32 indices of 11 bits, eight of them below; a word for each 32 numbers has the rest."""
 
     name = "IQ1_S"
     groups = 8

@@ -7,9 +7,8 @@ contiguous bytes; the multiplication by the scales puts the groups back into the
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from sfumato_quant_gguf.blocks.tile import Tile
+from sfumato_quant_gguf.blocks.tile import Tile, multiply
 
 _SIX_BITS, _FOUR_BITS, _HIGH_TWO_BITS = 0x3F3F3F3F, 0x0F0F0F0F, 0x30303030
 
@@ -18,7 +17,7 @@ class SixBitScales:
     """The scales and minima of Q4_K and Q5_K: eight of six bits each in twelve bytes.
 
     Args:
-        tile: Whose blocks begin with two float16, factors of the scales and the minima; the twelve bytes follow.
+        tile: Whose blocks begin with two float16, factors of the scales and the minima; twelve bytes follow.
     """
 
     def __init__(self, tile: Tile) -> None:
@@ -32,11 +31,11 @@ class SixBitScales:
         self._bytes = self._integers.view(torch.uint8).view(blocks, 2, 8)
         self._float_factors = tile.buffer(blocks, 2, 1)
         self._products = tile.buffer(blocks, 2, 8)
-        self.scales = self._products[:, 0].unsqueeze(2)
+        self.scales = self._products[:, 0].split(1, dim=1)
         self.minima = self._products[:, 1].unsqueeze(2)
 
     def unpack(self) -> None:
-        """Makes `scales` and `minima`, float32 [blocks, 8, 1] each."""
+        """Makes `scales`, eight float32 [blocks, 1], and `minima`, [blocks, 8, 1]."""
         words, high, low = self._words, self._high, self._low
         words.copy_(self._packed)
         torch.bitwise_and(words[:2], _SIX_BITS, out=self._integers[:, :, 0].T)
@@ -59,7 +58,8 @@ class Q4_K(Tile):
         self.scaling = SixBitScales(self)
         self.nibbles = self.buffer(2, *self.packed.shape, dtype=torch.uint8)
         self.floats = self.buffer(2, *self.packed.shape)
-        self.values = self.floats[:, :, 16:].view(2, blocks, 4, 32).permute(1, 2, 0, 3)
+        pairs = zip(*(half[:, 16:].split(32, dim=1) for half in self.floats), strict=True)
+        self.scaled = self.runs((values for pair in pairs for values in pair), self.scaling.scales)
         self.groups = self.numbers.view(blocks, 8, 32)
 
     def unpack(self) -> None:
@@ -67,7 +67,7 @@ class Q4_K(Tile):
         torch.bitwise_and(self.packed, 15, out=self.nibbles[0])
         torch.bitwise_right_shift(self.packed, 4, out=self.nibbles[1])
         self.floats.copy_(self.nibbles)
-        torch.mul(self.values, self.scaling.scales.view(-1, 4, 2, 1), out=self.groups.view(-1, 4, 2, 32))
+        multiply(self.scaled)
         self.groups.sub_(self.scaling.minima)
 
 
@@ -85,21 +85,22 @@ class Q5_K(Tile):
         self.fifth = self.buffer(8, blocks * 32, dtype=torch.uint8)
         self.bits = self.constant(*range(8))
         self.floats = self.buffer(8, blocks, 32)
-        self.values = self.floats.transpose(0, 1)
+        self.scaled = self.runs(self.floats, self.scaling.scales)
         self.groups = self.numbers.view(blocks, 8, 32)
 
     def unpack(self) -> None:
         self.scaling.unpack()
-        self.low.view(torch.int64).copy_(self.field(48, 128, torch.int64).view(-1, 4, 4).transpose(0, 1))
-        self.high.view(torch.int64).copy_(self.field(16, 32, torch.int64))
+        for pair, low in enumerate(self.low.view(torch.int16)):
+            low.copy_(self.field(48 + 32 * pair, 32, torch.int16))
+        self.high.view(torch.int16).copy_(self.field(16, 32, torch.int16))
         low = self.low.view(4, -1)
         torch.bitwise_and(low, 15, out=self.integers[:, 0])
         torch.bitwise_right_shift(low, 4, out=self.integers[:, 1])
         torch.bitwise_right_shift(self.high.view(1, -1), self.bits, out=self.fifth)
-        self.fifth.bitwise_and_(1).bitwise_left_shift_(4)
+        self.fifth.bitwise_and_(1).mul_(16)
         integers = self.integers.view(8, -1).bitwise_or_(self.fifth)
         self.floats.view(8, -1).copy_(integers)
-        torch.mul(self.values, self.scaling.scales, out=self.groups)
+        multiply(self.scaled)
         self.groups.sub_(self.scaling.minima)
 
 
@@ -113,11 +114,13 @@ class Q2_K(Tile):
         self.shifts = self.constant(0, 2, 4, 6)
         self.integers = self.buffer(4, self.packed.numel(), dtype=torch.uint8)
         self.floats = self.buffer(4, *self.packed.shape)
-        self.values = self.floats[:, :, 16:80].view(4, blocks, 2, 2, 16).permute(1, 2, 0, 3, 4)
         self.factors = self.buffer(blocks, 2, 1)
         self.scale_bytes = self.buffer(blocks, 16, dtype=torch.uint8)
         self.scale_nibbles = self.buffer(2, blocks, 16, dtype=torch.uint8)
         self.scales = self.buffer(2, blocks, 16)
+        places = [(first, shift) for first in (16, 48) for shift in range(4)]
+        values = (self.floats[k, :, at : at + 16] for first, k in places for at in (first, first + 16))
+        self.scaled = self.runs(values, self.scales[0].split(1, dim=1))
 
     def unpack(self) -> None:
         self.scale_bytes.copy_(self.field(0, 16))
@@ -128,9 +131,8 @@ class Q2_K(Tile):
         self.scales.mul_(self.factors.transpose(0, 1))
         torch.bitwise_right_shift(self.packed.view(1, -1), self.shifts, out=self.integers)
         self.floats.view(4, -1).copy_(self.integers.bitwise_and_(3))
-        scales, minima = self.scales
-        torch.mul(self.values, scales.view(-1, 2, 4, 2, 1), out=self.numbers.view(-1, 2, 4, 2, 16))
-        self.numbers.view(-1, 16, 16).sub_(minima.unsqueeze(2))
+        multiply(self.scaled)
+        self.numbers.view(-1, 16, 16).sub_(self.scales[1].unsqueeze(2))
 
 
 class Q3_K(Tile):
@@ -146,11 +148,12 @@ class Q3_K(Tile):
         self.third = self.buffer(8, blocks * 32, dtype=torch.uint8)
         self.shifts, self.bits = self.constant(0, 2, 4, 6), self.constant(*range(8))
         self.floats = self.buffer(8, blocks * 32)
-        self.values = self.floats.view(8, blocks, 2, 16).transpose(0, 1)
         self.scale_bytes = self.buffer(blocks, 12, dtype=torch.uint8)
         self.scale_words = self.buffer(blocks, 4, dtype=torch.int32)
         self.scale = self.buffer(blocks, 1)
         self.scales = self.buffer(blocks, 16)
+        values = (half for group in self.floats.view(8, blocks, 32) for half in group.split(16, dim=1))
+        self.scaled = self.runs(values, self.scales.split(1, dim=1))
 
     def unpack_scales(self) -> None:
         """16 scales of six bits around 32: eight bytes have the low four bits, four have the high two."""
@@ -166,14 +169,15 @@ class Q3_K(Tile):
 
     def unpack(self) -> None:
         self.unpack_scales()
-        self.low.view(torch.int16).copy_(self.field(32, 64, torch.int16).view(-1, 2, 16).transpose(0, 1))
+        for half, low in enumerate(self.low.view(torch.int16)):
+            low.copy_(self.field(32 + 32 * half, 32, torch.int16))
         self.high.view(torch.int16).copy_(self.field(0, 32, torch.int16))
         torch.bitwise_right_shift(self.low.view(2, 1, -1), self.shifts, out=self.integers).bitwise_and_(3)
         torch.bitwise_right_shift(self.high.view(1, -1), self.bits, out=self.third)
-        self.third.bitwise_and_(1).bitwise_left_shift_(2)
+        self.third.bitwise_and_(1).mul_(4)
         integers = self.integers.view(8, -1).bitwise_or_(self.third).view(torch.int8).sub_(4)
         self.floats.copy_(integers)
-        torch.mul(self.values, self.scales.view(-1, 8, 2, 1), out=self.numbers.view(-1, 8, 2, 16))
+        multiply(self.scaled)
 
 
 class Q6_K(Tile):
@@ -183,28 +187,32 @@ class Q6_K(Tile):
 
     def __init__(self, blocks: int, device: torch.device) -> None:
         super().__init__(blocks, device)
-        self.low = self.buffer(2, blocks, 2, 32, dtype=torch.uint8)
-        self.high = self.buffer(blocks, 64, dtype=torch.uint8)
+        self.low = self.buffer(2, 2, blocks, 32, dtype=torch.uint8)
+        self.high = self.buffer(2, blocks, 32, dtype=torch.uint8)
         self.integers = self.buffer(2, 2, blocks * 64, dtype=torch.uint8)
         self.top = self.buffer(4, blocks * 64, dtype=torch.uint8)
         self.shifts = self.constant(0, 2, 4, 6)
         self.floats = self.buffer(4, blocks * 64)
-        self.values = self.floats.view(4, blocks, 2, 2, 16).permute(1, 2, 0, 3, 4)
         self.scale = self.buffer(blocks, 1)
         self.scales = self.buffer(blocks, 16)
+        halves = self.floats.view(4, 2, blocks, 32).unbind(1)
+        values = (values for half in halves for group in half for values in group.split(16, dim=1))
+        self.scaled = self.runs(values, self.scales.split(1, dim=1))
 
     def unpack(self) -> None:
         self.scales.copy_(self.field(192, 16, torch.int8))
         self.scale.copy_(self.half(208))
         self.scales.mul_(self.scale)
-        halves = self.field(0, 128, torch.int16).view(-1, 2, 2, 16)
-        self.low.view(torch.int16).copy_(halves.permute(2, 0, 1, 3))
-        self.high.view(torch.int16).copy_(self.field(128, 64, torch.int16))
-        low: Tensor = self.low.view(2, -1)
+        for half in (0, 1):
+            for row in (0, 1):
+                source = self.field(64 * half + 32 * row, 32, torch.int16)
+                self.low[row, half].view(torch.int16).copy_(source)
+            self.high[half].view(torch.int16).copy_(self.field(128 + 32 * half, 32, torch.int16))
+        low = self.low.view(2, -1)
         torch.bitwise_and(low, 15, out=self.integers[0])
         torch.bitwise_right_shift(low, 4, out=self.integers[1])
         torch.bitwise_right_shift(self.high.view(1, -1), self.shifts, out=self.top)
-        self.top.bitwise_and_(3).bitwise_left_shift_(4)
+        self.top.bitwise_and_(3).mul_(16)
         integers = self.integers.view(4, -1).bitwise_or_(self.top).view(torch.int8).sub_(32)
         self.floats.copy_(integers)
-        torch.mul(self.values, self.scales.view(-1, 2, 4, 2, 1), out=self.numbers.view(-1, 2, 4, 2, 16))
+        multiply(self.scaled)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sfumato_quant_gguf.blocks.tables import bits_as_bytes
-from sfumato_quant_gguf.blocks.tile import Tile
+from sfumato_quant_gguf.blocks.tile import Tile, multiply
 
 
 class Q8_0(Tile):
@@ -37,11 +37,11 @@ class NibbleTile(Tile):
         self.scale = self.buffer(blocks, 1)
         self.nibbles = self.buffer(2, *self.packed.shape, dtype=torch.uint8)
         self.floats = self.buffer(2, *self.packed.shape)
-        self.values = self.floats[:, :, -16:]
-        self.places = self.numbers.view(blocks, 2, 16).transpose(0, 1)
+        self.values = self.floats[:, :, -16:].unbind()
+        self.scaled = self.runs(self.values, (self.scale, self.scale))
 
     def unpack_nibbles(self, offset: int = 0) -> None:
-        """Makes `values` [2, blocks, 16], in the order of `places`, of the nibbles less the offset."""
+        """Makes `values`, [blocks, 16] each, of the nibbles less the offset."""
         torch.bitwise_and(self.packed, 15, out=self.nibbles[0])
         torch.bitwise_right_shift(self.packed, 4, out=self.nibbles[1])
         signed = self.nibbles.view(torch.int8)
@@ -56,7 +56,7 @@ class Q4_0(NibbleTile):
     def unpack(self) -> None:
         self.scale.copy_(self.half(0))
         self.unpack_nibbles(8)
-        torch.mul(self.values, self.scale, out=self.places)
+        multiply(self.scaled)
 
 
 class Q4_1(NibbleTile):
@@ -72,7 +72,7 @@ class Q4_1(NibbleTile):
         self.scale.copy_(self.half(0))
         self.minimum.copy_(self.half(2))
         self.unpack_nibbles()
-        torch.mul(self.values, self.scale, out=self.places)
+        multiply(self.scaled)
         self.numbers.add_(self.minimum)
 
 
@@ -86,15 +86,16 @@ class FiveBitTile(NibbleTile):
         self.indices = self.buffer(blocks, 4, dtype=torch.int32)
         self.spread = self.buffer(blocks * 4, dtype=torch.int64)
         self.integers = self.buffer(blocks, 32)
-        self.halves = self.integers.view(blocks, 2, 16).transpose(0, 1)
 
     def unpack_integers(self) -> None:
         """Makes `integers` [blocks, 32] of the nibbles and what the table gives for the fifth bits."""
-        self.indices.copy_(self.field(self.packed.shape[1] - 20, 4))
+        for index, byte in zip(self.indices.unbind(1), self.field(self.packed.shape[1] - 20, 4).unbind(1)):
+            index.copy_(byte)
         torch.index_select(self.fifth_bits, 0, self.indices.view(-1), out=self.spread)
         self.integers.copy_(self.spread.view(torch.int8).view(-1, 32))
         self.unpack_nibbles()
-        self.halves.add_(self.values)
+        for half, value in zip(self.integers.split(16, dim=1), self.values, strict=True):
+            half.add_(value)
 
 
 class Q5_0(FiveBitTile):

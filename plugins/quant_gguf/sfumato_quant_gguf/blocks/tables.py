@@ -31,7 +31,7 @@ def nibble_pairs(values: Sequence[int]) -> tuple[Tensor, Tensor]:
 
 @cache
 def half_powers_of_two() -> Tensor:
-    """float32 [256]: half of what a byte means as E8M0, whose exponent is biased by 127 and has no NaN here."""
+    """float32 [256]: half of what a byte means as E8M0, NaN left out."""
     exponents = torch.arange(256, dtype=torch.int32)
     bits = torch.where(exponents < 2, 0x00200000 << exponents.clamp(max=1), exponents - 1 << 23)
     return bits.to(torch.int32).view(torch.float32)
@@ -50,7 +50,7 @@ def half_unsigned_e4m3() -> Tensor:
 
 @cache
 def grid(type_name: str) -> Tensor:
-    """int8 [entries, numbers]: the grid of one of the types IQ1_S, IQ2_*, IQ3_*, as the package gguf has it."""
+    """int8 [entries, numbers]: the grid of IQ1_S, or one of IQ2 and IQ3, as the package gguf has it."""
     import gguf.quants
 
     kind = getattr(gguf.quants, type_name)
@@ -66,7 +66,7 @@ def sign_patterns() -> Tensor:
 
 @cache
 def even_sign_patterns() -> Tensor:
-    """int64 [128]: signs for seven bits, the eighth making their number even (as the package gguf has them)."""
+    """int64 [128]: signs for seven bits; the eighth makes their number even."""
     import gguf.quants
 
     codes = torch.frombuffer(bytearray(gguf.quants.IQ2_XXS.ksigns), dtype=torch.uint8)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from sfumato_quant_gguf.blocks.tile import Tile
+from sfumato_quant_gguf.blocks.tile import Tile, multiply
 
 
 class TQ1_0(Tile):
@@ -24,6 +23,11 @@ class TQ1_0(Tile):
         self.at_least = self.buffer(2, *self.fractions.shape, dtype=torch.bool)
         self.floats = self.buffer(5, *self.packed.shape)
         self.scale = self.buffer(blocks, 1)
+        fields = ((0, 32, 5), (32, 16, 5), (48, 4, 4))
+        values = [
+            self.floats[digit, :, at : at + size] for at, size, digits in fields for digit in range(digits)
+        ]
+        self.scaled = self.runs(values, [self.scale] * len(values))
 
     def unpack(self) -> None:
         self.scale.copy_(self.half(52))
@@ -32,10 +36,7 @@ class TQ1_0(Tile):
         torch.ge(self.fractions, 171, out=self.at_least[1])
         one, two = self.at_least.view(torch.int8)
         self.floats.view(5, -1).copy_(one.add_(two).sub_(1))
-        for first, length, digits, place in ((0, 32, 5, 0), (32, 16, 5, 160), (48, 4, 4, 240)):
-            values: Tensor = self.floats[:digits, :, first : first + length].transpose(0, 1)
-            places = self.numbers[:, place : place + digits * length].view(-1, digits, length)
-            torch.mul(values, self.scale.unsqueeze(2), out=places)
+        multiply(self.scaled)
 
 
 class TQ2_0(Tile):
@@ -48,11 +49,12 @@ class TQ2_0(Tile):
         self.shifts = self.constant(0, 2, 4, 6)
         self.integers = self.buffer(4, self.packed.numel(), dtype=torch.uint8)
         self.floats = self.buffer(4, *self.packed.shape)
-        self.values = self.floats[:, :, :64].view(4, blocks, 2, 32).permute(1, 2, 0, 3)
         self.scale = self.buffer(blocks, 1)
+        values = [self.floats[k, :, first : first + 32] for first in (0, 32) for k in range(4)]
+        self.scaled = self.runs(values, [self.scale] * len(values))
 
     def unpack(self) -> None:
         self.scale.copy_(self.half(64))
         torch.bitwise_right_shift(self.packed.view(1, -1), self.shifts, out=self.integers).bitwise_and_(3)
         self.floats.view(4, -1).copy_(self.integers.view(torch.int8).sub_(1))
-        torch.mul(self.values, self.scale.view(-1, 1, 1, 1), out=self.numbers.view(-1, 2, 4, 32))
+        multiply(self.scaled)

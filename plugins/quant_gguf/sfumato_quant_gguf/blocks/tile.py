@@ -8,6 +8,7 @@ them and their views made beforehand.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
@@ -52,6 +53,29 @@ class Tile(ABC):
         """A field of the packed blocks, [blocks, numbers of that type]: a view."""
         return self.packed[:, first : first + length].view(dtype)
 
+    def runs(self, values: Iterable[Tensor], scales: Iterable[Tensor]) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """What `multiply` takes: runs of a block's numbers that have one scale.
+
+        A multiplication for each run, over all blocks, is how the runs get to their places: operators on more
+        than two dimensions that are not one in memory are several times slower.
+
+        Args:
+            values: float32 [blocks, length] each, in the order of the numbers.
+            scales: float32 [blocks, 1] each.
+        """
+        first, found = 0, []
+        for value, scale in zip(values, scales, strict=True):
+            last = first + value.shape[1]
+            found.append((value, scale, self.numbers[:, first:last]))
+            first = last
+        return found
+
     def half(self, first: int) -> Tensor:
         """A float16 of the packed blocks, [blocks, 1]: a view."""
         return self.field(first, 2, torch.float16)
+
+
+def multiply(runs: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
+    """Writes values times scales to where they belong."""
+    for value, scale, place in runs:
+        torch.mul(value, scale, out=place)
