@@ -7,7 +7,7 @@ Every checkpoint is loaded in a process of its own with all modules imported. Th
 time: 'open' (header, family, mapped tensors), 'read' (one byte of every page), 'build' (the networks and all
 but their large weights), 'convert' (large weights to the type that is computed in), 'place' (on the device),
 'encode' (the prompt), 'first step'. Diffusers has no phases: its load is all 'build', and of GGUF it loads
-the UNet alone. Before 'cold' loads the pages of the files are dropped from the cache, as far as the system does.
+the UNet alone. Before 'cold' loads the pages of the files are dropped from the cache, as far as that goes.
 """
 
 from __future__ import annotations

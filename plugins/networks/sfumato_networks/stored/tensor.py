@@ -62,9 +62,13 @@ class WeightTensor(Tensor):
     def __torch_function__(
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        # What is asked of weights while they are loaded and computed with never gets to the dispatcher: the
+        # first call there imports torch's distributed tensors and sympy, which takes half a second.
         operator = _OPERATORS.get(func)
         if operator is not None:
-            return operator(*args, **(kwargs or {}))
+            found = operator(*args, **(kwargs or {}))
+            if found is not NotImplemented:
+                return found
         with torch._C.DisableTorchFunctionSubclass():
             return func(*args, **(kwargs or {}))
 
@@ -133,7 +137,10 @@ def _as_plain(tensor: Tensor) -> Tensor:
     return tensor.plain() if isinstance(tensor, WeightTensor) else tensor
 
 
-_OPERATORS: Mapping[Any, Callable[..., Tensor]] = {F.linear: _linear, F.embedding: _embedding}
+def _conv2d(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Any:
+    if torch.is_grad_enabled() and input.requires_grad:
+        return NotImplemented  # so that the stored form is what is kept for the gradient
+    return F.conv2d(_as_plain(input), _as_plain(weight), *args, **kwargs)
 
 
 def _same(weight: Tensor, *_: Any, **__: Any) -> Any:
@@ -184,4 +191,12 @@ _FORM_KEEPING: Mapping[Any, Callable[..., Any]] = {
     _aten.slice.Tensor: _slice,
     _aten.split.Tensor: _split,
     _aten.split_with_sizes.default: _split,
+}
+
+_OPERATORS: Mapping[Any, Callable[..., Any]] = {
+    F.linear: _linear,
+    F.embedding: _embedding,
+    F.conv2d: _conv2d,
+    Tensor.detach: _same,
+    torch.cat: _cat,
 }
