@@ -8,8 +8,8 @@ A block is made of groups of numbers that share a scale. Every function here tak
     lane: the number's place in its group
     mask: False beyond the end; nothing is read there
 
-Bytes are read one by one, since blocks of 18 or 210 bytes are not aligned. Products that something is added to
-are exact in float32, so that it makes no difference whether a compiler contracts the two.
+Bytes are read one by one, since blocks of 18 or 210 bytes are not aligned. Products that something is added
+to are exact in float32, so that it makes no difference whether a compiler contracts the two.
 """
 
 # mypy: disable-error-code="no-untyped-def"

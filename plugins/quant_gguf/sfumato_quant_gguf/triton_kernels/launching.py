@@ -21,6 +21,7 @@ from sfumato_quant_gguf.triton_kernels.kernels import (
 MOST_TOKENS = 16
 """With more, plain numbers and a dense product are faster."""
 
+_ROWS_OF_ONE, _ROWS_OF_FEW = 4, 16
 _NUMBERS = (torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -37,15 +38,20 @@ class TritonKernels:
 
         Returns:
             False where there is no kernel: nothing is written then.
+
+        Raises:
+            ValueError: `out` has another number of numbers than the blocks.
         """
-        if type_name not in GROUP_SIZES or out.dtype not in _NUMBERS or not out.is_contiguous():
+        if type_name not in GROUP_SIZES or not _computable(out, packed.device):
             return False
         kind = block_type(type_name)
-        sizes = _sizes(kind)
-        blocks = packed.numel() // kind.block_bytes
+        blocks = out.numel() // kind.block_size
+        if blocks * kind.block_size != out.numel() or blocks * kind.block_bytes != packed.numel():
+            raise ValueError(f"{packed.numel()} bytes of {type_name} are not {out.numel()} numbers")
+        tile_blocks = TILE // kind.block_size
         with _on(packed.device):
-            dequantise_kernel[lambda chosen: (triton.cdiv(blocks, chosen["TILES"] * sizes["BLOCKS"]),)](
-                packed.contiguous(), out, blocks, TYPE=type_name, **sizes
+            dequantise_kernel[lambda chosen: (triton.cdiv(blocks, chosen["TILES"] * tile_blocks),)](
+                packed.contiguous(), out, blocks, **_options(kind)
             )
         return True
 
@@ -70,45 +76,52 @@ class TritonKernels:
 
         Returns:
             False where another way is better, or there is no kernel: nothing is written then.
+
+        Raises:
+            ValueError: the sizes do not fit.
         """
         outputs, inputs = shape
-        tokens = x.numel() // inputs
-        if not self._multiplies(type_name, inputs, tokens, x, out):
+        tokens = x.numel() // max(inputs, 1)
+        usable = _computable(out, packed.device) and x.dtype == out.dtype and x.device == out.device
+        if type_name not in GROUP_SIZES or not usable or not 1 <= tokens <= MOST_TOKENS:
             return False
         kind = block_type(type_name)
-        options = {"TYPE": type_name, "HAS_BIAS": bias is not None, **_sizes(kind)}
+        if inputs % kind.block_size:
+            return False
+        if packed.numel() != kind.bytes_of(outputs * inputs) or out.numel() != tokens * outputs:
+            raise ValueError(
+                f"{packed.numel()} bytes of {type_name} as {outputs} x {inputs} do not turn {list(x.shape)} "
+                f"into {list(out.shape)}"
+            )
         tensors = (packed.contiguous(), x.contiguous(), out if bias is None else bias.contiguous(), out)
-        row_blocks = inputs // kind.block_size
+        sizes = (outputs, inputs // kind.block_size)
+        options = {"HAS_BIAS": bias is not None, **_options(kind)}
         with _on(packed.device):
             if tokens == 1:
-                linear_of_one_kernel[lambda chosen: (triton.cdiv(outputs, chosen["ROWS"]),)](
-                    *tensors, outputs, row_blocks, **options
-                )
+                programs = (triton.cdiv(outputs, _ROWS_OF_ONE),)
+                linear_of_one_kernel[programs](*tensors, *sizes, ROWS=_ROWS_OF_ONE, **options)
             else:
-                linear_of_few_kernel[lambda chosen: (triton.cdiv(outputs, chosen["ROWS"]),)](
-                    *tensors, tokens, outputs, row_blocks, TOKENS=MOST_TOKENS, **options
+                programs = (triton.cdiv(outputs, _ROWS_OF_FEW),)
+                linear_of_few_kernel[programs](
+                    *tensors, tokens, *sizes, ROWS=_ROWS_OF_FEW, TOKENS=MOST_TOKENS, num_stages=2, **options
                 )
         return True
 
-    def _multiplies(self, type_name: str, inputs: int, tokens: int, x: Tensor, out: Tensor) -> bool:
-        return (
-            type_name in GROUP_SIZES
-            and inputs % block_type(type_name).block_size == 0
-            and 1 <= tokens <= MOST_TOKENS
-            and x.dtype == out.dtype
-            and x.dtype in _NUMBERS
-            and out.is_contiguous()
-        )
+
+def _computable(out: Tensor, device: torch.device) -> bool:
+    return out.device == device and out.dtype in _NUMBERS and out.is_contiguous() and out.numel() > 0
 
 
-def _sizes(kind: BlockType) -> dict[str, int]:
+def _options(kind: BlockType) -> dict[str, object]:
     """What a kernel has to know of a type of blocks when it is compiled."""
     group_size = GROUP_SIZES[kind.name]
     return {
+        "TYPE": kind.name,
         "BLOCK_BYTES": kind.block_bytes,
         "BLOCKS": TILE // kind.block_size,
         "GROUPS": kind.block_size // group_size,
         "GROUP_SIZE": group_size,
+        "enable_fp_fusion": True,  # makes no difference, see `decoding`, but has to be said
     }
 
 
