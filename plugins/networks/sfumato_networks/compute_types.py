@@ -20,10 +20,10 @@ def compute_type(
 ) -> torch.dtype:
     """The type to compute in.
 
-    On a CPU weights stored as bfloat16 stay so where the processor computes in it: they need no copy. Quantised
-    ones and those of 8 bits compute in it there, too: it has all the digits that they have left. All else
-    becomes float32, or bfloat16 where that would be too large. On other devices float32 stays, and all
-    else becomes bfloat16: signals in T5, Flux and the autoencoders of Flux and SDXL leave the range of
+    On a CPU weights stored as bfloat16 stay so where the processor computes in it: they need no copy.
+    Quantised ones and those of 8 bits compute in it there, too: it has all the digits that they have left.
+    All else becomes float32, or bfloat16 where that would be too large. On other devices float32 stays, and
+    all else becomes bfloat16: signals in T5, Flux and the autoencoders of Flux and SDXL leave the range of
     float16. What stays in it computes in it there, in any type but bfloat16 that it may be stored in, as all
     programs for Stable Diffusion do: it is the more exact of the two halves, and faster on older cards.
 

@@ -50,13 +50,18 @@ class CarriedTokenizer(Mapping[str, Any]):
         if name != WHOLE:
             raise KeyError(name)
         with mapped_file(self._path) as data:
-            return json.dumps(_Vocabulary(parse_header(data, self._path).metadata, data, self._path).whole())
+            return tokenizer_json(parse_header(data, self._path).metadata, data, self._path)
 
     def __iter__(self) -> Iterator[str]:
         return iter((WHOLE,))
 
     def __len__(self) -> int:
         return 1
+
+
+def tokenizer_json(metadata: Mapping[str, Value], data: Buffer, path: Path) -> str:
+    """The tokenizer of a file with this metadata, as text of a tokenizer.json; raises `CheckpointError`."""
+    return json.dumps(_Vocabulary(metadata, data, path).whole())
 
 
 class _Vocabulary:

@@ -36,8 +36,7 @@ def read_header(path: Path) -> CheckpointHeader:
     for file in files:
         with mapped_file(file) as data:
             header = parse_header(data, file)
-            shapes = _original_shapes(header, data, file)
-        found = logical_tensors(header.tensors, shapes, None if file == path else file, file)
+            found = tensors_of(header, data, file, None if file == path else file)
         if twice := found.keys() & tensors.keys():
             raise damaged(file, f"The tensor {min(twice)!r} is in another of the model's pieces, too.")
         tensors |= found
@@ -45,6 +44,13 @@ def read_header(path: Path) -> CheckpointHeader:
         if carries_tokenizer(header.metadata):
             configs[CARRIED] = CarriedTokenizer(file)
     return CheckpointHeader(path, "single_file", FORMAT, tensors, metadata, configs)
+
+
+def tensors_of(
+    header: GgufHeader, data: Buffer, path: Path, file: Path | None = None
+) -> dict[str, TensorInfo]:
+    """The tensors as families know them; ``file`` holds them where that is not the model's own path."""
+    return logical_tensors(header.tensors, _original_shapes(header, data, path), file, path)
 
 
 def texts_of(metadata: Mapping[str, Value]) -> dict[str, str]:
