@@ -6,45 +6,32 @@ import ctypes
 import functools
 import importlib
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from sfumato_quant_gguf.blocks.layout import block_type
 
 _log = logging.getLogger(__name__)
 
 MOST_TOKENS = 8
 """The products of more than these are quicker through dequantised tiles."""
 _LEAST_WEIGHTS_OF_THREAD = 1 << 18  # below, waking a thread costs more than it saves
-_LANES_OF_VARIANTS = ("baseline", "AVX2", "AVX-512")
+_VARIANTS = ("baseline", "AVX2", "AVX-512")
 
 
-@dataclass(frozen=True)
-class _Type:
-    number: int  # in the format
-    block_size: int
-    block_bytes: int
-
-
-_TYPES: Mapping[str, _Type] = {
-    "Q4_0": _Type(2, 32, 18),
-    "Q4_1": _Type(3, 32, 20),
-    "Q5_0": _Type(6, 32, 22),
-    "Q5_1": _Type(7, 32, 24),
-    "Q8_0": _Type(8, 32, 34),
-    "Q2_K": _Type(10, 256, 84),
-    "Q3_K": _Type(11, 256, 110),
-    "Q4_K": _Type(12, 256, 144),
-    "Q5_K": _Type(13, 256, 176),
-    "Q6_K": _Type(14, 256, 210),
-    "IQ4_NL": _Type(20, 32, 18),
-    "IQ4_XS": _Type(23, 256, 136),
+_NUMBERS: Mapping[str, int] = {
+    **{"Q4_0": 2, "Q4_1": 3, "Q5_0": 6, "Q5_1": 7, "Q8_0": 8},
+    **{"Q2_K": 10, "Q3_K": 11, "Q4_K": 12, "Q5_K": 13, "Q6_K": 14, "IQ4_NL": 20, "IQ4_XS": 23},
 }
+"""Types that there are kernels for, as the format numbers them."""
 
+_COMPUTED_IN_FLOAT32 = (torch.float32, torch.bfloat16, torch.float16)
 _POINTER, _INT, _SIZE = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
 
 
@@ -55,7 +42,7 @@ class NativeKernels:
 
     Args:
         library: The shared library.
-        variant: 0 for code that every processor runs, 1 for AVX2, 2 for AVX-512; by default the best there is.
+        variant: 0 for code that every processor runs, 1 for AVX2, 2 for AVX-512; by default the best.
 
     Raises:
         OSError: it is not a library of this platform.
@@ -73,7 +60,7 @@ class NativeKernels:
         self.variant: int = self._library.sfumato_gguf_best_variant() if variant is None else variant
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
-        self._pool_size = 0
+        self._pool_owner = 0, 0  # process, and threads
 
     def dequantise(self, type_name: str, packed: Tensor, out: Tensor) -> bool:
         """Write the weights of whole blocks.
@@ -89,19 +76,20 @@ class NativeKernels:
         Raises:
             ValueError: `out` has another number of weights than the blocks.
         """
-        layout = _TYPES.get(type_name)
+        number = _NUMBERS.get(type_name)
         function = {torch.float32: self._to_float32, torch.bfloat16: self._to_bfloat16}.get(out.dtype)
-        if layout is None or function is None or not _fit(packed) or not _fit(out):
+        if number is None or function is None or not _fit(packed) or not _fit(out):
             return False
+        layout = block_type(type_name)
         blocks = out.numel() // layout.block_size
-        if blocks * layout.block_size != out.numel() or blocks * layout.block_bytes != packed.numel():
-            raise ValueError(f"{packed.numel()} bytes of {type_name} are not {out.numel()} weights")
+        if blocks * layout.block_size != out.numel() or blocks * layout.block_bytes != packed.nbytes:
+            raise ValueError(f"{packed.nbytes} bytes of {type_name} are not {out.numel()} weights")
         source, target = packed.data_ptr(), out.data_ptr()
 
         def part(first: int, last: int) -> None:
             function(
                 self.variant,
-                layout.number,
+                number,
                 source + first * layout.block_bytes,
                 (last - first) * layout.block_size,
                 target + first * layout.block_size * out.itemsize,
@@ -135,40 +123,41 @@ class NativeKernels:
         Raises:
             ValueError: the sizes do not fit.
         """
-        layout, (tokens, inputs) = _TYPES.get(type_name), x.shape
-        if layout is None or not 1 <= tokens <= MOST_TOKENS or not _fit(packed) or x.device.type != "cpu":
+        number, (tokens, inputs) = _NUMBERS.get(type_name), x.shape
+        if number is None or not 1 <= tokens <= MOST_TOKENS or x.dtype not in _COMPUTED_IN_FLOAT32:
             return False
-        rows, columns = shape
-        if columns % layout.block_size:
+        (rows, columns), layout = shape, block_type(type_name)
+        if columns % layout.block_size or x.device.type != "cpu" or not _fit(packed):
             return False
-        row_bytes = columns // layout.block_size * layout.block_bytes
-        if rows * row_bytes != packed.numel() or inputs != columns or out.shape != (tokens, rows):
+        if layout.bytes_of(rows * columns) != packed.nbytes or (inputs, *out.shape) != (
+            columns,
+            tokens,
+            rows,
+        ):
             raise ValueError(
-                f"{packed.numel()} bytes of {type_name} as {rows} x {columns} do not turn "
+                f"{packed.nbytes} bytes of {type_name} as {rows} x {columns} do not turn "
                 f"{list(x.shape)} into {list(out.shape)}"
             )
         numbers = x.detach().to(torch.float32).contiguous()
-        direct = out.dtype == torch.float32 and _fit(out)
-        sums = out if direct else torch.empty(tokens, rows)
+        sums = out if out.dtype == torch.float32 and _fit(out) else torch.empty(tokens, rows)
 
         def part(first: int, last: int) -> None:
             self._linear(
-                self.variant, layout.number, packed.data_ptr(), rows, columns,
-                numbers.data_ptr(), tokens, first, last, sums.data_ptr(),
-            )  # fmt: skip
+                *(self.variant, number, packed.data_ptr(), rows, columns),
+                *(numbers.data_ptr(), tokens, first, last, sums.data_ptr()),
+            )
 
         self._share(part, rows, columns)
         if bias is not None:
             sums += bias.detach()
-        if not direct:
+        if sums is not out:
             out.copy_(sums)
         return True
 
     def _function(self, name: str, arguments: Sequence[type]) -> Callable[..., int]:
-        function = getattr(self._library, name)
-        function.argtypes = list(arguments)
-        function.restype = _INT
-        return function  # type: ignore[no-any-return]
+        function: Callable[..., int] = getattr(self._library, name)
+        function.argtypes, function.restype = list(arguments), _INT  # type: ignore[attr-defined]
+        return function
 
     def _share(self, part: Callable[[int, int], None], items: int, item_weights: int) -> None:
         """Call `part` for ranges of the items, on as many threads as torch uses and the work is worth."""
@@ -184,10 +173,11 @@ class NativeKernels:
             other.result()
 
     def _threads(self, count: int) -> ThreadPoolExecutor:
+        """At least so many, of this process: a process made by `fork` has none of its maker's."""
         with self._lock:
-            if self._pool is None or self._pool_size < count:
+            if self._pool is None or self._pool_owner != (os.getpid(), max(count, self._pool_owner[1])):
                 self._pool = ThreadPoolExecutor(count, thread_name_prefix="gguf-kernels")
-                self._pool_size = count
+                self._pool_owner = os.getpid(), count
             return self._pool
 
 
@@ -206,5 +196,5 @@ def native_kernels() -> NativeKernels | None:
     except (ImportError, OSError) as error:
         _log.debug("GGUF weights are computed with by torch alone: %s", error)
         return None
-    _log.debug("GGUF weights are computed with by compiled kernels: %s", _LANES_OF_VARIANTS[kernels.variant])
+    _log.debug("GGUF weights are computed with by compiled kernels: %s", _VARIANTS[kernels.variant])
     return kernels

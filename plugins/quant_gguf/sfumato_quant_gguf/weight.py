@@ -11,8 +11,9 @@ from torch import Tensor
 
 from sfumato_networks.stored.plain import PlainWeight
 from sfumato_networks.stored.weight import StoredWeight
-from sfumato_quant_gguf.blocks.dequantise import dequantise
 from sfumato_quant_gguf.blocks.layout import block_type
+from sfumato_quant_gguf.dequantise import dequantise
+from sfumato_quant_gguf.linear import linear
 
 
 class GgufWeight(StoredWeight):
@@ -56,6 +57,9 @@ class GgufWeight(StoredWeight):
             return PlainWeight(self.dequantised(torch.float32)[first:last].clone())
         packed = self.packed.view(-1)[layout.bytes_of(start) : layout.bytes_of(end)]
         return type(self)(packed, self.type_name, shape)
+
+    def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        return linear(self, x, bias)
 
     def embedding(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
         if self.row_numbers % block_type(self.type_name).block_size:
