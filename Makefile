@@ -14,6 +14,7 @@ PYTHON_IN_VENV := $(VENV)/bin/python
 PIP := $(PYTHON_IN_VENV) -m pip --disable-pip-version-check --no-input
 
 PROJECTS := $(sort $(wildcard kernel/pyproject.toml plugins/*/pyproject.toml)) pyproject.toml
+KERNEL_SOURCES := $(wildcard $(addprefix native/gguf_kernels/,pyproject.toml build_hook.py src/* */__init__.py))
 EDITABLE := $(foreach project,$(PROJECTS),-e ./$(patsubst ./%,%,$(dir $(project))))
 
 INSTALLED := $(VENV)/.installed
@@ -78,10 +79,13 @@ $(PYTHON_IN_VENV):
 	$(PYTHON) -m venv $(VENV)
 
 # torch goes first and alone: whatever build of this version is there (CPU, CUDA, ROCm) is kept.
-$(INSTALLED): $(PROJECTS) constraints.txt | $(PYTHON_IN_VENV)
+# The kernels in C are optional: without a compiler, GGUF models are computed with by torch alone.
+$(INSTALLED): $(PROJECTS) $(KERNEL_SOURCES) constraints.txt | $(PYTHON_IN_VENV)
 	$(PIP) install --constraint constraints.txt torch
 	$(PIP) install --quiet --constraint constraints.txt hatchling editables
 	$(PIP) install --quiet --constraint constraints.txt --no-build-isolation $(EDITABLE)
+	@$(PIP) install --force-reinstall --no-deps --no-build-isolation ./native/gguf_kernels > $(VENV)/gguf-kernels.log 2>&1 \
+	  || echo "Going on without the optional GGUF kernels, which need a C compiler (see $(VENV)/gguf-kernels.log)."
 	@touch $@
 
 $(LINT): $(INSTALLED)
