@@ -30,7 +30,7 @@ class PairLookup:
         self.floats = tile.buffer(2, blocks, words * 2)
 
     def groups(self, bytes_each: int) -> list[Tensor]:
-        """Views of `floats`: the low nibbles of so many bytes, their high ones, those of the next bytes ..."""
+        """Views of `floats`: the low nibbles of so many bytes, their high ones, the next bytes ..."""
         low, high = (half.split(bytes_each, dim=1) for half in self.floats)
         return [values for pair in zip(low, high, strict=True) for values in pair]
 
@@ -69,9 +69,8 @@ class IQ4_XS(Tile):
         self.lookup = PairLookup(self, _NON_LINEAR, self.field(8, 128, torch.int16))
         self.scale = self.buffer(blocks, 1)
         self.scales = self.buffer(blocks, 8)
-        self.scaled = self.runs(
-            self.lookup.groups(16), (scale for scale in self.scales.split(1, 1) for _ in "lh")
-        )
+        scales = (scale for scale in self.scales.split(1, dim=1) for _ in range(2))
+        self.scaled = self.runs(self.lookup.groups(16), scales)
         self.low_shifts = torch.tensor([0, 4], dtype=torch.uint8, device=device)
         self.high_shifts = torch.tensor([0, 2, 4, 6], dtype=torch.uint8, device=device)
 
@@ -118,8 +117,8 @@ class NVFP4(Tile):
         self.lookup = PairLookup(self, _E2M1_DOUBLED, self.field(4, 32, torch.int16))
         self.scale_table = half_unsigned_e4m3().to(device)
         self.scales = self.buffer(blocks * 4)
-        scales = self.scales.view(blocks, 4).split(1, 1)
-        self.scaled = self.runs(self.lookup.groups(8), (scale for scale in scales for _ in "lh"))
+        scales = (scale for scale in self.scales.view(blocks, 4).split(1, dim=1) for _ in range(2))
+        self.scaled = self.runs(self.lookup.groups(8), scales)
 
     def unpack(self) -> None:
         self.lookup.unpack()

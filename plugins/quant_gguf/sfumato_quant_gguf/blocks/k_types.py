@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from sfumato_quant_gguf.blocks.tile import Tile, multiply
+from sfumato_quant_gguf.blocks.tile import BitFields, Tile, gather, multiply
 
 _SIX_BITS, _FOUR_BITS, _HIGH_TWO_BITS = 0x3F3F3F3F, 0x0F0F0F0F, 0x30303030
 
@@ -22,30 +22,30 @@ class SixBitScales:
 
     def __init__(self, tile: Tile) -> None:
         blocks = tile.blocks
-        self._factors = tile.field(0, 4, torch.float16).view(blocks, 2, 1)
         self._packed = tile.field(4, 12, torch.int32).T
         self._words = tile.buffer(3, blocks, dtype=torch.int32)
         self._high = tile.buffer(2, blocks, dtype=torch.int32)
         self._low = tile.buffer(2, blocks, dtype=torch.int32)
-        self._integers = tile.buffer(blocks, 2, 2, dtype=torch.int32)
-        self._bytes = self._integers.view(torch.uint8).view(blocks, 2, 8)
-        self._float_factors = tile.buffer(blocks, 2, 1)
-        self._products = tile.buffer(blocks, 2, 8)
-        self.scales = self._products[:, 0].split(1, dim=1)
-        self.minima = self._products[:, 1].unsqueeze(2)
+        self._integers = tile.buffer(2, blocks, 2, dtype=torch.int32)
+        self._bytes = self._integers.view(torch.uint8)
+        self._factors = tile.buffer(2, blocks, 1)
+        self._factor_fields = list(zip(self._factors, (tile.half(0), tile.half(2)), strict=True))
+        self._products = tile.buffer(2, blocks, 8)
+        self.scales = self._products[0].split(1, dim=1)
+        self.minima = self._products[1].unsqueeze(2)
 
     def unpack(self) -> None:
         """Makes `scales`, eight float32 [blocks, 1], and `minima`, [blocks, 8, 1]."""
         words, high, low = self._words, self._high, self._low
         words.copy_(self._packed)
-        torch.bitwise_and(words[:2], _SIX_BITS, out=self._integers[:, :, 0].T)
+        torch.bitwise_and(words[:2], _SIX_BITS, out=self._integers[:, :, 0])
         torch.bitwise_right_shift(words[:2], 2, out=high).bitwise_and_(_HIGH_TWO_BITS)
-        low[0] = words[2]
+        low[0].copy_(words[2])
         torch.bitwise_right_shift(words[2], 4, out=low[1])
-        torch.bitwise_or(low.bitwise_and_(_FOUR_BITS), high, out=self._integers[:, :, 1].T)
-        self._products.copy_(self._bytes)
-        self._float_factors.copy_(self._factors)
-        self._products.mul_(self._float_factors)
+        torch.bitwise_or(low.bitwise_and_(_FOUR_BITS), high, out=self._integers[:, :, 1])
+        for factor, field in self._factor_fields:
+            factor.copy_(field)
+        self._products.copy_(self._bytes).mul_(self._factors)
 
 
 class Q4_K(Tile):
@@ -83,21 +83,23 @@ class Q5_K(Tile):
         self.high = self.buffer(blocks, 32, dtype=torch.uint8)
         self.integers = self.buffer(4, 2, blocks * 32, dtype=torch.uint8)
         self.fifth = self.buffer(8, blocks * 32, dtype=torch.uint8)
-        self.bits = self.constant(*range(8))
+        self.fifth_bits = BitFields(self, count=8, width=1, target=4)
+        places = [*self.low.view(torch.int16), self.high.view(torch.int16)]
+        starts = (48, 80, 112, 144, 16)
+        self.gathered = [
+            (place, self.field(at, 32, torch.int16)) for place, at in zip(places, starts, strict=True)
+        ]
         self.floats = self.buffer(8, blocks, 32)
         self.scaled = self.runs(self.floats, self.scaling.scales)
         self.groups = self.numbers.view(blocks, 8, 32)
 
     def unpack(self) -> None:
         self.scaling.unpack()
-        for pair, low in enumerate(self.low.view(torch.int16)):
-            low.copy_(self.field(48 + 32 * pair, 32, torch.int16))
-        self.high.view(torch.int16).copy_(self.field(16, 32, torch.int16))
+        gather(self.gathered)
         low = self.low.view(4, -1)
         torch.bitwise_and(low, 15, out=self.integers[:, 0])
         torch.bitwise_right_shift(low, 4, out=self.integers[:, 1])
-        torch.bitwise_right_shift(self.high.view(1, -1), self.bits, out=self.fifth)
-        self.fifth.bitwise_and_(1).mul_(16)
+        self.fifth_bits.move(self.high.view(1, -1), self.fifth)
         integers = self.integers.view(8, -1).bitwise_or_(self.fifth)
         self.floats.view(8, -1).copy_(integers)
         multiply(self.scaled)
@@ -114,7 +116,7 @@ class Q2_K(Tile):
         self.shifts = self.constant(0, 2, 4, 6)
         self.integers = self.buffer(4, self.packed.numel(), dtype=torch.uint8)
         self.floats = self.buffer(4, *self.packed.shape)
-        self.factors = self.buffer(blocks, 2, 1)
+        self.factors = self.buffer(2, blocks, 1)
         self.scale_bytes = self.buffer(blocks, 16, dtype=torch.uint8)
         self.scale_nibbles = self.buffer(2, blocks, 16, dtype=torch.uint8)
         self.scales = self.buffer(2, blocks, 16)
@@ -127,8 +129,9 @@ class Q2_K(Tile):
         torch.bitwise_and(self.scale_bytes, 15, out=self.scale_nibbles[0])
         torch.bitwise_right_shift(self.scale_bytes, 4, out=self.scale_nibbles[1])
         self.scales.copy_(self.scale_nibbles)
-        self.factors.copy_(self.field(80, 4, torch.float16).unsqueeze(2))
-        self.scales.mul_(self.factors.transpose(0, 1))
+        for factor, at in zip(self.factors, (80, 82), strict=True):
+            factor.copy_(self.half(at))
+        self.scales.mul_(self.factors)
         torch.bitwise_right_shift(self.packed.view(1, -1), self.shifts, out=self.integers)
         self.floats.view(4, -1).copy_(self.integers.bitwise_and_(3))
         multiply(self.scaled)
@@ -146,7 +149,12 @@ class Q3_K(Tile):
         self.high = self.buffer(blocks, 32, dtype=torch.uint8)
         self.integers = self.buffer(2, 4, blocks * 32, dtype=torch.uint8)
         self.third = self.buffer(8, blocks * 32, dtype=torch.uint8)
-        self.shifts, self.bits = self.constant(0, 2, 4, 6), self.constant(*range(8))
+        self.shifts = self.constant(0, 2, 4, 6)
+        self.third_bits = BitFields(self, count=8, width=1, target=2)
+        places = [*self.low.view(torch.int16), self.high.view(torch.int16)]
+        self.gathered = [
+            (place, self.field(at, 32, torch.int16)) for place, at in zip(places, (32, 64, 0), strict=True)
+        ]
         self.floats = self.buffer(8, blocks * 32)
         self.scale_bytes = self.buffer(blocks, 12, dtype=torch.uint8)
         self.scale_words = self.buffer(blocks, 4, dtype=torch.int32)
@@ -169,12 +177,9 @@ class Q3_K(Tile):
 
     def unpack(self) -> None:
         self.unpack_scales()
-        for half, low in enumerate(self.low.view(torch.int16)):
-            low.copy_(self.field(32 + 32 * half, 32, torch.int16))
-        self.high.view(torch.int16).copy_(self.field(0, 32, torch.int16))
+        gather(self.gathered)
         torch.bitwise_right_shift(self.low.view(2, 1, -1), self.shifts, out=self.integers).bitwise_and_(3)
-        torch.bitwise_right_shift(self.high.view(1, -1), self.bits, out=self.third)
-        self.third.bitwise_and_(1).mul_(4)
+        self.third_bits.move(self.high.view(1, -1), self.third)
         integers = self.integers.view(8, -1).bitwise_or_(self.third).view(torch.int8).sub_(4)
         self.floats.copy_(integers)
         multiply(self.scaled)
@@ -191,7 +196,12 @@ class Q6_K(Tile):
         self.high = self.buffer(2, blocks, 32, dtype=torch.uint8)
         self.integers = self.buffer(2, 2, blocks * 64, dtype=torch.uint8)
         self.top = self.buffer(4, blocks * 64, dtype=torch.uint8)
-        self.shifts = self.constant(0, 2, 4, 6)
+        self.top_bits = BitFields(self, count=4, width=2, target=4)
+        places = [*self.low.view(4, blocks, 32).view(torch.int16), *self.high.view(torch.int16)]
+        starts = (0, 64, 32, 96, 128, 160)
+        self.gathered = [
+            (place, self.field(at, 32, torch.int16)) for place, at in zip(places, starts, strict=True)
+        ]
         self.floats = self.buffer(4, blocks * 64)
         self.scale = self.buffer(blocks, 1)
         self.scales = self.buffer(blocks, 16)
@@ -203,16 +213,11 @@ class Q6_K(Tile):
         self.scales.copy_(self.field(192, 16, torch.int8))
         self.scale.copy_(self.half(208))
         self.scales.mul_(self.scale)
-        for half in (0, 1):
-            for row in (0, 1):
-                source = self.field(64 * half + 32 * row, 32, torch.int16)
-                self.low[row, half].view(torch.int16).copy_(source)
-            self.high[half].view(torch.int16).copy_(self.field(128 + 32 * half, 32, torch.int16))
+        gather(self.gathered)
         low = self.low.view(2, -1)
         torch.bitwise_and(low, 15, out=self.integers[0])
         torch.bitwise_right_shift(low, 4, out=self.integers[1])
-        torch.bitwise_right_shift(self.high.view(1, -1), self.shifts, out=self.top)
-        self.top.bitwise_and_(3).mul_(16)
+        self.top_bits.move(self.high.view(1, -1), self.top)
         integers = self.integers.view(4, -1).bitwise_or_(self.top).view(torch.int8).sub_(32)
         self.floats.copy_(integers)
         multiply(self.scaled)

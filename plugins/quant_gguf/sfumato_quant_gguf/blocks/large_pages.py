@@ -7,6 +7,7 @@ filling them. Linux gives 2 MiB at once to who asks.
 from __future__ import annotations
 
 import mmap
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -23,8 +24,6 @@ def empty(numbers: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         return torch.empty(numbers, dtype=dtype, device=device)
     system: Any = mmap  # its names differ from system to system
     memory = system.mmap(-1, size, flags=system.MAP_PRIVATE | system.MAP_ANONYMOUS)
-    try:
+    with suppress(OSError):  # a kernel without them: pages of the usual size, then
         memory.madvise(advice)
-    except OSError:  # a kernel without them: pages of the usual size, then
-        pass
     return torch.frombuffer(memory, dtype=dtype)

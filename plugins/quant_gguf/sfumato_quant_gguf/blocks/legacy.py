@@ -86,16 +86,19 @@ class FiveBitTile(NibbleTile):
         self.indices = self.buffer(blocks, 4, dtype=torch.int32)
         self.spread = self.buffer(blocks * 4, dtype=torch.int64)
         self.integers = self.buffer(blocks, 32)
+        fifth = self.field(self.packed.shape[1] - 20, 4)
+        self.index_bytes = list(zip(self.indices.unbind(1), fifth.unbind(1), strict=True))
+        self.sums = list(zip(self.integers.split(16, dim=1), self.values, strict=True))
 
     def unpack_integers(self) -> None:
         """Makes `integers` [blocks, 32] of the nibbles and what the table gives for the fifth bits."""
-        for index, byte in zip(self.indices.unbind(1), self.field(self.packed.shape[1] - 20, 4).unbind(1)):
+        for index, byte in self.index_bytes:
             index.copy_(byte)
         torch.index_select(self.fifth_bits, 0, self.indices.view(-1), out=self.spread)
         self.integers.copy_(self.spread.view(torch.int8).view(-1, 32))
         self.unpack_nibbles()
-        for half, value in zip(self.integers.split(16, dim=1), self.values, strict=True):
-            half.add_(value)
+        for integers, values in self.sums:
+            integers.add_(values)
 
 
 class Q5_0(FiveBitTile):

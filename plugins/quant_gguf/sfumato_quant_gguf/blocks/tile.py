@@ -79,3 +79,32 @@ def multiply(runs: Iterable[tuple[Tensor, Tensor, Tensor]]) -> None:
     """Writes values times scales to where they belong."""
     for value, scale, place in runs:
         torch.mul(value, scale, out=place)
+
+
+def gather(fields: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Copies fields to where all blocks' lie together: (place, field) each."""
+    for place, field in fields:
+        place.copy_(field)
+
+
+class BitFields:
+    """The fields that bytes consist of, each moved to the same bits of a byte of its own.
+
+    Args:
+        tile: For its device.
+        count: Of fields in a byte, the lowest first.
+        width: Of a field in bits.
+        target: The lowest bit that they are moved to.
+    """
+
+    def __init__(self, tile: Tile, *, count: int, width: int, target: int) -> None:
+        positions = [width * number for number in range(count)]
+        self._factors = tile.constant(*(1 << target - at for at in positions if at <= target))
+        self._shifts = tile.constant(*(at - target for at in positions if at > target))
+        self._mask = (1 << width) - 1 << target
+
+    def move(self, source: Tensor, out: Tensor) -> Tensor:
+        """Writes the fields of source [1, bytes] to out [count, bytes]."""
+        torch.mul(source, self._factors, out=out[: len(self._factors)])
+        torch.bitwise_right_shift(source, self._shifts, out=out[len(self._factors) :])
+        return out.bitwise_and_(self._mask)
