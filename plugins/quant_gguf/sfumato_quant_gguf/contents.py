@@ -162,35 +162,39 @@ def _diffusion_content(header: CheckpointHeader, diffusion: _Diffusion) -> Conte
     tensors = {
         name: _source(shape, diffusion.stored[name], diffusion.kind)
         for name, shape in diffusion.shapes.items()
-        if _is_wanted(name, shape, diffusion.stored[name])
+        if _is_wanted(shape, diffusion.stored[name])
     }
     return Content(header, diffusion.architecture, diffusion.kind, tensors, diffusion.open)
 
 
-def _part_content(header: CheckpointHeader, part: Part) -> Content:
-    """A shared part; T5 under llama.cpp's names."""
-    names = _own_names(part)
-    shapes = part.shapes
-    stored = {own: (part.stored[name],) for own, name in names.items()}
-    tensors = {own: _source(shapes[own], stored[own], part.kind) for own in names}
-    tensors = {own: one for own, one in tensors.items() if _is_wanted(own, one.shape, stored[own])}
-    if part.kind != T5_ENCODER:
-        return Content(header, part.kind, part.kind, tensors, part.tensors, part.config)
-    renamed = {t5_names.llama_cpp_name(name): name for name in tensors}
+def _part_content(header: CheckpointHeader, part: Part, *, within_a_whole: bool = False) -> Content:
+    """A shared part; T5 under llama.cpp's names, but within a whole model, as those files have it."""
+    names, shapes, opened_part = _named(part)
+    tensors = {
+        own: _source(shapes[own], (part.stored[stored],), part.kind)
+        for own, stored in names.items()
+        if _is_wanted(shapes[own], (part.stored[stored],))
+    }
+    if part.kind != T5_ENCODER or within_a_whole:
+        return Content(header, part.kind, part.kind, tensors, opened_part, part.config)
+    renamed = {new: own for own in tensors if (new := t5_names.llama_cpp_name(own))}
     return Content(
         header,
         "t5encoder",
         part.kind,
-        {new: tensors[name] for new, name in renamed.items() if new},
-        lambda opened: _renamed(part.tensors(opened), {new: name for new, name in renamed.items() if new}),
+        {new: tensors[own] for new, own in renamed.items()},
+        lambda opened: _renamed(opened_part(opened), renamed),
     )
 
 
-def _own_names(part: Part) -> dict[str, str]:
-    """The stored name of each of a part's tensors by its name in our networks."""
-    import itertools
-
-    return dict(itertools.zip_longest(part.shapes, part.stored))
+def _named(part: Part) -> tuple[dict[str, str], Mapping[str, Shape], Opener]:
+    """Stored names by those in the file, shapes, and the tensors: in our networks' layout, or OpenCLIP's."""
+    if part.in_open_clip_layout:
+        names = {name: name for name in part.stored}
+        shapes = {name: info.shape for name, info in part.stored.items()}
+        return names, shapes, lambda opened: {name: opened[part.prefix + name] for name in names}
+    shapes = part.shapes
+    return dict(zip(shapes, part.stored, strict=True)), shapes, part.tensors
 
 
 def _renamed(tensors: Mapping[str, Tensor], names: Mapping[str, str]) -> Mapping[str, Tensor]:
@@ -203,20 +207,9 @@ def _everything(header: CheckpointHeader, diffusion: _Diffusion | None, parts: t
     contents = {"model.diffusion_model.": _diffusion_content(header, diffusion)}
     for part in parts:
         prefix = _WHOLE_FILE_PREFIXES[part.kind] if part.prefix.endswith("/") else part.prefix
-        contents[prefix or _WHOLE_FILE_PREFIXES[part.kind]] = _unnamed(header, part)
+        contents[prefix or _WHOLE_FILE_PREFIXES[part.kind]] = _part_content(header, part, within_a_whole=True)
     tensors = {p + name: one for p, content in contents.items() for name, one in content.tensors.items()}
     return Content(header, diffusion.architecture, ALL, tensors, lambda opened: _Joined(contents, opened))
-
-
-def _unnamed(header: CheckpointHeader, part: Part) -> Content:
-    """A part within a whole model: T5, too, under its own names, as whole files have it."""
-    names, shapes = _own_names(part), part.shapes
-    tensors = {
-        own: _source(shapes[own], (part.stored[name],), part.kind)
-        for own, name in names.items()
-        if _is_wanted(own, shapes[own], (part.stored[name],))
-    }
-    return Content(header, part.kind, part.kind, tensors, part.tensors)
 
 
 class _Joined(Mapping[str, "Tensor"]):
@@ -245,7 +238,7 @@ def _source(shape: Shape, pieces: tuple[TensorInfo, ...], kind: str) -> SourceTe
     return SourceTensor(shape, pieces[0].dtype, sum(piece.size_bytes for piece in pieces), kind)
 
 
-def _is_wanted(name: str, shape: Shape, pieces: tuple[TensorInfo, ...]) -> bool:
+def _is_wanted(shape: Shape, pieces: tuple[TensorInfo, ...]) -> bool:
     """Not so numbers of positions, and marks that hold no number."""
     whole = pieces[0].dtype.startswith(("I", "U", "BOOL")) and not pieces[0].dtype.startswith("IQ")
     return bool(shape) and 0 not in shape and not whole

@@ -84,9 +84,8 @@ def _from_configs(content: Content) -> dict[str, Value]:
     axes = configs.get("transformer", {}).get("axes_dims_rope")
     if axes and content.kind in ("transformer", ALL):
         found["sfumato.flux_axes"] = json.dumps(axes)
-    prediction = configs.get("scheduler", {}).get("prediction_type")
-    if prediction and content.kind in ("unet", ALL):
-        found["modelspec.prediction_type"] = "v" if prediction == "v_prediction" else str(prediction)
+    if content.architecture in ("sd1", "sdxl"):
+        found |= _prediction(content.header)
     if content.kind in CLIP_KINDS:
         config = content.clip_config
         if config.get("num_attention_heads") and config.get("hidden_size"):
@@ -95,6 +94,17 @@ def _from_configs(content: Content) -> dict[str, Value]:
         if config.get("hidden_act"):
             found["sfumato.clip_activation"] = str(config["hidden_act"])
     return found
+
+
+def _prediction(header: CheckpointHeader) -> dict[str, Value]:
+    """What a scheduler, a file beside it, or marks among the tensors say, as trainers write it down."""
+    from sfumato_models_sd.prediction import stated
+
+    trained = stated(header)
+    if trained is None:
+        return {}
+    zero_snr: dict[str, Value] = {"ss_zero_terminal_snr": "true"} if trained.zero_snr else {}
+    return {"modelspec.prediction_type": trained.prediction, **zero_snr}
 
 
 def _t5_sizes(content: Content) -> dict[str, Value]:
@@ -155,8 +165,8 @@ def _unigram(whole: Mapping[str, Any], rows: int) -> dict[str, Value]:
     pieces = [str(piece) for piece, _ in model["vocab"]]
     scores = [float(score) for _, score in model["vocab"]]
     numbers = {piece: number for number, piece in enumerate(pieces)}
-    added = {one["content"]: one.get("special", False) for one in whole.get("added_tokens", [])}
-    kinds = [_KINDS.get(added.get(piece), _NORMAL) for piece in pieces]
+    added = {one["content"]: bool(one.get("special")) for one in whole.get("added_tokens", [])}
+    kinds = [_KINDS[added[piece]] if piece in added else _NORMAL for piece in pieces]
     unknown = int(model["unk_id"])
     kinds[unknown] = _UNKNOWN
     more = range(len(pieces), rows)

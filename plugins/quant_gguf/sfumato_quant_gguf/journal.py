@@ -9,7 +9,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from sfumato.errors import BadInput
 from sfumato.locking import take_lock
@@ -109,7 +109,7 @@ class Journal:
         self._file.close()
 
 
-def _parsed(line: bytes) -> dict[str, object]:
+def _parsed(line: bytes) -> dict[str, Any]:
     try:
         found = json.loads(line)
     except ValueError:

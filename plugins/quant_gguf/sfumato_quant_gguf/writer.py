@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -229,7 +229,7 @@ def _write_tensor(
             squares += float(tile.square().sum(dtype=torch.float64))
             if not error < float("inf"):
                 raise _not_finite(tensor, tile)
-            data = memoryview(packed.numpy())
+            data: Any = packed.numpy()
             crc = zlib.crc32(data, crc)
             file.write(data)
             done += tile.numel()

@@ -69,29 +69,53 @@ def fit_symmetric(values: Tensor, levels: int) -> Tensor:
     return best
 
 
-def fit_table(values: Tensor, table: Tensor, tries: Sequence[float]) -> Tensor:
+def fit_table(values: Tensor, table: WholeTable, tries: Sequence[float]) -> Tensor:
     """The scale of ``scale * entry`` with entries of a table; it may be negative.
 
     Args:
         values: float32 [..., k].
-        table: float32 [m], rising.
-        tries: What to add to the entry that the largest number is put at, the table's first.
+        tries: What is added to the entry that the largest number is put at, the first or last of the table.
     """
     largest = _largest(values)
     best = torch.zeros_like(largest)
     most = torch.zeros_like(largest)
     for extra in tries:
-        for end in (table[0], table[-1]):
-            entry = end + end.sign() * extra
-            per_level = torch.where(largest != 0, entry / largest, 0.0)
-            entries = table[nearest(values * per_level[..., None], table)]
-            best, most = _better(values, entries, best, most)
+        for end in table.ends:
+            per_level = torch.where(largest != 0, (end + extra) / largest, 0.0)
+            best, most = _better(values, table.entries(values, per_level), best, most)
     return best
 
 
-def nearest(values: Tensor, table: Tensor) -> Tensor:
-    """The number of the nearest entry of a rising table, int64."""
-    return torch.bucketize(values, (table[1:] + table[:-1]) / 2)
+class WholeTable:
+    """A rising table of whole numbers, and what is nearest to any number.
+
+    Halfway between two entries is a multiple of a half. So the nearest is looked up by halves, which is
+    several times as fast as searching.
+
+    Args:
+        entries: Small whole numbers.
+        device: Where the numbers are that are looked up.
+    """
+
+    def __init__(self, entries: Sequence[int], device: torch.device) -> None:
+        self.ends = (entries[0], entries[-1])
+        self._table = torch.tensor(entries, dtype=torch.float32)
+        halves = torch.arange(2 * entries[0], 2 * entries[-1]) / 2 + 0.25
+        self._places = torch.bucketize(halves, (self._table[1:] + self._table[:-1]) / 2).to(device)
+        self._nearest = self._table.to(device)[self._places]
+
+    def entries(self, values: Tensor, per_level: Tensor) -> Tensor:
+        """The nearest entry to each of values [..., k] times per_level [...]."""
+        return self._nearest.index_select(0, self._halves(values, per_level)).view(values.shape)
+
+    def places(self, values: Tensor, per_level: Tensor) -> Tensor:
+        """The number of that entry in the table, uint8."""
+        found = self._places.index_select(0, self._halves(values, per_level)).view(values.shape)
+        return found.to(torch.uint8)
+
+    def _halves(self, values: Tensor, per_level: Tensor) -> Tensor:
+        scaled = (values * (2 * per_level)[..., None]).sub_(2 * self.ends[0])
+        return scaled.clamp_(0, len(self._places) - 1).to(torch.int64).flatten()
 
 
 def _better(values: Tensor, whole: Tensor, best: Tensor, most: Tensor) -> tuple[Tensor, Tensor]:
