@@ -51,12 +51,15 @@ class GgufWeight(StoredWeight):
         return dequantise(self.packed, self.type_name, dtype).view(self.shape)
 
     def rows(self, first: int, last: int) -> StoredWeight:
-        layout, shape = block_type(self.type_name), (last - first, *self.shape[1:])
+        layout, shape = block_type(self.type_name), torch.Size((last - first, *self.shape[1:]))
         start, end = first * self.row_numbers, last * self.row_numbers
-        if start % layout.block_size or end % layout.block_size:
-            return PlainWeight(self.dequantised(torch.float32)[first:last].clone())
-        packed = self.packed.view(-1)[layout.bytes_of(start) : layout.bytes_of(end)]
-        return type(self)(packed, self.type_name, shape)
+        first_block, last_block = start // layout.block_size, -(-end // layout.block_size)
+        packed = self.packed.view(-1)[first_block * layout.block_bytes : last_block * layout.block_bytes]
+        if start % layout.block_size == 0 and end % layout.block_size == 0:
+            return type(self)(packed, self.type_name, shape)
+        numbers = dequantise(packed, self.type_name, torch.float32)
+        skipped = start - first_block * layout.block_size
+        return PlainWeight(numbers[skipped : skipped + shape.numel()].view(shape))
 
     def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
         return linear(self, x, bias)

@@ -73,7 +73,7 @@ def block_type(name: str) -> BlockType:
     if layout is None:
         raise CheckpointError(
             f"Weights of type {name} cannot be used.",
-            "GGUF has no such type, or it is one for intermediate results.",
-            f"Use a file with weights of another type, of {', '.join(_LAYOUTS)}.",
+            why="Nobody has said how its blocks become numbers.",
+            hint=f"Use a file with weights of another type: {', '.join(_LAYOUTS)}.",
         )
     return BlockType(name, *layout)
