@@ -13,6 +13,7 @@ from sfumato.library import ModelLibrary
 from sfumato.models import LoadedModel, Placement, PromptText
 from sfumato.registries import Registries
 from sfumato_networks.parts import T5_ENCODER
+from sfumato_networks.stored.tensor import WeightTensor
 
 from ..tiny_models.library import library_of
 from .files import chosen_type, dequantised
@@ -65,6 +66,11 @@ def assert_draws_like(found: LoadedModel, expected: LoadedModel) -> None:
     picture = drawn(expected)
     assert picture.std() > 0.02
     torch.testing.assert_close(drawn(found), picture, atol=4e-4, rtol=0)
+
+
+def plain_numbers(tensor: Tensor) -> Tensor:
+    """In float32, whatever form it is stored in."""
+    return tensor.stored.dequantised(torch.float32) if isinstance(tensor, WeightTensor) else tensor.float()
 
 
 def as_stored(

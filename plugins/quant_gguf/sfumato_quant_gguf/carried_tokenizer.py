@@ -117,17 +117,27 @@ class _Vocabulary:
         steps: list[dict[str, Any]] = []
         if charsmap := self._charsmap():
             steps.append({"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap).decode()})
-        if self._flag("remove_extra_whitespaces", True):  # by now all that counts as space is one
+        if self._keeps_spaces:
+            steps += [{"type": "Prepend", "prepend": _SPACE}] if self._prefixed else []
+            steps.append({"type": "Replace", "pattern": {"String": " "}, "content": _SPACE})
+        else:  # by now all that counts as space is one
             steps.append({"type": "Replace", "pattern": {"Regex": "^ +| +$"}, "content": ""})
             steps.append({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "})
         return {"type": "Sequence", "normalizers": steps}
 
-    def _pre_tokenizer(self) -> dict[str, Any]:
-        prefix = "always" if self._flag("add_space_prefix", True) else "never"
-        split = self._flag(
-            "remove_extra_whitespaces", True
-        )  # otherwise there may be pieces of several spaces
-        return {"type": "Metaspace", "replacement": _SPACE, "prepend_scheme": prefix, "split": split}
+    def _pre_tokenizer(self) -> dict[str, Any] | None:
+        if self._keeps_spaces:  # there may be pieces of several
+            return None
+        scheme = "always" if self._prefixed else "never"
+        return {"type": "Metaspace", "replacement": _SPACE, "prepend_scheme": scheme, "split": True}
+
+    @property
+    def _keeps_spaces(self) -> bool:
+        return not self._metadata.get(KEY + "remove_extra_whitespaces", True)
+
+    @property
+    def _prefixed(self) -> bool:
+        return bool(self._metadata.get(KEY + "add_space_prefix", True))
 
     def _padding(self) -> dict[str, Any]:
         pad = self._id("padding_token_id", _PADDING)
@@ -148,9 +158,6 @@ class _Vocabulary:
         if type(number) is int and 0 <= number < len(self.pieces):
             return number
         raise self._unfit(f"Its {key.removesuffix('_id').replace('_', ' ')} is none of its pieces")
-
-    def _flag(self, key: str, default: bool) -> bool:
-        return bool(self._metadata.get(KEY + key, default))
 
     def _charsmap(self) -> bytes:
         field = self._metadata.get(KEY + "precompiled_charsmap")
