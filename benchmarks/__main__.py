@@ -15,6 +15,8 @@ QUICK = {
     "sdxl_load": ["--size", "tiny"],
     "checkpoint_load": ["--quick"],
     "lora": ["--rounds", "1"],
+    "gguf_dequantise": ["--rounds", "1", "--shape", "512x3072"],
+    "gguf_linear": ["--rounds", "1", "--shapes", "512x3072"],
     "canvas_paint": ["--quick"],
     "gallery_scroll": ["--quick"],
     "server_start": ["--quick"],
