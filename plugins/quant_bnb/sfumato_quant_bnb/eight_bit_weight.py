@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sfumato_networks.stored.tensor import WeightTensor
+from sfumato_networks.stored.tiled_linear import tiled_linear
 from sfumato_networks.stored.weight import StoredWeight
 
 LARGEST = 127.0
@@ -53,7 +54,8 @@ class EightBitWeight(StoredWeight):
         """
         if x.dtype == torch.float16:  # where products of such large numbers may leave the range
             return F.linear(x, self.dequantised(x.dtype), bias)
-        product = F.linear(x, self.packed.to(x.dtype)) * (self.largest / LARGEST).to(x.dtype)
+        unscaled = tiled_linear(x, self.shape, lambda first, last: self.packed[first:last].to(x.dtype), None)
+        product = unscaled * (self.largest / LARGEST).to(x.dtype)
         return product if bias is None else product + bias
 
     def embedding(self, ids: Tensor, dtype: torch.dtype) -> Tensor:

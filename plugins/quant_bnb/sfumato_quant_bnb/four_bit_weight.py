@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sfumato_networks.stored.tensor import WeightTensor
+from sfumato_networks.stored.tiled_linear import tiled_linear
 from sfumato_networks.stored.weight import StoredWeight
 from sfumato_quant_bnb.four_bit_numbers import dequantised_blocks, dequantised_scales, levels
 from sfumato_quant_bnb.installed_library import bitsandbytes, needed
@@ -20,6 +21,7 @@ from sfumato_quant_bnb.quant_state import FourBitKind, QuantState
 
 BLOCK_SIZE = 64
 NESTED_BLOCK_SIZE_OF_KERNELS = 256
+FIRST_INEXACT_BLOCK_SIZE = 2048
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class FourBitWeight(StoredWeight):
 
     def dequantised(self, dtype: torch.dtype) -> Tensor:
         library = bitsandbytes() if self._suits_kernels() else None
-        if library is not None and self.packed.device.type == "cuda":
+        if library is not None:
             state = self._library_state(library, dtype)
             plain: Tensor = library.functional.dequantize_4bit(self.packed.view(-1, 1), state)
             return plain
@@ -98,17 +100,17 @@ class FourBitWeight(StoredWeight):
         """Those of some blocks; nested ones become plain unless they begin where a nested block does."""
         nested_size = self.blocks.nested_size
         if nested_size and first % nested_size == 0:
-            own, nested, levels, offset = self.scales
-            return (
-                own[first:last],
-                nested[first // nested_size : -(-last // nested_size)],
-                levels,
-                offset,
-            ), nested_size
+            own, outer, codes, offset = self.scales
+            outer = outer[first // nested_size : -(-last // nested_size)]
+            return (own[first:last], outer, codes, offset), nested_size
         return (self.plain_scales()[first:last],), 0
 
     def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        library = bitsandbytes() if x.device.type == "cuda" and self._suits_kernels() else None
+        if x.device.type == "cpu":
+            return tiled_linear(
+                x, self.shape, lambda first, last: self.rows(first, last).dequantised(x.dtype), bias
+            )
+        library = bitsandbytes() if self._suits_kernels() else None
         if library is None:
             return F.linear(x, self.dequantised(x.dtype), bias)
         packed = self.packed.view(-1, 1)
@@ -132,6 +134,9 @@ class FourBitWeight(StoredWeight):
             not self.blocks.skipped
             and self.shape[-1] % self.blocks.size == 0
             and self.blocks.nested_size in (0, NESTED_BLOCK_SIZE_OF_KERNELS)
+            and self.blocks.size < FIRST_INEXACT_BLOCK_SIZE
+            and self.packed.device.type in ("cpu", "cuda")
+            and self.numel > 0
         )
 
     def _library_state(self, library: ModuleType, dtype: torch.dtype) -> Any:

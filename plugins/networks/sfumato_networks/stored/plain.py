@@ -8,6 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from sfumato_networks.stored.float8 import widened
+from sfumato_networks.stored.tiled_linear import tiled_linear
 from sfumato_networks.stored.weight import StoredWeight
 
 
@@ -37,15 +39,28 @@ class PlainWeight(StoredWeight):
 
     def dequantised(self, dtype: torch.dtype) -> Tensor:
         if self.scale is None:
-            return self.data.to(dtype)
+            return widened(self.data, dtype)
         scale = self.scale.reshape(-1, *[1] * (self.data.ndim - 1)) if self.scale.numel() > 1 else self.scale
-        return (self.data.float() * scale).to(dtype)
+        return widened(self.data, torch.float32).mul(scale).to(dtype)
 
     def rows(self, first: int, last: int) -> StoredWeight:
         scale = self.scale
         if scale is not None and scale.numel() > 1:
             scale = scale[first:last]
         return type(self)(self.data[first:last], scale)
+
+    def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """A scale is left to the product where no product without it can leave the range of its type."""
+        if self.scale is not None and x.dtype == torch.float16:
+            return super().linear(x, bias)
+
+        def unscaled(first: int, last: int) -> Tensor:
+            return widened(self.data[first:last], x.dtype)
+
+        if self.scale is None:
+            return tiled_linear(x, self.shape, unscaled, bias)
+        product = tiled_linear(x, self.shape, unscaled, None) * self.scale.to(x.dtype)
+        return product if bias is None else product + bias
 
     def embedding(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
         if self.scale is not None and self.scale.numel() > 1:
