@@ -15,7 +15,7 @@ from sfumato_adapters.merging import MergedParameter
 from sfumato_adapters.on_the_fly import Branch, BranchStrengths, can_branch
 from sfumato_adapters.settings import AdapterSettings
 from sfumato_adapters.stacks import Piece
-from sfumato_networks.stored.placing import is_streamed
+from sfumato_networks.stored.placing import is_streamed, spare_bytes
 from sfumato_networks.stored.tensor import WeightTensor
 
 MEGABYTE = 1_000_000
@@ -40,6 +40,7 @@ class ActingAdapters:
         self._branched: dict[Place, list[Piece]] = {}
         self._strengths: list[BranchStrengths] = []
         self._in_force: tuple[float, ...] = ()
+        self._spare: int | None = None
         self.note = ""
         """What the user should know of how they act; empty for nothing."""
 
@@ -107,6 +108,7 @@ class ActingAdapters:
         settings: AdapterSettings,
     ) -> None:
         modules = {place: networks[place.part].get_submodule(place.layer) for place in pieces}
+        self._spare = spare_bytes(networks[part] for part in {place.part for place in pieces})
         self._undo_all_but(pieces)
         self._trim(settings.keep_megabytes * MEGABYTE, pieces)
         own = {place: self._own(place, module) for place, module in modules.items()}
@@ -190,6 +192,8 @@ class ActingAdapters:
         for place, weight in weights.items():
             if place not in self._parameters:
                 needed[weight.device] = needed.get(weight.device, 0) + weight.nbytes
+        if self._spare is not None and sum(needed.values()) > self._spare:
+            return False
         if all(copies_fit(size, device) for device, size in needed.items()):
             return True
         self._trim(0, wanted)

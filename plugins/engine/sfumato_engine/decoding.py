@@ -47,7 +47,7 @@ def _decode(model: LoadedModel, latents: Tensor, context: TaskContext) -> Tensor
     if not tiles_wanted(settings.vae_tiling, needed, available):
         residency.enter("decoding", [model], min(needed, available))
         return model.decode(latents)
-    residency.enter("decoding", [model], tiled_memory(model, width, height, settings.vae_tile))
+    residency.enter("decoding", [model], min(needed, tiled_memory(model, width, height, settings.vae_tile)))
     storage = storage_for(model, width, height, settings.vae_tile, available)
     tile, overlap = settings.vae_tile, settings.vae_overlap
     return torch.cat(
@@ -78,7 +78,7 @@ def encoded(model: LoadedModel, pixels: Tensor, context: TaskContext) -> Tensor:
     if not tiles_wanted(settings.vae_tiling, needed, available):
         residency.enter("decoding", [model], min(needed, available))
         return model.encode(pixels).float()
-    residency.enter("decoding", [model], tiled_memory(model, width, height, settings.vae_tile))
+    residency.enter("decoding", [model], min(needed, tiled_memory(model, width, height, settings.vae_tile)))
     storage = storage_for(model, width, height, settings.vae_tile, available)
     tile, overlap = settings.vae_tile, settings.vae_overlap
     return encode_tiled(model, pixels, tile, overlap, cancel=context.cancel, storage=storage).float()

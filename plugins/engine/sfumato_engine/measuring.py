@@ -18,11 +18,10 @@ def measured(
 ) -> WorkMeasured:
     """The record of a request that was carried out."""
     settings: EngineSettings = context.settings.engine
-    facts = what_matters(resolved, settings)
     plan = "; ".join(f"{phase}: {how}" for phase, how in residency.plan.items())
     return WorkMeasured(
         task="generate",
-        fingerprint=hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16],
+        fingerprint=fingerprint_of(resolved, settings),
         description=description(resolved),
         device=settings.device if settings.device.startswith("simulated") else residency.device,
         plan=plan or "whole",
@@ -30,6 +29,12 @@ def measured(
         seconds=round(seconds, 4),
         retried=bool(residency.tightened),
     )
+
+
+def fingerprint_of(resolved: ResolvedRequest, settings: EngineSettings) -> str:
+    """Equal for requests that need the same memory and time."""
+    facts = json.dumps(what_matters(resolved, settings), sort_keys=True)
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def what_matters(resolved: ResolvedRequest, settings: EngineSettings) -> dict[str, Any]:

@@ -53,10 +53,10 @@ def decoding_memory(model: LoadedModel, settings: EngineSettings, size: tuple[in
     return min(whole, tiled_memory(model, width, height, settings.vae_tile))
 
 
-def encoding_memory(model: LoadedModel) -> int:
-    """Bytes that the text encoders need beyond the weights, those of them that tell."""
-    told = (getattr(network, "working_memory", None) for network in model.networks.values())
-    return max((tell() for tell in told if tell is not None), default=0)
+def encoding_memory(model: LoadedModel, resolved: ResolvedRequest) -> int:
+    """Bytes that the text encoders need beyond the weights for one prompt, where the model tells."""
+    tell = getattr(model, "encoding_memory", None)
+    return tell(resolved.model_options) if tell is not None else 0
 
 
 def working_memory(

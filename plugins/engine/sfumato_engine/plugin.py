@@ -30,6 +30,13 @@ def register_tasks(tasks: Registrar[TaskInfo]) -> None:
         request="sfumato.replay:ReplayRequest",
     )
     tasks.add(
+        "memory_plan",
+        "sfumato_engine.memory_plan:memory_plan",
+        label="Memory plan",
+        summary="What a request will take, phase by phase, before it is carried out.",
+        request="sfumato.request:GenerationRequest",
+    )
+    tasks.add(
         "train",
         "sfumato_engine.train:train",
         label="Train",

@@ -171,7 +171,7 @@ class Preparation:
     def prepare(self, resolved: ResolvedRequest) -> PreparedPass:
         """One pass, with its refiner."""
         prompts = Prompts.of(resolved, self._stages, self._context.cancel)
-        kept = self._load(resolved)
+        kept = self.load(resolved)
         model = kept.model
         resolved = fitted(resolved, model)
         shape = latent_shape(resolved, model)
@@ -210,7 +210,7 @@ class Preparation:
         )
 
     def _refiner(self, resolved: ResolvedRequest, before: LoadedModel, prompts: Prompts, view: View) -> Guide:
-        kept = self._load(resolved)
+        kept = self.load(resolved)
         check_hand_off(before, kept.model)
         return self._guide(resolved, kept, prompts, view, others_prompt=True)
 
@@ -219,7 +219,8 @@ class Preparation:
         first = self._first
         return resolved.info.path != first.info.path and resolved.request.prompt == first.request.prompt
 
-    def _load(self, resolved: ResolvedRequest) -> KeptModel:
+    def load(self, resolved: ResolvedRequest) -> KeptModel:
+        """The model of a pass, its weights wherever they are."""
         dtypes = part_dtypes(resolved.family.options, resolved.model_options)
         files = named_parts(resolved.request.parts, self._context.library)
         where = placement(self._settings, dtypes, files)
@@ -265,9 +266,10 @@ class Preparation:
         asked = kept.model, resolved, self._settings, prompts.count, (*size, request.batch_size)
         self._residency.begin("encoding")
         self._residency.settle(kept.model, working_memory(*asked))
-        self._residency.enter("encoding", [kept.model], encoding_memory(kept.model))
+        self._residency.enter("encoding", [kept.model], encoding_memory(kept.model, resolved))
         adapters = PassAdapters(context, kept.model, prompts.uses, skip_unfit=others_prompt)
         adapters.apply()
+        self._residency.foretell_again("encoding", [kept.model], encoding_memory(kept.model, resolved))
         embeddings = adapters.embeddings(prompts.texts)
         context.events.emit(PhaseStarted(phase="encoding"))
         encoder = encoder_of(resolved, kept, self._manager, context.cancel, adapters, embeddings)

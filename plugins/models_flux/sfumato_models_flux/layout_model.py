@@ -21,7 +21,7 @@ from sfumato_models_flux.stored_transformer import TRANSFORMER
 from sfumato_models_flux.transformer import image_positions, pack, unpack
 from sfumato_networks.autoencoder import Autoencoder
 from sfumato_networks.clip_text import own_layers
-from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT
+from sfumato_networks.parts import AUTOENCODER, CLIP_TEXT, T5_ENCODER
 from sfumato_networks.prompt_batches import each_alike
 from sfumato_networks.tokenizer import Tokenizer
 
@@ -183,6 +183,12 @@ class LayoutModel(ABC, Generic[Prompt, Options]):
             checked: Any = self.options_type.model_validate({**self.info.options, **options})
             self._checked = (options, checked)
         return self._checked[1]
+
+    def encoding_memory(self, options: Mapping[str, Any] | Options) -> int:
+        """Bytes that T5 needs beyond its weights for one prompt."""
+        t5: Any = self.networks[T5_ENCODER]
+        needed: int = t5.working_memory(self._t5_length(self._options(options)))
+        return needed
 
     def _t5_length(self, options: Options) -> int:
         if options.t5_length is not None:

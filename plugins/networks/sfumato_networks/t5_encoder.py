@@ -165,6 +165,12 @@ class T5Encoder(nn.Module):
         self.shared = nn.Embedding(config.vocab_size, config.width)
         self.encoder = Encoder(config)
 
+    def working_memory(self, tokens: int = 512) -> int:
+        """Bytes that one prompt of so many tokens takes beyond the weights: one block, and its scores."""
+        config, itemsize = self.config, self.encoder.final_layer_norm.weight.dtype.itemsize
+        states = tokens * (6 * config.width + 3 * config.ff_width)
+        return itemsize * (states + 3 * config.heads * tokens**2)
+
     def forward(self, token_ids: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """States [b, n, width] of token ids [b, n].
 

@@ -18,7 +18,7 @@ from sfumato_engine.residency.phases import Phase, parts_in, turn_of
 from sfumato_engine.residency.telemetry import Telemetry
 from sfumato_networks.device_memory import device_memory
 from sfumato_networks.stored.cached import NumbersKept
-from sfumato_networks.stored.placing import Placeable, placeable
+from sfumato_networks.stored.placing import Placeable, placeable, placed_weights
 from sfumato_networks.stored.tensor import WeightTensor
 from sfumato_networks.stored.transfer import PlainTransfer, transfer_to
 
@@ -120,10 +120,12 @@ class Residency:
         Returns:
             Whether it did; otherwise nothing has moved.
         """
-        states = self._states()
+        states = self.states()
         used = [state.key for state in states if self._model(state.key) is model]
+        self._grant(model, 0)
+        room = self.room()
         try:
-            decision = decide(states, used, working, self.room())
+            decision = decide(states, used, working, room)
         except DoesNotFit:
             return False
         others = [state for state in states if self._is_in_use(state.key) and state.key not in used]
@@ -131,18 +133,27 @@ class Residency:
         if gives_way or in_words(states, decision, used) != "whole":
             return False
         self._carry_out(states, decision)
+        self._grant(model, room - decision.peak)
         return True
+
+    def _grant(self, model: LoadedModel, spare: int) -> None:
+        """So many bytes are left for copies of the model's weights."""
+        for network in _networks(model):
+            placed = placed_weights(network)
+            if placed is not None:
+                placed.spare = spare
 
     def foresee(self, phase: Phase, models: Sequence[LoadedModel], working: int) -> Decision:
         """What a phase would take; nothing moves. Raises `DoesNotFit`."""
-        states = self._states()
+        states = self.states()
         return decide(states, self._used(states, phase, models), working, self.room())
 
     def spare(self, phase: Phase, model: LoadedModel) -> int:
         """Bytes that the work of a phase could have, with everything gone that it does not use."""
-        states = self._states()
+        states = self.states()
         used = self._used(states, phase, [model])
-        return self.room() - sum(state.total if state.key in used else state.fixed for state in states)
+        passing = max((state.passing(state.fixed) for state in states if state.key in used), default=0)
+        return self.room() - sum(state.fixed for state in states) - passing
 
     def enter(self, phase: Phase, models: Sequence[LoadedModel], working: int) -> None:
         """Place what a phase computes with, and make room for its work.
@@ -153,7 +164,7 @@ class Residency:
             models: That are computed with.
             working: Bytes that they need beside weights.
         """
-        states = self._states()
+        states = self.states()
         used = self._used(states, phase, models)
         room = self.room()
         try:
@@ -165,9 +176,19 @@ class Residency:
             self.telemetry.foretell(decision.peak + max(others, 0))
         self._numbers.limit = min(self.limits.keep_numbers, max(room - decision.peak, 0) // 2)
         self._carry_out(states, decision)
+        if self.telemetry is not None:
+            self.telemetry.placed()
         told = in_words(states, decision, used)
         if told != "whole":
             self.plan[phase] = told
+
+    def foretell_again(self, phase: Phase, models: Sequence[LoadedModel], working: int) -> None:
+        """Adapters have come since the phase was entered: what it takes now; nothing moves."""
+        if self.telemetry is not None:
+            states = self.states()
+            used = self._used(states, phase, models)
+            passing = max((state.passing(state.resident) for state in states if state.key in used), default=0)
+            self.telemetry.foretell(self.telemetry.held() + passing + working)
 
     def leave_all(self) -> None:
         """Every weight leaves the device; whatever is used next comes again."""
@@ -201,9 +222,9 @@ class Residency:
         capacity = self._allocator.capacity
         return MachineMemory(capacity - self._allocator.current, capacity)
 
-    def describe(self) -> list[tuple[str, str, int, int]]:
-        """Model, part, bytes resident and in all, of every loaded model."""
-        return [(state.model, state.part, state.resident, state.total) for state in self._states()]
+    def used(self, phase: Phase, models: Sequence[LoadedModel]) -> tuple[Key, ...]:
+        """The parts that compute in a phase of these models."""
+        return tuple(self._used(self.states(), phase, models))
 
     def _carry_out(self, states: Sequence[PartState], decision: Decision) -> None:
         moving = [
@@ -219,7 +240,8 @@ class Residency:
             placed.keep_numbers(self._numbers if self.limits.keep_numbers else None)
             placed.place(decision.budgets[key])
 
-    def _states(self) -> list[PartState]:
+    def states(self) -> list[PartState]:
+        """All parts of all loaded models."""
         return [
             self._state((number, kind), model, network)
             for number, model in enumerate(self._models)

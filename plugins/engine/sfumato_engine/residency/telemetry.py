@@ -27,6 +27,7 @@ class Telemetry:
         self._meter = meter
         self._phases: dict[str, _Measured] = {}
         self._current: _Measured | None = None
+        self._is_placed = False
         self._began = 0.0
 
     def begin(self, phase: str) -> None:
@@ -34,6 +35,7 @@ class Telemetry:
         self.end()
         self._current = self._phases.setdefault(phase, _Measured())
         self._meter.start_phase()
+        self._is_placed = False
         self._began = time.monotonic()
 
     def held(self) -> int:
@@ -44,6 +46,12 @@ class Telemetry:
         """What the phase is expected to take at its peak."""
         if self._current is not None:
             self._current.predicted = max(self._current.predicted, peak)
+
+    def placed(self) -> None:
+        """Weights have come and gone for the phase: what left does not belong to its peak."""
+        if not self._is_placed:
+            self._meter.start_phase()
+            self._is_placed = True
 
     def end(self) -> None:
         """The phase has ended."""

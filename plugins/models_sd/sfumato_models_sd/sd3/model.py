@@ -21,7 +21,7 @@ from sfumato_models_sd.sd3.prompts import CLIP_LENGTH, PromptEncoder, Sd3Conditi
 from sfumato_models_sd.sd3.stored_transformer import TRANSFORMER
 from sfumato_networks.autoencoder import Autoencoder
 from sfumato_networks.clip_text import own_layers
-from sfumato_networks.parts import AUTOENCODER, CLIP_G_TEXT, CLIP_TEXT
+from sfumato_networks.parts import AUTOENCODER, CLIP_G_TEXT, CLIP_TEXT, T5_ENCODER
 from sfumato_networks.prompt_batches import Stacked, each_alike
 
 
@@ -83,6 +83,11 @@ class Sd3Model:
         side = self.latent_format.pixels_per_latent * self.transformer.config.patch
         self._check_size(height // side, width // side)
         return flow_schedule(self._options(options).shift)
+
+    def encoding_memory(self, options: Mapping[str, Any] | Sd3Options) -> int:
+        """Bytes that T5 needs beyond its weights for one prompt; 0 without it."""
+        t5: Any = self.networks.get(T5_ENCODER)
+        return 0 if t5 is None else int(t5.working_memory(self._options(options).t5_length))
 
     @torch.no_grad()
     def condition(self, text: PromptText, options: Mapping[str, Any] | Sd3Options) -> Sd3Conditioning:

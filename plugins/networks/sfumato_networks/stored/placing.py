@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,12 +97,16 @@ class PlacedWeights:
         slots: In the order of the network's modules, which is nearly that of their use.
         device: A torch device name.
         fixed_bytes: Of everything else.
+
+    Attributes:
+        spare: Bytes that copies of weights may take on the device; None where nobody has said.
     """
 
     def __init__(self, slots: Sequence[Slot], device: str, fixed_bytes: int = 0) -> None:
         self.slots = tuple(slots)
         self.device = torch.device(device)
         self.fixed_bytes = fixed_bytes
+        self.spare: int | None = None
         self._shares_memory = self.device.type == "cpu"
         self._kept: NumbersKept | None = None
         self.through(transfer_to(device))
@@ -236,6 +240,13 @@ def placed_weights(network: nn.Module) -> PlacedWeights | None:
     """The placed weights of a network that was loaded to be placed; None for any other."""
     placed: PlacedWeights | None = getattr(network, _ATTRIBUTE, None)
     return placed
+
+
+def spare_bytes(networks: Iterable[nn.Module]) -> int | None:
+    """Bytes that copies of the weights of these networks may take in all; None where nobody has said."""
+    placed = (placed_weights(network) for network in networks)
+    told = [one.spare for one in placed if one is not None and one.spare is not None]
+    return min(told, default=None)
 
 
 def is_streamed(network: nn.Module) -> bool:
