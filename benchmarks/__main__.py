@@ -24,6 +24,7 @@ QUICK = {
     "page_load": ["--quick"],
     "api_polling": ["--quick"],
     "api_overhead": ["--quick"],
+    "quantised_flux_gpu": ["--tiny", "--steps", "1", "--side", "64"],
 }
 """Every benchmark, cheapest first, with what makes it short enough to try out."""
 
