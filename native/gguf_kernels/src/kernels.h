@@ -12,9 +12,9 @@ typedef struct {
     /* The same, rounded to the nearest bfloat16, ties to even. */
     int (*to_bfloat16)(int type, const uint8_t *packed, int64_t count, uint16_t *out);
     /* out[token][row] = sum over columns of weight[row][column] * x[token][column], for rows first..last-1;
-     * out has `rows` columns. */
-    int (*linear)(int type, const uint8_t *packed, int64_t rows, int64_t columns, const float *x, int64_t tokens,
-                  int64_t first, int64_t last, float *out);
+     * out has `rows` columns, and a token's numbers begin `stride` after the previous one's. */
+    int (*linear)(int type, const uint8_t *packed, int64_t rows, int64_t columns, const float *x, int64_t stride,
+                  int64_t tokens, int64_t first, int64_t last, float *out);
 } kernels;
 
 const kernels *kernels_baseline(void);

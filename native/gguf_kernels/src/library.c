@@ -41,7 +41,8 @@ PUBLIC int sfumato_gguf_to_bfloat16(int number, int type, const uint8_t *packed,
 }
 
 PUBLIC int sfumato_gguf_linear(int number, int type, const uint8_t *packed, int64_t rows, int64_t columns,
-                               const float *x, int64_t tokens, int64_t first, int64_t last, float *out) {
+                               const float *x, int64_t stride, int64_t tokens, int64_t first, int64_t last,
+                               float *out) {
     const kernels *own = variant(number);
-    return own ? own->linear(type, packed, rows, columns, x, tokens, first, last, out) : 0;
+    return own ? own->linear(type, packed, rows, columns, x, stride, tokens, first, last, out) : 0;
 }

@@ -44,6 +44,8 @@ static inline floats multiply_add(floats a, floats b, floats c) { return a * b +
 static inline floats all(float value) { return (floats){value, value, value, value}; }
 #endif
 
+enum { AT_ONCE = 4 }; /* tokens whose sums are kept in registers */
+
 static inline float sum_of(floats values) {
     float lanes[LANES], sum = 0;
     store(lanes, values);
@@ -77,17 +79,39 @@ static inline void round_to_bfloat16(const float *from, int count, uint16_t *out
     }
 }
 
-static inline void add_products(const float *weights, const float *x, int64_t stride, int count, int tokens,
-                                floats *sums) {
+/* Adds the products of two rows' weights with some tokens' numbers: each number is read once for both rows, each
+ * weight once for all tokens. `tokens` is known when this is compiled, so that sums stay in registers. */
+static inline __attribute__((always_inline)) void add_block(const float *first, const float *second, const float *x,
+                                                            int64_t stride, int count, int tokens, floats *sums) {
+    floats of_first[AT_ONCE], of_second[AT_ONCE];
     for (int token = 0; token < tokens; token++) {
-        const float *own = x + token * stride;
-        floats even = all(0.0f), odd = all(0.0f);
-        for (int i = 0; i < count; i += 2 * LANES) {
-            even = multiply_add(load(weights + i), load(own + i), even);
-            odd = multiply_add(load(weights + i + LANES), load(own + i + LANES), odd);
-        }
-        sums[token] += even + odd;
+        of_first[token] = sums[token];
+        of_second[token] = sums[MOST_TOKENS + token];
     }
+    for (int i = 0; i < count; i += LANES) {
+        floats weight = load(first + i), below = load(second + i);
+        for (int token = 0; token < tokens; token++) {
+            floats number = load(x + token * stride + i);
+            of_first[token] = multiply_add(weight, number, of_first[token]);
+            of_second[token] = multiply_add(below, number, of_second[token]);
+        }
+    }
+    for (int token = 0; token < tokens; token++) {
+        sums[token] = of_first[token];
+        sums[MOST_TOKENS + token] = of_second[token];
+    }
+}
+
+static inline void add_products(const float *first, const float *second, const float *x, int64_t stride, int count,
+                                int tokens, floats *sums) {
+    for (; tokens >= AT_ONCE; tokens -= AT_ONCE, x += AT_ONCE * stride, sums += AT_ONCE)
+        add_block(first, second, x, stride, count, AT_ONCE, sums);
+    if (tokens == 3)
+        add_block(first, second, x, stride, count, 3, sums);
+    if (tokens == 2)
+        add_block(first, second, x, stride, count, 2, sums);
+    if (tokens == 1)
+        add_block(first, second, x, stride, count, 1, sums);
 }
 
 /* Adds the products of a tile's weights with one token's numbers: each group's codes are summed before they are
@@ -159,17 +183,20 @@ static inline __attribute__((always_inline)) floats add_tile(const tile *from, i
         }                                                                                                     \
         return sum;                                                                                           \
     }                                                                                                         \
-    static void row_##name(const uint8_t *packed, int64_t count, const float *x, int tokens, floats *sums) {  \
-        _Alignas(64) float weights[TILE];                                                                     \
-        int64_t at = 0;                                                                                       \
-        for (; at + TILE <= count; at += TILE, packed += TILE / block * bytes) {                              \
-            tile_##name(packed, TILE, weights);                                                               \
-            add_products(weights, x + at, count, TILE, tokens, sums);                                         \
-        }                                                                                                     \
-        if (at < count) {                                                                                     \
-            tile_##name(packed, (int)(count - at), weights);                                                  \
-            add_products(weights, x + at, count, (int)(count - at), tokens, sums);                            \
-        }                                                                                                     \
+    static void rows_##name(const uint8_t *first, const uint8_t *second, int64_t count, const float *x, int64_t stride,\
+                            int tokens, floats *sums) {                                                               \
+        _Alignas(64) float weights[2][TILE];                                                                          \
+        for (int64_t at = 0; at < count; at += TILE, first += TILE / block * bytes, second += TILE / block * bytes) { \
+            if (at + TILE <= count) {                                                                                 \
+                tile_##name(first, TILE, weights[0]);                                                                 \
+                tile_##name(second, TILE, weights[1]);                                                                \
+                add_products(weights[0], weights[1], x + at, stride, TILE, tokens, sums);                             \
+            } else {                                                                                                  \
+                tile_##name(first, (int)(count - at), weights[0]);                                                    \
+                tile_##name(second, (int)(count - at), weights[1]);                                                   \
+                add_products(weights[0], weights[1], x + at, stride, (int)(count - at), tokens, sums);                \
+            }                                                                                                         \
+        }                                                                                                             \
     }
 
 EACH_TYPE(DEFINE)
@@ -202,14 +229,14 @@ static int to_bfloat16(int type, const uint8_t *packed, int64_t count, uint16_t 
 typedef struct {
     int group;
     int64_t bytes;
-    void (*few)(const uint8_t *, int64_t, const float *, int, floats *);
+    void (*few)(const uint8_t *, const uint8_t *, int64_t, const float *, int64_t, int, floats *);
     floats (*one)(const uint8_t *, int64_t, const float *, const float *);
 } row_functions;
 
 static int functions_of(int type, int64_t columns, row_functions *found) {
 #define CASE(name, number, block, size, group, has_offsets)                                               \
     case number:                                                                                          \
-        *found = (row_functions){group, columns / block * size, row_##name, row_of_one_##name};           \
+        *found = (row_functions){group, columns / block * size, rows_##name, row_of_one_##name};           \
         return 1;
     switch (type) {
         EACH_TYPE(CASE)
@@ -229,24 +256,25 @@ static float *sums_of_groups(const float *x, int64_t columns, int group) {
     return sums;
 }
 
-static int linear(int type, const uint8_t *packed, int64_t rows, int64_t columns, const float *x, int64_t tokens,
-                  int64_t first, int64_t last, float *out) {
+static int linear(int type, const uint8_t *packed, int64_t rows, int64_t columns, const float *x, int64_t stride,
+                  int64_t tokens, int64_t first, int64_t last, float *out) {
     row_functions row_type;
     if (tokens < 1 || tokens > MOST_TOKENS || !functions_of(type, columns, &row_type))
         return 0;
     float *group_sums = tokens == 1 ? sums_of_groups(x, columns, row_type.group) : 0;
-    for (int64_t row = first; row < last; row++) {
-        const uint8_t *own = packed + row * row_type.bytes;
-        if (group_sums) {
-            out[row] = sum_of(row_type.one(own, columns, x, group_sums));
-            continue;
-        }
-        floats sums[MOST_TOKENS];
-        for (int64_t token = 0; token < tokens; token++)
-            sums[token] = all(0.0f);
-        row_type.few(own, columns, x, (int)tokens, sums);
-        for (int64_t token = 0; token < tokens; token++)
+    for (int64_t row = first; group_sums && row < last; row++)
+        out[row] = sum_of(row_type.one(packed + row * row_type.bytes, columns, x, group_sums));
+    for (int64_t row = first; !group_sums && row < last; row += 2) {
+        int64_t below = row + 1 < last ? row + 1 : row; /* the last of an odd number is its own neighbour */
+        floats sums[2 * MOST_TOKENS];
+        for (int i = 0; i < 2 * MOST_TOKENS; i++)
+            sums[i] = all(0.0f);
+        row_type.few(packed + row * row_type.bytes, packed + below * row_type.bytes, columns, x, stride,
+                     (int)tokens, sums);
+        for (int64_t token = 0; token < tokens; token++) {
             out[token * rows + row] = sum_of(sums[token]);
+            out[token * rows + below] = sum_of(sums[below == row ? token : MOST_TOKENS + token]);
+        }
     }
     free(group_sums);
     return 1;

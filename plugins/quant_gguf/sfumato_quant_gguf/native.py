@@ -55,7 +55,7 @@ class NativeKernels:
         self._to_bfloat16 = self._function("sfumato_gguf_to_bfloat16", blocks)
         self._linear = self._function(
             "sfumato_gguf_linear",
-            [_INT, _INT, _POINTER, _SIZE, _SIZE, _POINTER, _SIZE, _SIZE, _SIZE, _POINTER],
+            [_INT, _INT, _POINTER, _SIZE, _SIZE, _POINTER, *4 * [_SIZE], _POINTER],
         )
         self.variant: int = self._library.sfumato_gguf_best_variant() if variant is None else variant
         self._lock = threading.Lock()
@@ -138,13 +138,13 @@ class NativeKernels:
                 f"{packed.nbytes} bytes of {type_name} as {rows} x {columns} do not turn "
                 f"{list(x.shape)} into {list(out.shape)}"
             )
-        numbers = x.detach().to(torch.float32).contiguous()
+        numbers = _spread(x.detach())
         sums = out if out.dtype == torch.float32 and _fit(out) else torch.empty(tokens, rows)
 
         def part(first: int, last: int) -> None:
             self._linear(
                 *(self.variant, number, packed.data_ptr(), rows, columns),
-                *(numbers.data_ptr(), tokens, first, last, sums.data_ptr()),
+                *(numbers.data_ptr(), numbers.stride(0), tokens, first, last, sums.data_ptr()),
             )
 
         self._share(part, rows, columns)
@@ -179,6 +179,16 @@ class NativeKernels:
                 self._pool = ThreadPoolExecutor(count, thread_name_prefix="gguf-kernels")
                 self._pool_owner = os.getpid(), count
             return self._pool
+
+
+def _spread(x: Tensor) -> Tensor:
+    """As float32, rows so far apart that the same columns of all of them fit into a first-level cache at once.
+
+    A multiple of 4096 bytes, a usual width, would send them all to the same few lines of it.
+    """
+    tokens, inputs = x.shape
+    room = torch.empty(tokens, inputs + (272 - inputs) % 1024)
+    return room[:, :inputs].copy_(x)
 
 
 def _fit(tensor: Tensor) -> bool:
