@@ -3,10 +3,10 @@
     python -m benchmarks.quantised_flux_gpu [--steps 5] [--side 1024]
 
 The transformer alone, made on the device: no file is read. The peer is diffusers' transformer with its own
-GGUF layers, with bitsandbytes' NF4 layers, with its cast-on-use fp8, or in bf16. Each has a process of its own;
-a step is one pass for a picture of that side with 512 tokens of text, without guidance by a second pass. Peak
-memory is what torch allocated during the steps, the weights included. Two passes that compile and tune come
-first. `--tiny` runs a small transformer on a CPU instead, only to try the program out.
+GGUF layers, with bitsandbytes' NF4 layers, with its cast-on-use fp8, or in bf16. Each has a process of its
+own; a step is one pass for a picture of that side with 512 tokens of text, without guidance by a second
+pass. Peak memory is what torch allocated during the steps, the weights included. Two passes that compile
+and tune come first. `--tiny` runs a small transformer on a CPU instead, only to try the program out.
 """
 
 from __future__ import annotations
