@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sfumato.cli.output import human_size
+from sfumato_quant_gguf.type_names import PLAIN
 from sfumato_quant_gguf.verifying import unusual
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ def facts(work: Quantising, written: list[WrittenTensor]) -> list[tuple[str, str
 
 
 def summary(work: Quantising, written: list[WrittenTensor]) -> dict[str, Any]:
-    """For scripts."""
-    squares = sum(one.squares for one in written)
-    error = sum(one.squared_error for one in written)
+    """For scripts; the error is that of all quantised weights together."""
+    packed = [one for one in written if one.type_name not in PLAIN] or written
+    squares = sum(one.squares for one in packed)
+    error = sum(one.squared_error for one in packed)
     return plan_summary(work) | {
         "file": str(work.task.output),
         "relative_error": (error / squares) ** 0.5 if squares else 0.0,

@@ -12,8 +12,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from sfumato_quant_gguf.quantisers.packing import reciprocal
+
 _AFFINE_TRIES = tuple(-1.0 + 0.1 * step for step in range(21))
 """Added to the number of levels that the range is divided into."""
+_REFITS = 4
 _SYMMETRIC_TRIES = tuple(0.1 * step for step in range(-9, 10))
 
 
@@ -28,25 +31,33 @@ def fit_affine(values: Tensor, levels: int) -> tuple[Tensor, Tensor]:
     """
     low = values.amin(-1).clamp(max=0)
     span = values.amax(-1).clamp(min=0) - low
-    count, total = values.shape[-1], values.sum(-1)
-    best_scale, best_low = span / levels, low
-    most = torch.full_like(low, -torch.inf)
+    best = span / levels, low, torch.full_like(low, -torch.inf)
     for extra in _AFFINE_TRIES:
         per_level = torch.where(span > 0, (levels + extra) / span, 0.0)
-        whole = ((values - low[..., None]) * per_level[..., None]).round_().clamp_(0, levels)
-        ones, squares, products = whole.sum(-1), (whole * whole).sum(-1), (whole * values).sum(-1)
-        below = count * squares - ones * ones
-        scale = (count * products - ones * total) / below
-        new_low = (squares * total - ones * products) / below
-        positive = new_low > 0  # offsets are stored without a sign
-        scale = torch.where(positive, products / squares, scale)
-        new_low = torch.where(positive, 0.0, new_low)
-        explained = scale * products + new_low * total
-        better = (explained > most) & (below > 0) & (scale > 0)
-        most = torch.where(better, explained, most)
-        best_scale = torch.where(better, scale, best_scale)
-        best_low = torch.where(better, new_low, best_low)
-    return best_scale, -best_low
+        best = _better_affine(values, per_level, low, levels, best)
+    for _ in range(_REFITS):  # numbers near a border may lie on its other side now
+        best = _better_affine(values, reciprocal(best[0]), best[1], levels, best)
+    return best[0], -best[1]
+
+
+def _better_affine(
+    values: Tensor, per_level: Tensor, low: Tensor, levels: int, best: tuple[Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scale, lowest number and what they explain: the best so far, or those for this way of rounding."""
+    whole = ((values - low[..., None]) * per_level[..., None]).round_().clamp_(0, levels)
+    count, total = values.shape[-1], values.sum(-1)
+    ones, squares, products = whole.sum(-1), (whole * whole).sum(-1), (whole * values).sum(-1)
+    below = count * squares - ones * ones
+    scale = (count * products - ones * total) / below
+    lowest = (squares * total - ones * products) / below
+    positive = lowest > 0  # offsets are stored without a sign
+    scale = torch.where(positive, products / squares, scale)
+    lowest = torch.where(positive, 0.0, lowest)
+    explained = scale * products + lowest * total
+    better = (explained > best[2]) & (below > 0) & (scale > 0)
+    found = scale, lowest, explained
+    kept = [torch.where(better, new, old) for new, old in zip(found, best, strict=True)]
+    return kept[0], kept[1], kept[2]
 
 
 def fit_symmetric(values: Tensor, levels: int) -> Tensor:
