@@ -63,8 +63,11 @@ def texts_of(metadata: Mapping[str, Value]) -> dict[str, str]:
 
 
 def _original_shapes(header: GgufHeader, data: Buffer, path: Path) -> dict[str, object]:
+    """What the metadata says of tensors' shapes, by tensor; None where that can be none."""
     return {
         key.removeprefix(ORIGINAL_SHAPE): read_array(data, path, value)
+        if isinstance(value, ArrayField) and value.count <= MAX_DIMENSIONS
+        else None
         for key, value in header.metadata.items()
-        if key.startswith(ORIGINAL_SHAPE) and isinstance(value, ArrayField) and value.count <= MAX_DIMENSIONS
+        if key.startswith(ORIGINAL_SHAPE)
     }

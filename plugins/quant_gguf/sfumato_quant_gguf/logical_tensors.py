@@ -56,7 +56,7 @@ def _original_shape(name: str, stated: object, stored: Shape, path: Path) -> Sha
     if not isinstance(stated, list | bytes) or not all(
         type(length) is int and length >= 0 for length in stated
     ):
-        raise damaged(path, f"The original shape of tensor {name!r} is not made of numbers.")
+        raise damaged(path, f"The original shape of tensor {name!r} is none.")
     if len(stated) > MAX_DIMENSIONS or prod(stated) != prod(stored):
         raise damaged(
             path, f"Tensor {name!r} of shape {list(stored)} cannot have had the shape {list(stated)!r:.80}."
