@@ -18,6 +18,8 @@ from sfumato.errors import SfumatoError
 if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, Engine, MetaData, Table
 
+    from sfumato.settings import Settings
+
 BUSY_SECONDS = 30.0
 """How long a writer waits for another process that writes."""
 
@@ -39,6 +41,12 @@ class Database:
         self.url = url
         self._made: list[MetaData] = []
         self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Database:
+        """The studio's: what the settings name, or a file in the data folder."""
+        url = settings.jobs.database
+        return cls(url) if url else cls.in_folder(settings.general.data_folder)
 
     @classmethod
     def in_folder(cls, folder: Path) -> Database:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sfumato.checks import Check, CheckInfo, CheckResult
 from sfumato.errors import SfumatoError
-from sfumato.memory import machine_memory
+from sfumato.machine import machine_memory
 from sfumato.plugins import PluginState
 from sfumato.registry import Entry
 from sfumato.settings import as_text

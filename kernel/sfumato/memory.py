@@ -6,12 +6,11 @@ import logging
 import os
 import time
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from sfumato.machine import machine_memory, process_memory
 from sfumato.watchdog import in_one_line
 
 if TYPE_CHECKING:
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from sfumato.registry import Entry
 
 log = logging.getLogger(__name__)
-
-CGROUP = Path("/sys/fs/cgroup")
-"""Where Linux states the limits of a container, which `psutil` does not know."""
 
 _FAILING = "memory.failing_sources"
 
@@ -127,59 +123,3 @@ def _figures(entry: Entry[MemorySourceInfo], workspace: MutableMapping[str, Any]
             failing.add(entry.info.name)
             log.warning("Memory figures of '%s' are left out: %s", entry.info.name, in_one_line(error))
         return None
-
-
-@dataclass(frozen=True)
-class MachineMemory:
-    """Bytes of main memory."""
-
-    available: int
-    total: int
-
-
-@dataclass(frozen=True)
-class ProcessMemory:
-    """Bytes of main memory of this process.
-
-    Attributes:
-        resident: All of it.
-        mapped: Of that, pages of files; 0 where the system does not tell.
-    """
-
-    resident: int
-    mapped: int
-
-
-def process_memory() -> ProcessMemory:
-    """What this process holds now."""
-    import psutil  # type: ignore[import-untyped]  # takes long to import
-
-    told = psutil.Process().memory_info()
-    return ProcessMemory(told.rss, getattr(told, "shared", 0))
-
-
-def machine_memory() -> MachineMemory:
-    """The machine's memory or the container's, whichever is less."""
-    import psutil
-
-    machine = psutil.virtual_memory()
-    container = container_memory()
-    if container is None:
-        return MachineMemory(machine.available, machine.total)
-    return MachineMemory(min(machine.available, container.available), min(machine.total, container.total))
-
-
-def container_memory(folder: Path = CGROUP) -> MachineMemory | None:
-    """The limit of the container that we run in; None without one."""
-    try:
-        limit, used, statistics = (
-            (folder / name).read_text() for name in ("memory.max", "memory.current", "memory.stat")
-        )
-    except OSError:
-        return None
-    if not limit.strip().isdigit():
-        return None
-    counters = dict(line.split() for line in statistics.splitlines())
-    # What files left in the cache can be taken back.
-    in_use = int(used) - int(counters.get("inactive_file", 0))
-    return MachineMemory(int(limit) - in_use, int(limit))

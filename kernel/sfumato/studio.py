@@ -66,8 +66,7 @@ class Studio:
     @cached_property
     def database(self) -> Database:
         """Where jobs are kept, and what plugins keep beside them."""
-        url = self.settings.jobs.database
-        return Database(url) if url else Database.in_folder(self.settings.general.data_folder)
+        return Database.of(self.settings)
 
     @cached_property
     def jobs(self) -> JobQueue:

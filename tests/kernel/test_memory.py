@@ -11,13 +11,8 @@ from typing import Any
 import pytest
 
 from sfumato.database import Database
-from sfumato.memory import (
-    DeviceMemory,
-    MemoryFigures,
-    MemorySnapshot,
-    container_memory,
-    snapshot,
-)
+from sfumato.machine import container_memory
+from sfumato.memory import DeviceMemory, MemoryFigures, MemorySnapshot, snapshot
 from sfumato.memory_log import DAY, KEPT, MINUTE, MemoryLog
 from sfumato.registries import Registries
 

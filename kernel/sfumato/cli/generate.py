@@ -40,6 +40,8 @@ def build_command(studio: Studio) -> Any:
 
 
 def _command_function(studio: Studio) -> Callable[..., None]:
+    from sfumato.cli.request_options import with_options
+
     options = _options(studio)
 
     def generate(
@@ -79,17 +81,7 @@ def _command_function(studio: Studio) -> Callable[..., None]:
         requests = [_request(studio, text, chosen) for text in texts]
         generate_all(studio, requests, output_folder=out and out.expanduser(), as_json=as_json)
 
-    return _with_parameters(generate, list(options.values()))
-
-
-def _with_parameters(function: Callable[..., None], added: list[inspect.Parameter]) -> Callable[..., None]:
-    """Put `added` in the place of ``**values`` in the function's signature, which typer reads."""
-    signature = inspect.signature(function, eval_str=True)
-    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    whole = [*own, *added]
-    function.__signature__ = signature.replace(parameters=whole)  # type: ignore[attr-defined]
-    function.__annotations__ = {parameter.name: parameter.annotation for parameter in whole}
-    return function
+    return with_options(generate, options, eval_str=True)
 
 
 def _options(studio: Studio) -> dict[OptionField, inspect.Parameter]:

@@ -64,6 +64,12 @@ def print_facts(facts: Sequence[tuple[str, str]]) -> None:
         print(f"{name.ljust(width)}  {indented}")
 
 
+def print_lines(*lines: str) -> None:
+    """Text that is data, a line each."""
+    for line in lines:
+        print(printable(line))
+
+
 def say(text: str) -> None:
     """A line to the user that is no data."""
     print(printable(text), file=sys.stderr, flush=True)

@@ -30,17 +30,17 @@ def add_to(app: typer.Typer, studio: Studio) -> None:
         if not members:
             app.command(name)(command_function(studio.registries.commands.get(name)))
             continue
-        group = _group_app(members)
+        group = _group_app(name, members)
         for word, entry in members.items():
             group.command(word)(command_function(entry))
-        app.add_typer(group, name=name)
+        app.add_typer(group)
 
 
 def stand_in(studio: Studio, name: str) -> Any:
     """What lists one of them in the main help, which imports none; None where there is none of that name."""
     members, commands = _members(studio, name), studio.registries.commands
     if members:
-        return _group(members)
+        return _group(name, members)
     entry = commands.get(name) if name in commands else None
     return None if entry is None or entry.info.group else _stand_in(entry)
 
@@ -52,7 +52,7 @@ def build_command(studio: Studio, name: str) -> Any:
         PluginError: it cannot be imported, or is no command.
     """
     members = _members(studio, name)
-    return _group(members) if members else _built(studio.registries.commands.get(name))
+    return _group(name, members) if members else _built(studio.registries.commands.get(name))
 
 
 class _CommandGroup(TyperGroup):
@@ -78,8 +78,8 @@ def _members(studio: Studio, group: str) -> dict[str, Entry[CommandInfo]]:
     return {entry.info.name.removeprefix(f"{group}_").replace("_", "-"): entry for entry in entries}
 
 
-def _group(members: Mapping[str, Entry[CommandInfo]]) -> _CommandGroup:
-    app = _group_app(members)
+def _group(name: str, members: Mapping[str, Entry[CommandInfo]]) -> _CommandGroup:
+    app = _group_app(name, members)
     for word, entry in members.items():
         app.command(word, help=_summary(entry))(lambda: None)
     group = typer.main.get_command(app)
@@ -88,8 +88,9 @@ def _group(members: Mapping[str, Entry[CommandInfo]]) -> _CommandGroup:
     return group
 
 
-def _group_app(members: Mapping[str, Entry[CommandInfo]]) -> typer.Typer:
+def _group_app(name: str, members: Mapping[str, Entry[CommandInfo]]) -> typer.Typer:
     app = typer.Typer(
+        name=name,
         cls=_CommandGroup,
         no_args_is_help=True,
         add_completion=False,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -77,6 +77,25 @@ def request_options() -> dict[OptionField, inspect.Parameter]:
             default = "the model's own" if name in RequestDefaults.model_fields else _default_text(field)
             options[option] = _parameter(option, field, default, _group(field))
     return options
+
+
+def with_options(
+    function: Callable[..., None],
+    options: Mapping[OptionField, inspect.Parameter],
+    *,
+    eval_str: bool = False,
+) -> Callable[..., None]:
+    """Put options in the place of ``**values`` in the function's signature, which typer reads.
+
+    Args:
+        eval_str: Whether its annotations are to be evaluated; of a plugin's command that is done later.
+    """
+    signature = inspect.signature(function, eval_str=eval_str)
+    own = [p for p in signature.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    whole = [*own, *options.values()]
+    function.__signature__ = signature.replace(parameters=whole)  # type: ignore[attr-defined]
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in whole}
+    return function
 
 
 def _section_options(

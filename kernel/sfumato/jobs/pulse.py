@@ -16,7 +16,8 @@ from sfumato.jobs.logs import last_lines, log_path
 from sfumato.jobs.store import Store
 from sfumato.jobs.tables import WORKERS
 from sfumato.jobs.wire import Words
-from sfumato.memory import process_memory, snapshot
+from sfumato.machine import process_memory
+from sfumato.memory import snapshot
 from sfumato.memory_log import MemoryLog
 from sfumato.watchdog import in_one_line
 

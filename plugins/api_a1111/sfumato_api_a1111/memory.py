@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from sfumato.memory import machine_memory, process_memory
+from sfumato.machine import machine_memory, process_memory
 from sfumato_api_a1111.errors import json_response
 from sfumato_api_a1111.state import current_api
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
+from sfumato.machine import process_memory
 from sfumato_engine.counting_allocator import CountingAllocator
 
 POLLING = 0.01
@@ -50,7 +51,7 @@ def meter_for(device: str, allocator: CountingAllocator | None = None) -> Memory
         return PolledMeter(torch.mps.current_allocated_memory)
     if ProcessMeter.can_measure():
         return ProcessMeter()
-    return PolledMeter(_resident)
+    return PolledMeter(lambda: process_memory().resident)
 
 
 class SimulatedMeter:
@@ -171,9 +172,3 @@ def _status() -> dict[str, int]:
     """Linux's figures about this process that are sizes, in bytes."""
     lines = (line.split() for line in (_PROCESS / "status").read_text().splitlines())
     return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if words[-1] == "kB"}
-
-
-def _resident() -> int:
-    import psutil  # type: ignore[import-untyped]
-
-    return int(psutil.Process().memory_info().rss)

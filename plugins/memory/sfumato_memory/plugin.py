@@ -5,6 +5,7 @@ from __future__ import annotations
 from sfumato.commands import CommandInfo
 from sfumato.hookspecs import hookimpl
 from sfumato.listeners import ListenerInfo
+from sfumato.queries import QueryInfo
 from sfumato.registry import Registrar
 
 SFUMATO_API = "1.0"
@@ -21,10 +22,37 @@ def register_listeners(listeners: Registrar[ListenerInfo]) -> None:
 
 
 @hookimpl
+def register_queries(queries: Registrar[QueryInfo]) -> None:
+    queries.add(
+        "memory_records",
+        "sfumato_memory.query:memory_records",
+        label="Memory records",
+        summary="What requests took: the peak and the time of each phase.",
+        request="sfumato_memory.query:MemoryRecordsRequest",
+    )
+
+
+@hookimpl
 def register_commands(commands: Registrar[CommandInfo]) -> None:
+    home = "sfumato_memory.commands"
     commands.add(
-        "memory",
-        "sfumato_memory.commands:memory",
-        label="Memory",
-        summary="What requests will take, what they took, and whether that has grown.",
+        "memory_plan",
+        f"{home}:plan",
+        label="Memory plan",
+        summary="Tell what a request will take.",
+        group="memory",
+    )
+    commands.add(
+        "memory_report",
+        f"{home}:report",
+        label="Memory report",
+        summary="Tell what requests took.",
+        group="memory",
+    )
+    commands.add(
+        "memory_compare",
+        f"{home}:compare",
+        label="Memory comparison",
+        summary="Compare memory with that of before.",
+        group="memory",
     )

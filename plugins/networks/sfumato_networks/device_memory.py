@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sfumato.memory import DeviceMemory, MachineMemory, machine_memory
+from sfumato.machine import MachineMemory, machine_memory
+from sfumato.memory import DeviceMemory
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from sfumato.memory import MachineMemory
+from sfumato.machine import MachineMemory
 from sfumato.models import LoadedModel
 from sfumato_engine.counting_allocator import CountingAllocator
 from sfumato_engine.memory_meter import meter_for

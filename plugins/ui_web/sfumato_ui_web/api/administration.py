@@ -12,7 +12,8 @@ from typing import Any, Literal, get_args
 from pydantic import Field
 
 from sfumato.errors import UnknownName
-from sfumato.memory import MemorySnapshot, machine_memory
+from sfumato.machine import machine_memory
+from sfumato.memory import MemorySnapshot
 from sfumato.memory_log import MemoryLog
 from sfumato.plugins import PluginRecord
 from sfumato.settings import Settings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, abort, jsonify, render_template, request
 
-from sfumato.memory import machine_memory
+from sfumato.machine import machine_memory
 from sfumato.memory_log import MemoryLog
 from sfumato_ui_web.api.owners import is_local
 from sfumato_ui_web.pages.blueprints import page
