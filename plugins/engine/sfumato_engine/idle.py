@@ -33,6 +33,16 @@ class IdleTimer:
                     self._timer.daemon = True
                     self._timer.start()
 
+    def stop(self) -> None:
+        """Nothing is called any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def wait(self) -> None:
+        """Until what is to be called at rest has been called."""
+        if self._timer is not None:
+            self._timer.join()
+
     def _fire(self, rest: Callable[[], None]) -> None:
         if self._busy.acquire(blocking=False):
             try:

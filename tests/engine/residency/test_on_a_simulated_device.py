@@ -1,0 +1,210 @@
+"""Pictures of the embedded model on devices of all sizes: the same ones, within the memory there is."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+
+from sfumato import Studio
+from sfumato.errors import BadInput, OutOfMemory
+from sfumato.events import Event, StepCompleted, WorkMeasured
+from sfumato.records import GenerationResult
+from sfumato.request import GenerationRequest
+from sfumato.settings import Settings
+from sfumato_engine.model_manager import WORKSPACE_KEY, ModelManager
+from sfumato_engine.residency.residency import Residency
+
+MB = 1_000_000
+LORA = "a red apple <lora:all_blue:1>"
+
+
+class Bench:
+    """A studio on a simulated device, and what was measured of its last request."""
+
+    def __init__(self, folder: Path, device: str, **engine: Any) -> None:
+        keys = {
+            "engine.device": device,
+            "general.output_folder": str(folder),
+            "general.data_folder": str(folder),
+        }
+        keys |= {f"engine.{name}": str(value) for name, value in engine.items()}
+        self.studio = Studio(Settings.load(overrides=keys))
+        self.events: list[Event] = []
+
+    def draw(self, prompt: str = "a red apple", on_event: Any = None, **fields: Any) -> GenerationResult:
+        def hear(event: Event) -> None:
+            self.events.append(event)
+            if on_event:
+                on_event(event)
+
+        return self.studio.generate(prompt, on_event=hear, **{"seed": 1, "steps": 3, **fields})
+
+    def pixels(self, prompt: str = "a red apple", **fields: Any) -> numpy.ndarray:
+        (image,) = self.draw(prompt, **fields).images
+        return numpy.asarray(Image.open(image.path))
+
+    @property
+    def measured(self) -> WorkMeasured:
+        return [event for event in self.events if isinstance(event, WorkMeasured)][-1]
+
+    @property
+    def manager(self) -> ModelManager:
+        manager: ModelManager = self.studio.workspace[WORKSPACE_KEY]
+        return manager
+
+    @property
+    def residency(self) -> Residency:
+        return self.manager.residency(self.studio.settings.engine)
+
+    @property
+    def held(self) -> int:
+        gc.collect()
+        assert self.residency._allocator is not None
+        return self.residency._allocator.current
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Any]:
+    made = []
+
+    def make(size: str = "", **engine: Any) -> Bench:
+        made.append(Bench(tmp_path, f"simulated:{size}" if size else "simulated", **engine))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if WORKSPACE_KEY in one.studio.workspace:
+            one.manager.idle.stop()
+
+
+@pytest.mark.parametrize("prompt", ["a red apple", LORA])
+def test_a_picture_is_the_same_however_little_memory_there_is(bench: Any, prompt: str) -> None:
+    expected = bench().pixels(prompt)
+    for size in ("60MB", "30MB", "8MB"):
+        assert (bench(size).pixels(prompt) == expected).all(), size
+
+
+def test_no_phase_takes_more_than_the_device_has_and_forecasts_come_close(bench: Any) -> None:
+    for size in (100 * MB, 45 * MB, 30 * MB, 12 * MB):
+        one = bench(str(size))
+        one.draw()
+        assert {phase.phase for phase in one.measured.phases} == {
+            "loading",
+            "encoding",
+            "sampling",
+            "decoding",
+        }
+        for phase in one.measured.phases:
+            assert phase.peak <= size
+        sampling = next(phase for phase in one.measured.phases if phase.phase == "sampling")
+        assert sampling.predicted == pytest.approx(sampling.peak, rel=0.15)
+
+
+def test_how_weights_are_placed_follows_the_room(bench: Any) -> None:
+    plans = {}
+    for size in ("100MB", "30MB", "12MB"):
+        one = bench(size)
+        one.draw()
+        plans[size] = one.measured.plan
+    assert plans["100MB"] == "whole"
+    assert "transformer 8" in plans["30MB"]
+    assert "resident" in plans["12MB"]
+
+
+def test_the_plan_told_before_is_the_one_that_is_carried_out(bench: Any) -> None:
+    for size in ("100MB", "30MB"):
+        before = bench(size)
+        plan = before.studio.run("memory_plan", GenerationRequest(prompt="a red apple", steps=3))
+        before.draw()
+        peaks = {phase.phase: phase.peak for phase in before.measured.phases}
+        assert plan.fingerprint == before.measured.fingerprint
+        assert plan.fits
+        for phase in plan.phases:
+            assert phase.predicted == pytest.approx(peaks[phase.phase], rel=0.15), (size, phase.phase)
+
+
+def test_a_budget_of_the_user_is_kept(bench: Any) -> None:
+    one = bench("", memory_budget=24)
+    one.draw()
+    assert all(phase.peak <= 24 << 20 for phase in one.measured.phases)
+    assert one.measured.plan != "whole"
+
+
+def test_work_that_can_never_fit_is_refused_before_it_begins(bench: Any) -> None:
+    one = bench("2MB")
+    with pytest.raises((BadInput, OutOfMemory), match="64x64"):
+        one.draw()
+    assert not any(isinstance(event, StepCompleted) for event in one.events)
+
+
+def test_memory_that_runs_out_is_tried_once_more_with_less_and_told(bench: Any) -> None:
+    expected = bench().pixels()
+    one = bench("40MB")
+    taken: list[torch.Tensor] = []
+
+    def take(event: Event) -> None:
+        """Somebody else takes what the plan had counted on."""
+        if isinstance(event, StepCompleted) and not taken:
+            taken.append(torch.empty(40 * MB - one.held - 1000, dtype=torch.uint8))
+
+    result = one.draw(on_event=take)
+    assert [warning for warning in result.warnings if "tried once more" in warning]
+    assert one.measured.retried
+    assert (numpy.asarray(Image.open(result.images[0].path)) == expected).all()
+
+
+def test_memory_that_runs_out_twice_is_an_error_that_keeps_pictures(bench: Any) -> None:
+    one = bench("40MB")
+    taken: list[torch.Tensor] = []
+
+    def take(event: Event) -> None:
+        if isinstance(event, StepCompleted) and event.batch == 1:
+            taken.append(torch.empty(min(20 * MB, 40 * MB - one.held - 1000), dtype=torch.uint8))
+
+    with pytest.raises(OutOfMemory, match="ran out"):
+        one.draw(on_event=take, count=2)
+    assert len(list(Path(one.studio.settings.general.output_folder).glob("*.png"))) == 1
+    taken.clear()
+    assert len(one.draw(count=2).images) == 2  # and the studio goes on
+
+
+def test_fifty_switches_of_models_loras_and_types_leave_memory_where_it_began(bench: Any) -> None:
+    one = bench("", keep_models=1, keep_conditioning=0)
+
+    def switch(number: int) -> None:
+        prompt = LORA if number % 2 else "a red apple"
+        kind = ("auto", "bfloat16", "float32")[number % 3]
+        options = {"transformer_dtype": kind}
+        one.draw(prompt, model_options=options, steps=1)
+
+    for number in range(6):
+        switch(number)
+    began = one.held
+    for number in range(50):
+        switch(number)
+    switch(5)
+    assert one.held <= began * 1.01
+    assert len(one.manager.models) == 1
+
+
+def test_a_device_that_rests_is_freed_and_used_again(bench: Any) -> None:
+    one = bench("100MB")
+    before = one.pixels()
+    assert one.held > 40 * MB
+    one.manager.free_device()
+    assert one.held < 2 * MB
+    assert (one.pixels() == before).all()
+
+
+def test_what_rests_leaves_the_device_by_itself(bench: Any) -> None:
+    one = bench("100MB", idle_minutes=0.0005)
+    one.draw()
+    one.manager.idle.wait()
+    assert one.held < 2 * MB
