@@ -118,22 +118,22 @@ def plan(
 
     Options are those of 'sfumato generate'; models are looked at, and nothing is drawn.
     """
-    from sfumato.request.schema import checked, load_model
     from sfumato_memory.output import print_plan
+    from sfumato_memory.records import MemoryRecords
     from sfumato_memory.requests import request_from
+    from sfumato_memory.summaries import measured_peaks, summaries
 
     fields = chosen_fields(OPTIONS, values).request
     if model_options:
         fields["model_options"] = dict(_pair(text) for text in model_options)
-    entry = studio.registries.tasks.get("memory_plan")
     with only_data_on_stdout():
-        drawn = request_from(studio, request, fields)
-        given = {"request": drawn.model_dump(exclude_unset=True)}
-        answer = studio.run("memory_plan", checked(load_model(entry.info.request), given))
+        told = studio.run("memory_plan", request_from(studio, request, fields)).model_dump(mode="json")
+        alike = MemoryRecords(studio.database).find(fingerprint=told["fingerprint"])
+    records = [record for record in alike if record.device == told["device"]]
     if as_json:
-        print_json(answer)
+        print_json({**told, "measured": summaries(records, by_version=False)})
     else:
-        print_plan(answer.model_dump())
+        print_plan(told, measured_peaks(records))
 
 
 plan = with_options(plan, OPTIONS)

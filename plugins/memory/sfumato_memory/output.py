@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sfumato.cli.output import print_facts, print_lines, print_table
@@ -90,29 +90,41 @@ def print_differences(differences: Sequence[Difference], threshold: float) -> No
     print_table(("request", "device", "phase", "before", "after", "change", ""), rows)
 
 
-def print_plan(plan: dict[str, Any]) -> None:
-    """What the task "memory_plan" answered, as a dictionary."""
-    budget = plan.get("budget") or 0
+def print_plan(plan: dict[str, Any], measured: Mapping[str, int]) -> None:
+    """What a request will take.
+
+    Args:
+        plan: What the task "memory_plan" answered, as a dictionary.
+        measured: Peaks of such requests by phase, in bytes, as far as there were any.
+    """
     print_facts(
         [
-            ("device", str(plan.get("device", ""))),
-            ("budget", size(budget) if budget else ""),
-            ("plan", str(plan.get("plan", ""))),
+            ("device", plan["device"]),
+            ("budget", size(plan["budget"])),
+            ("fits", "yes" if plan["fits"] else "no"),
         ]
     )
     rows = []
     for phase in plan["phases"]:
-        head: tuple[str, ...] = (phase["phase"], size(phase["predicted"]))
+        name = phase["phase"]
+        known = size(measured[name]) if name in measured else UNKNOWN
+        head = (
+            name,
+            phase["plan"] or "does not fit",
+            size(phase["predicted"]),
+            known,
+            size(phase["working"]),
+        )
         parts: list[dict[str, Any]] = list(phase["parts"]) or [{}]
-        for part in parts:
-            rows.append((*head, *_part_cells(part)))
-            head = ("", "")
+        for number, part in enumerate(parts):
+            rows.append((*(head if number == 0 else ("",) * len(head)), *_part_cells(part)))
     print_lines("")
-    print_table(("phase", "predicted peak", "part", "model", "on the device", "of"), rows)
-    print_lines(*(plan.get("notes") or ()))
+    headers = ("phase", "weights", "predicted", "measured", "work", "model", "part", "on the device", "of")
+    print_table(headers, rows)
+    print_lines(*plan["notes"])
 
 
 def _part_cells(part: dict[str, Any]) -> tuple[str, ...]:
     if not part:
         return (UNKNOWN,) * 4
-    return part["part"], part["model"], size(part["resident"]), size(part["total"])
+    return part["model"], part["part"], size(part["resident"]), size(part["total"])

@@ -107,3 +107,8 @@ def _phases(records: Sequence[MemoryRecord]) -> list[PhaseSummary]:
             )
         )
     return found
+
+
+def measured_peaks(records: Sequence[MemoryRecord]) -> dict[str, int]:
+    """The median peak of each phase, in bytes, where it is known."""
+    return {phase.phase: phase.peak for phase in _phases(records) if phase.peak}
