@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -341,16 +342,34 @@ def test_a_part_that_lost_its_end_is_written_again_from_there(flux: Path, tmp_pa
     assert output.read_bytes() == (tmp_path / "whole.gguf").read_bytes()
 
 
-def test_a_part_that_was_spoilt_is_noticed(flux: Path, tmp_path: Path) -> None:
+def test_a_part_that_was_spoilt_is_written_again_from_there(flux: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.gguf"
     stopped_after(flux, output, 20)
     part = tmp_path / "out.gguf.part"
     with part.open("r+b") as file:
         file.seek(part.stat().st_size - 3000)
         file.write(b"spoilt")
+    begun: list[str] = []
+    work = prepare(library(flux.parent.parent), str(flux), "q8_0", output=output)
+    work.write(on_progress=lambda done, name: begun.append(name))
+    assert work.task.tensors[19].name in begun
+    assert work.task.tensors[2].name not in begun
+    written(flux, "q8_0", tmp_path / "whole.gguf")
+    assert output.read_bytes() == (tmp_path / "whole.gguf").read_bytes()
+
+
+def test_what_is_not_read_back_as_written_gets_no_name(flux: Path, tmp_path: Path) -> None:
+    work = prepare(library(flux.parent.parent), str(flux), "q8_0", output=tmp_path / "out.gguf")
+
+    def spoil(done: int, name: str) -> None:
+        if done == work.numbers:
+            with work.task.part.open("r+b") as file:
+                file.seek(-3000, os.SEEK_END)
+                file.write(b"spoilt")
+
     with pytest.raises(CheckpointError, match="not as it was written"):
-        written(flux, "q8_0", output)
-    assert not output.exists()
+        work.write(on_progress=spoil)
+    assert not work.task.output.exists()
 
 
 _CHILD = """

@@ -1,4 +1,4 @@
-"""What is known of a file that is being written: a line for each tensor that is whole on the disk.
+"""What is known of a file that is being written: a line for each tensor that is whole.
 
 The first line says what the file is made of; an unfinished file of something else is not continued.
 """
@@ -6,7 +6,6 @@ The first line says what the file is made of; an unfinished file of something el
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -93,11 +92,10 @@ class Journal:
         self._file.flush()
 
     def add(self, tensor: WrittenTensor) -> None:
-        """Its bytes must be on the disk before."""
+        """Its bytes must have left this process before."""
         self.written.append(tensor)
         self._file.write(json.dumps(asdict(tensor)).encode() + b"\n")
         self._file.flush()
-        os.fsync(self._file.fileno())
 
     def forget(self, keep: int) -> None:
         """All but the first so many tensors do not count."""

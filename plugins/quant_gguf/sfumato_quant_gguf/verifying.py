@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from pathlib import Path
+from typing import BinaryIO
 
 from sfumato.errors import CheckpointError
 from sfumato_quant_gguf.header import parse_header
@@ -45,18 +46,25 @@ def verify(path: Path, planned: Sequence[PlannedTensor], written: Sequence[Writt
     """Raises `CheckpointError` unless the file holds exactly these tensors."""
     with mapped_file(path) as data:
         found = parse_header(data, path).tensors
-        expected = {tensor.name: (tensor.type_name, tensor.rows) for tensor in planned}
-        if {name: (one.type.name, one.shape) for name, one in found.items()} != expected:
-            raise _differs(path, "Its header is not the one that was written.")
+    expected = {tensor.name: (tensor.type_name, tensor.rows) for tensor in planned}
+    if {name: (one.type.name, one.shape) for name, one in found.items()} != expected:
+        raise _differs(path, "Its header is not the one that was written.")
+    with path.open("rb") as file:
         for tensor in written:
             place = found[tensor.name]
-            crc = 0
-            for start in range(place.start, place.end, _CHUNK):
-                crc = zlib.crc32(data[start : min(start + _CHUNK, place.end)], crc)
-            if crc != tensor.crc32:
+            file.seek(place.start)
+            if crc_of(file, place.end - place.start) != tensor.crc32:
                 raise _differs(path, f"Tensor {tensor.name!r} is not what was written.")
             if not tensor.relative_error <= sqrt(2):
                 raise _differs(path, f"Tensor {tensor.name!r} has nothing left of its weights.")
+
+
+def crc_of(file: BinaryIO, size: int) -> int:
+    """The CRC-32 of so many bytes from here; of fewer where the file ends before."""
+    crc = 0
+    while size > 0 and (piece := file.read(min(size, _CHUNK))):
+        crc, size = zlib.crc32(piece, crc), size - len(piece)
+    return crc
 
 
 def unusual(written: Sequence[WrittenTensor]) -> list[WrittenTensor]:

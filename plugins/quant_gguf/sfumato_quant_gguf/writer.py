@@ -29,7 +29,7 @@ from sfumato_quant_gguf.encoding import Value, header_bytes, offsets
 from sfumato_quant_gguf.journal import Journal, WrittenTensor
 from sfumato_quant_gguf.planning import PlannedTensor
 from sfumato_quant_gguf.quantisers.quantise import PLAIN_TYPES, quantise
-from sfumato_quant_gguf.verifying import verify
+from sfumato_quant_gguf.verifying import crc_of, verify
 
 TILE = 1 << 20
 """Numbers that are read, quantised and written at once."""
@@ -167,20 +167,21 @@ def _opened_part(task: GgufTask, journal: Journal, tell: Callable[[str], None]) 
 
 
 def _whole_tensors(task: GgufTask, journal: Journal) -> int:
-    """How many of the tensors that the journal names are there."""
+    """How many of the tensors that the journal names are there, unspoilt: a machine that went off may have
+    lost what it had not yet brought to the disk."""
     if not task.part.is_file():
         return 0
-    size, start = task.part.stat().st_size, len(task.header)
-    ends = [
-        start + first + t.size_bytes for first, t in zip(offsets(task.tensors), task.tensors, strict=False)
-    ]
     whole = 0
-    for end, tensor, done in zip(ends, task.tensors, journal.written, strict=False):
-        if (done.name, done.type_name) != (tensor.name, tensor.type_name) or end > size:
-            break
-        whole += 1
     with task.part.open("rb") as file:
-        return whole if file.read(start) == task.header else 0
+        if file.read(len(task.header)) != task.header:
+            return 0
+        starts = offsets(task.tensors)
+        for start, tensor, done in zip(starts, task.tensors, journal.written, strict=False):
+            file.seek(len(task.header) + start)
+            if done.name != tensor.name or crc_of(file, tensor.size_bytes) != done.crc32:
+                break
+            whole += 1
+    return whole
 
 
 def _write_tensors(
@@ -206,7 +207,6 @@ def _write_tensors(
         written = _write_tensor(tensor, opened[tensor.name], file, within)
         file.write(bytes(start + end - file.tell()))
         file.flush()
-        os.fsync(file.fileno())
         journal.add(written)
         done += prod(tensor.shape)
     on_progress(done, "")
