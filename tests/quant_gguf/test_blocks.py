@@ -14,6 +14,7 @@ from torch import Tensor
 from sfumato.errors import CheckpointError
 from sfumato_quant_gguf.blocks.dequantise import dequantise
 from sfumato_quant_gguf.blocks.layout import block_type, block_types
+from sfumato_quant_gguf.blocks.tiles import Tiles
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -96,7 +97,7 @@ def test_sizes_of_blocks_are_those_of_the_package(type_name: str) -> None:
 
 @pytest.mark.parametrize("type_name", TYPES)
 def test_random_blocks_become_the_same_numbers_bit_for_bit(type_name: str) -> None:
-    blocks = random_blocks(type_name, (1 << 18) // block_type(type_name).block_size + 13)  # a tile and more
+    blocks = random_blocks(type_name, (1 << 19) // block_type(type_name).block_size + 13)  # a tile and more
     found = dequantise(torch.from_numpy(blocks), type_name, torch.float32)
     assert_same_bits(found, numbers_of(type_name, blocks))
 
@@ -156,12 +157,50 @@ def test_a_result_in_large_pages_is_the_same() -> None:
 
 
 def test_threads_do_not_disturb_each_other() -> None:
-    weights = [torch.from_numpy(random_blocks("Q4_K", 1500 + number)) for number in range(4)]
+    weights = [torch.from_numpy(random_blocks("Q4_K", 8192 + number)) for number in range(4)]
     alone = [dequantise(weight, "Q4_K", torch.bfloat16).view(torch.int16) for weight in weights]
+    tiles = Tiles()
     with ThreadPoolExecutor(4) as pool:
-        together = pool.map(lambda weight: dequantise(weight, "Q4_K", torch.bfloat16), weights * 5)
+        together = pool.map(
+            lambda weight: dequantise(weight, "Q4_K", torch.bfloat16, tiles=tiles), weights * 5
+        )
         for number, found in enumerate(together):
             assert torch.equal(found.view(torch.int16), alone[number % 4])
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_kept_tiles_serve_weights_of_any_size_in_and_out_of_inference(type_name: str) -> None:
+    tiles = Tiles()
+    size = block_type(type_name).block_size
+    for count, in_inference in (
+        (3, True),
+        ((1 << 19) // size + 5, True),
+        (7, False),
+        ((1 << 19) // size, False),
+    ):
+        blocks = random_blocks(type_name, count)
+        with torch.inference_mode(in_inference):
+            found = dequantise(torch.from_numpy(blocks), type_name, torch.float32, tiles=tiles)
+        assert_same_bits(found, numbers_of(type_name, blocks))
+
+
+def test_tiles_follow_the_number_of_threads() -> None:
+    tiles, device, before = Tiles(), torch.device("cpu"), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = tiles.tile_for("Q4_K", 1 << 20, device)
+        assert tiles.tile_for("Q4_K", 1 << 20, device) is alone
+        torch.set_num_threads(2)
+        assert tiles.tile_for("Q4_K", 1 << 20, device).blocks == 2 * alone.blocks
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_have_tiles_of_their_own() -> None:
+    tiles, device = Tiles(), torch.device("cpu")
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(tiles.tile_for, "Q4_K", 1 << 20, device).result()
+    assert tiles.tile_for("Q4_K", 1 << 20, device) is not other
 
 
 def test_no_blocks_are_no_numbers() -> None:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from sfumato_quant_gguf.blocks import dequantise as blocks
+from sfumato_quant_gguf.blocks import large_pages
 from sfumato_quant_gguf.blocks.layout import block_type
+from sfumato_quant_gguf.blocks.tiles import Tiles
 from sfumato_quant_gguf.native import native_kernels
 from sfumato_quant_gguf.triton_kernels import triton_kernels
 
@@ -42,6 +44,7 @@ def dequantise(
     type_name: str,
     dtype: torch.dtype,
     out: Tensor | None = None,
+    tiles: Tiles | None = None,
 ) -> Tensor:
     """Blocks as plain numbers: by a kernel, or by torch's operators, with the same result.
 
@@ -50,6 +53,7 @@ def dequantise(
         type_name: As the format calls it: "Q4_K".
         dtype: A floating-point type; numbers are float32 rounded to the nearest, ties to even.
         out: Where they go, contiguous, of that type and on that device; by default a new tensor.
+        tiles: What keeps the buffers that torch's operators take for the next call.
 
     Returns:
         [numbers], or `out`.
@@ -58,23 +62,28 @@ def dequantise(
         CheckpointError: the type cannot be dequantised.
         ValueError: `packed` is not whole blocks, or `out` does not fit.
     """
-    return dequantise_by(kernels_for(packed.device), packed, type_name, dtype, out)
+    return dequantise_by(kernels_for(packed.device), packed, type_name, dtype, out, tiles)
 
 
 def dequantise_by(
-    kernels: Kernels | None, packed: Tensor, type_name: str, dtype: torch.dtype, out: Tensor | None = None
+    kernels: Kernels | None,
+    packed: Tensor,
+    type_name: str,
+    dtype: torch.dtype,
+    out: Tensor | None = None,
+    tiles: Tiles | None = None,
 ) -> Tensor:
     """The same by these kernels where they can, by torch alone where not."""
     if kernels is None:
-        return blocks.dequantise(packed, type_name, dtype, out)
+        return blocks.dequantise(packed, type_name, dtype, out, tiles)
     layout = block_type(type_name)
     if packed.numel() % layout.block_bytes:
         raise ValueError(f"{packed.numel()} bytes are not whole blocks of {type_name}")
     count = packed.numel() // layout.block_bytes * layout.block_size
     if out is None:
-        out = torch.empty(count, dtype=dtype, device=packed.device)
+        out = large_pages.empty(count, dtype, packed.device)
     elif out.numel() != count or out.dtype != dtype:
         raise ValueError(f"{count} numbers of {type_name} do not fit into {list(out.shape)}, {out.dtype}")
     if kernels.dequantise(type_name, packed, out):
         return out
-    return blocks.dequantise(packed, type_name, dtype, out)
+    return blocks.dequantise(packed, type_name, dtype, out, tiles)

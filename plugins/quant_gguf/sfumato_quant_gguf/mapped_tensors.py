@@ -13,6 +13,7 @@ from sfumato.errors import CheckpointError
 from sfumato.models import CheckpointHeader, TensorInfo
 from sfumato_networks.safetensors_file import map_file
 from sfumato_networks.stored.tensor import WeightTensor
+from sfumato_quant_gguf.blocks.tiles import Tiles
 from sfumato_quant_gguf.weight import GgufWeight
 
 PLAIN_TYPES = {
@@ -43,13 +44,14 @@ class MappedGgufTensors(Mapping[str, Tensor]):
     def __init__(self, header: CheckpointHeader) -> None:
         self.header = header
         self._pages: dict[Path, mmap.mmap] = {}
+        self._tiles = Tiles()
 
     def __getitem__(self, name: str) -> Tensor:
         info = self.header.tensors[name]
         packed = self._bytes(info)
         dtype = PLAIN_TYPES.get(info.dtype)
         if dtype is None:
-            return WeightTensor(GgufWeight(packed, info.dtype, info.shape), torch.bfloat16)
+            return WeightTensor(GgufWeight(packed, info.dtype, info.shape, self._tiles), torch.bfloat16)
         if info.start % dtype.itemsize:
             packed = (
                 packed.clone()

@@ -12,6 +12,7 @@ from torch import Tensor
 from sfumato_networks.stored.plain import PlainWeight
 from sfumato_networks.stored.weight import StoredWeight
 from sfumato_quant_gguf.blocks.layout import block_type
+from sfumato_quant_gguf.blocks.tiles import Tiles
 from sfumato_quant_gguf.dequantise import dequantise
 from sfumato_quant_gguf.linear import linear
 
@@ -23,12 +24,17 @@ class GgufWeight(StoredWeight):
         packed: uint8 [bytes]: the blocks, one after another, rows before columns as in the plain weight.
         type_name: As the format calls it: "Q4_K".
         shape: Of the plain weight; a row need not be whole blocks where it has more than two dimensions.
+        tiles: What keeps the buffers that taking blocks apart takes; weights of one file share it. By
+            default buffers are made and dropped.
     """
 
-    def __init__(self, packed: Tensor, type_name: str, shape: Sequence[int]) -> None:
+    def __init__(
+        self, packed: Tensor, type_name: str, shape: Sequence[int], tiles: Tiles | None = None
+    ) -> None:
         self.packed = packed
         self.type_name = type_name
         self.shape = torch.Size(shape)
+        self.tiles = tiles
 
     @property
     def tensors(self) -> Sequence[Tensor]:
@@ -36,7 +42,7 @@ class GgufWeight(StoredWeight):
 
     def with_tensors(self, tensors: Sequence[Tensor]) -> Self:
         (packed,) = tensors
-        return type(self)(packed, self.type_name, self.shape)
+        return type(self)(packed, self.type_name, self.shape, self.tiles)
 
     @property
     def kind(self) -> str:
@@ -48,7 +54,7 @@ class GgufWeight(StoredWeight):
         return prod(self.shape[1:])
 
     def dequantised(self, dtype: torch.dtype) -> Tensor:
-        return dequantise(self.packed, self.type_name, dtype).view(self.shape)
+        return self._numbers(self.packed, dtype).view(self.shape)
 
     def rows(self, first: int, last: int) -> StoredWeight:
         layout, shape = block_type(self.type_name), torch.Size((last - first, *self.shape[1:]))
@@ -56,8 +62,8 @@ class GgufWeight(StoredWeight):
         first_block, last_block = start // layout.block_size, -(-end // layout.block_size)
         packed = self.packed.view(-1)[first_block * layout.block_bytes : last_block * layout.block_bytes]
         if start % layout.block_size == 0 and end % layout.block_size == 0:
-            return type(self)(packed, self.type_name, shape)
-        numbers = dequantise(packed, self.type_name, torch.float32)
+            return type(self)(packed, self.type_name, shape, self.tiles)
+        numbers = self._numbers(packed, torch.float32)
         skipped = start - first_block * layout.block_size
         return PlainWeight(numbers[skipped : skipped + shape.numel()].view(shape))
 
@@ -68,4 +74,7 @@ class GgufWeight(StoredWeight):
         if self.row_numbers % block_type(self.type_name).block_size:
             return super().embedding(ids, dtype)
         packed = self.packed.view(self.shape[0], -1).index_select(0, ids.reshape(-1).to(self.device))
-        return dequantise(packed, self.type_name, dtype).view(*ids.shape, *self.shape[1:])
+        return self._numbers(packed, dtype).view(*ids.shape, *self.shape[1:])
+
+    def _numbers(self, packed: Tensor, dtype: torch.dtype) -> Tensor:
+        return dequantise(packed, self.type_name, dtype, tiles=self.tiles)
