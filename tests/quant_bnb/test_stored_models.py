@@ -167,6 +167,17 @@ def test_scaled_fp8_draws_what_its_numbers_say(
     torch.testing.assert_close(picture(model, WISH), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_layers_said_to_be_fp8_without_a_scale_are_plain_fp8(folder: Path) -> None:
+    tensors, _ = scaled(("weight_scale", "input_scale"))
+    del tensors[f"{QKV}.weight_scale"]
+    models = library(folder)
+    path = save(folder / "said.safetensors", tensors)
+    assert set(models.header(path).tensors) == set(TINY.transformer())
+    opened = models.open_tensors(path)[f"{QKV}.weight"]
+    assert opened.dtype == torch.float8_e4m3fn
+    assert not isinstance(opened, WeightTensor)
+
+
 @pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
 def test_plain_fp8_stays_so_and_draws_what_its_numbers_say(folder: Path, dtype: torch.dtype) -> None:
     narrow = {name: tensor.to(dtype) for name, tensor in TINY.transformer().items()}
@@ -196,3 +207,25 @@ def test_forms_that_are_not_read_are_refused_with_what_to_get(
     path = save(folder / "other.safetensors", tensors)
     with pytest.raises(CheckpointError, match=rf"{told} weights, which no plugin reads.*GGUF, NF4"):
         library(folder).detect(path)
+
+
+@pytest.mark.parametrize("tiny", [sd.SD15, sd.SDXL], ids=["sd15", "sdxl"])
+def test_a_diffusers_folder_packed_by_bitsandbytes_draws_what_its_numbers_say(
+    tiny: sd.TinySD, tmp_path: Path
+) -> None:
+    folder = sd.write_folder(tiny, tmp_path / "models" / "folder")
+    (file,) = (folder / "unet").glob("*.safetensors")
+    plain = load_file(file)
+    options = {"zero_empty_negative": False} if tiny.is_xl else {}
+
+    def estimate(unet: dict[str, Tensor]) -> Tensor:
+        save(file, unet)
+        models = library(tmp_path)
+        model = SdFamily().load(models.detect(folder), models, FLOAT32)
+        text = model.condition(PromptText(((("a cat", 1.0),),)), options)
+        noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+        return model.denoise(noise, 2.0, [text], options)
+
+    found = estimate(with_four_bits(plain, "nf4", nested=True))
+    expected = estimate(unpacked(plain, "nf4", nested=True))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)

@@ -73,20 +73,21 @@ class ScaledFloat8:
 
         Layers in forms that are not read (NVFP4, MXFP8 ...) are left as they are.
         """
-        scales = _scales(header)
-        beside = _beside(header, scales)
+        said = _said(header)
+        beside = _beside(header, _scales(header, said), said)
         return folded(header, {}, beside) if beside else None
 
     def open(self, header: CheckpointHeader, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """The tensors, scaled ones together with their scales."""
         from sfumato_quant_bnb.float8_weight import opened
 
-        scales = _scales(header)
+        said = _said(header)
+        scales = _scales(header, said)
         makers = {
             f"{layer}.weight": partial(opened, tensors, f"{layer}.weight", scale)
             for layer, scale in scales.items()
         }
-        return FoldedTensors(tensors, makers, _beside(header, scales))
+        return FoldedTensors(tensors, makers, _beside(header, scales, said))
 
     def pack(self, weight: Tensor, device: str) -> Tensor:
         """The weight with the largest number of each output as 448."""
@@ -96,10 +97,9 @@ class ScaledFloat8:
         return WeightTensor(packed_with_scales(weight.detach().to(device)), weight.dtype)
 
 
-def _scales(header: CheckpointHeader) -> dict[str, str]:
+def _scales(header: CheckpointHeader, said: Mapping[str, str]) -> dict[str, str]:
     """The name of the scale of every layer that has one and is read."""
     found = {}
-    said = _said(header)
     for name in header.tensors:
         layer, dot, ending = name.rpartition(".")
         if dot + ending not in _SCALES or said.get(layer, _FORMATS[0]) not in _FORMATS:
@@ -135,11 +135,17 @@ def _said(header: CheckpointHeader) -> dict[str, str]:
     return said
 
 
-def _beside(header: CheckpointHeader, scales: Mapping[str, str]) -> frozenset[str]:
-    """What belongs to scaled layers, and marks of a whole file."""
-    own = {layer + ending for layer in scales for ending in (*_SCALES, *_UNUSED, _SAYS)}
+def _beside(header: CheckpointHeader, scales: Mapping[str, str], said: Mapping[str, str]) -> frozenset[str]:
+    """What belongs to scaled layers and those said to be fp8 without a scale, and marks of a whole file."""
+    layers = {*scales, *(layer for layer in said if _is_float8(header, layer, said[layer]))}
+    own = {layer + ending for layer in layers for ending in (*_SCALES, *_UNUSED, _SAYS)}
     marks = {name for name in header.tensors if name.rpartition(".")[2] == _MARK}
     return frozenset((own | marks) & header.tensors.keys())
+
+
+def _is_float8(header: CheckpointHeader, layer: str, form: str) -> bool:
+    weight = header.tensors.get(f"{layer}.weight")
+    return form in _FORMATS and weight is not None and weight.dtype in ("F8_E4M3", "F8_E5M2")
 
 
 def _wrong(header: CheckpointHeader, name: str, why: str) -> CheckpointError:

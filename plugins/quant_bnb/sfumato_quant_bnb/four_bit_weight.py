@@ -15,7 +15,7 @@ from torch import Tensor
 from sfumato_networks.stored.tensor import WeightTensor
 from sfumato_networks.stored.tiled_linear import tiled_linear
 from sfumato_networks.stored.weight import StoredWeight
-from sfumato_quant_bnb.four_bit_numbers import dequantised_blocks, dequantised_scales, levels
+from sfumato_quant_bnb.four_bit_numbers import dequantised_blocks, dequantised_scales
 from sfumato_quant_bnb.installed_library import bitsandbytes, needed
 from sfumato_quant_bnb.quant_state import FourBitKind, QuantState
 
@@ -145,7 +145,7 @@ class FourBitWeight(StoredWeight):
         own, *nested = self.scales
         fields = {"shape": self.shape, "blocksize": self.blocks.size, "quant_type": self.blocks.kind}
         if not nested:
-            return make(absmax=own, dtype=dtype, code=levels(self.blocks.kind, own.device), **fields)
+            return make(absmax=own, dtype=dtype, **fields)
         scales, codes, offset = nested
         inner = make(absmax=scales, blocksize=self.blocks.nested_size, code=codes, dtype=torch.float32)
         return make(absmax=own, dtype=dtype, offset=offset, state2=inner, **fields)
