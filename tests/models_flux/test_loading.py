@@ -85,8 +85,10 @@ def test_norms_under_the_names_of_newer_comfyui_are_mapped_too(tmp_path: Path) -
     assert all(mapped(tensor, path) for tensor in loaded.values())
 
 
-@pytest.mark.parametrize("stored", [torch.float32, torch.float16, torch.float8_e4m3fn])
-def test_small_models_of_any_type_but_bfloat16_compute_in_float32_on_a_cpu(tmp_path: Path, stored) -> None:
+@pytest.mark.parametrize("stored", [torch.float32, torch.float16])
+def test_small_models_of_more_exact_types_than_bfloat16_compute_in_float32_on_a_cpu(
+    tmp_path: Path, stored: torch.dtype
+) -> None:
     write_tokenizers(tmp_path / "tokenizers")
     model = load(write_all_in_one(TINY, tmp_path / "all.safetensors", stored), tmp_path)
     assert all(found == {torch.float32} for found in dtypes(model).values())
