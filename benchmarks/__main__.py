@@ -17,6 +17,7 @@ QUICK = {
     "lora": ["--rounds", "1"],
     "gguf_dequantise": ["--rounds", "1", "--shape", "512x3072"],
     "gguf_linear": ["--rounds", "1", "--shapes", "512x3072"],
+    "quantised_quality": ["--quick"],
     "canvas_paint": ["--quick"],
     "gallery_scroll": ["--quick"],
     "server_start": ["--quick"],
