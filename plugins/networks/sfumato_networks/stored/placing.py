@@ -41,21 +41,42 @@ class Slot:
         return isinstance(self.home, WeightTensor) or self.home.dtype.itemsize == 1
 
     @property
-    def device_bytes(self) -> int:
-        """What it takes on the device."""
-        if self.stays_stored:
-            return stored_form(self.home).nbytes
-        return self.home.numel() * self.dtype.itemsize
-
-    @property
     def plain_bytes(self) -> int:
         """What its plain numbers take."""
         return self.home.numel() * self.dtype.itemsize
 
-    @property
-    def is_converted(self) -> bool:
-        """Whether operators make other numbers of it than it is stored in, when they use it."""
-        return self.stays_stored or self.home.dtype != self.dtype
+
+@dataclass(frozen=True)
+class SlotBytes:
+    """What a weight takes on its device.
+
+    Attributes:
+        resident: Lying there.
+        fetched: While it is streamed: as it is stored.
+        in_use: In passing while it is resident: plain numbers, where it is stored otherwise.
+        in_use_streamed: In passing while it is streamed: what was fetched, and plain numbers made of it.
+    """
+
+    resident: int
+    fetched: int
+    in_use: int
+    in_use_streamed: int
+
+    @classmethod
+    def of(cls, slot: Slot, *, shares_memory: bool) -> SlotBytes:
+        """Of a slot.
+
+        Args:
+            shares_memory: Whether the device is the CPU, where what is used as it is mapped takes nothing.
+        """
+        stored, plain = stored_form(slot.home).nbytes, slot.plain_bytes
+        as_it_is = slot.stays_stored or slot.home.dtype == slot.dtype
+        resident = 0 if shares_memory and as_it_is else stored if slot.stays_stored else plain
+        if isinstance(slot.module, nn.Embedding):  # some rows are picked, wherever it lies
+            return cls(resident, 0, 0, 0)
+        fetched = 0 if shares_memory else stored
+        made = 0 if slot.home.dtype == slot.dtype and not slot.stays_stored else plain
+        return cls(resident, fetched, plain if slot.stays_stored else 0, fetched + made)
 
 
 class Placeable(Protocol):
@@ -99,6 +120,7 @@ class PlacedWeights:
         fixed_bytes: Of everything else.
 
     Attributes:
+        total: Bytes on the device with all of it resident.
         spare: Bytes that copies of weights may take on the device; None where nobody has said.
     """
 
@@ -107,7 +129,6 @@ class PlacedWeights:
         self.device = torch.device(device)
         self.fixed_bytes = fixed_bytes
         self.spare: int | None = None
-        self._shares_memory = self.device.type == "cpu"
         self._kept: NumbersKept | None = None
         self.through(transfer_to(device))
 
@@ -119,43 +140,30 @@ class PlacedWeights:
         """
         self._transfer = transfer
         self._stream = WeightStream(transfer)
-        if own_memory:
-            self._shares_memory = False
+        shares_memory = self.device.type == "cpu" and not own_memory
+        self._bytes = [SlotBytes.of(slot, shares_memory=shares_memory) for slot in self.slots]
+        self.total = self.fixed_bytes + sum(each.resident for each in self._bytes)
         for slot in self.slots:
             slot.is_resident = None
 
     @property
-    def total(self) -> int:
-        """Bytes on the device with all of it resident."""
-        return self.fixed_bytes + sum(self._bytes(slot) for slot in self.slots)
-
-    @property
     def resident(self) -> int:
         """Bytes on the device now, what is fetched in passing aside."""
-        return self.fixed_bytes + sum(self._bytes(slot) for slot in self.slots if slot.is_resident)
+        there = (
+            each.resident for slot, each in zip(self.slots, self._bytes, strict=True) if slot.is_resident
+        )
+        return self.fixed_bytes + sum(there)
 
     def passing(self, budget: int) -> int:
-        """Bytes that weights take in passing while the network runs, if it is placed within this budget.
-
-        Of the one in use: its plain numbers, where it is stored otherwise, and itself, where it is streamed.
-        Of the one that is fetched ahead: itself.
-        """
+        """Bytes that weights take in passing while the network runs, if it is placed within this budget."""
         wanted = self._chosen(budget)
         used = ahead = 0
-        for number, slot in enumerate(self.slots):
-            plain = slot.plain_bytes if slot.is_converted and self._unpacks(slot, number in wanted) else 0
-            if number in wanted or isinstance(slot.module, nn.Embedding):
-                used = max(used, plain)
+        for number, each in enumerate(self._bytes):
+            if number in wanted:
+                used = max(used, each.in_use)
             else:
-                fetched = 0 if self._shares_memory else stored_form(slot.home).nbytes
-                used, ahead = max(used, fetched + plain), max(ahead, fetched)
+                used, ahead = max(used, each.in_use_streamed), max(ahead, each.fetched)
         return used + (ahead if self._stream.is_ahead else 0)
-
-    def _unpacks(self, slot: Slot, is_resident: bool) -> bool:
-        """Whether its plain numbers are made at each use; of an embedding only some rows are."""
-        if isinstance(slot.module, nn.Embedding):
-            return False
-        return slot.stays_stored or not is_resident
 
     def keep_numbers(self, kept: NumbersKept | None) -> None:
         """Plain numbers of quantised weights that come from now on are kept, as far as this admits."""
@@ -163,7 +171,9 @@ class PlacedWeights:
 
     @property
     def is_streamed(self) -> bool:
-        return any(not slot.is_resident and self._bytes(slot) for slot in self.slots)
+        return any(
+            not slot.is_resident and each.resident for slot, each in zip(self.slots, self._bytes, strict=True)
+        )
 
     def changes_with(self, budget: int) -> bool:
         """Whether `place` with this budget would move anything."""
@@ -188,8 +198,8 @@ class PlacedWeights:
         return self.resident
 
     def _chosen(self, budget: int) -> frozenset[int]:
-        sizes = [self._bytes(slot) for slot in self.slots]
-        room, total = budget - self.fixed_bytes, sum(sizes)
+        sizes = [each.resident for each in self._bytes]
+        room, total = budget - self.fixed_bytes, self.total - self.fixed_bytes
         if total <= max(room, 0):
             return frozenset(range(len(sizes)))
         share = min((total - max(room, 0)) / total, 1.0)
@@ -202,11 +212,6 @@ class PlacedWeights:
             chosen.append(number)
             left -= size
         return frozenset(chosen)
-
-    def _bytes(self, slot: Slot) -> int:
-        """On a CPU what is used as it is mapped takes no memory of its own."""
-        as_mapped = slot.stays_stored or not slot.is_converted
-        return 0 if self._shares_memory and as_mapped else slot.device_bytes
 
     def _make_resident(self, slot: Slot) -> None:
         brought = self._transfer.fetch(stored_form(slot.home)).wait()

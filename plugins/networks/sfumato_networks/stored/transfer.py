@@ -97,7 +97,7 @@ class PrefetchingTransfer:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _copied(self, weight: StoredWeight) -> tuple[StoredWeight, torch.cuda.Event]:
-        with torch.cuda.device(self.device), torch.cuda.stream(self._stream), torch.inference_mode():
+        with torch.cuda.device(self.device), torch.cuda.stream(self._stream), torch.no_grad():
             copied = weight.with_tensors([self._copy(tensor) for tensor in weight.tensors])
             event = torch.cuda.Event()
             event.record(self._stream)
