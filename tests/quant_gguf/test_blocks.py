@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import gguf
 import numpy as np
@@ -13,12 +14,13 @@ from torch import Tensor
 
 from sfumato.errors import CheckpointError
 from sfumato_quant_gguf.blocks.dequantise import dequantise
-from sfumato_quant_gguf.blocks.layout import block_type, block_types
+from sfumato_quant_gguf.blocks.layout import WITH_KERNELS, block_type, supported_types, types_table
 from sfumato_quant_gguf.blocks.tiles import Tiles
+from sfumato_quant_gguf.native import native_kernels
 
 Bytes = npt.NDArray[np.uint8]
 
-TYPES = [layout.name for layout in block_types()]
+TYPES = [layout.name for layout in supported_types()]
 SCALES_AT = {  # where blocks have float16
     "Q4_1": (0, 2),
     "Q5_1": (0, 2),
@@ -86,6 +88,25 @@ def is_dequantised_by_the_package(kind: gguf.GGMLQuantizationType) -> bool:
 def test_all_types_of_blocks_that_the_package_knows_are_known() -> None:
     kinds = {kind.name for kind in gguf.GGMLQuantizationType if is_dequantised_by_the_package(kind)}
     assert set(TYPES) == kinds - {"F32", "F16", "BF16"}
+
+
+def test_the_guide_lists_all_types() -> None:
+    guide = Path(__file__).parents[2] / "docs" / "guide" / "gguf.md"
+    assert types_table() in guide.read_text(encoding="utf-8")
+
+
+def test_kernels_in_c_are_for_the_types_that_are_said_to_have_them() -> None:
+    kernels = native_kernels() or pytest.skip("sfumato-gguf-kernels is not installed")
+    for kind in supported_types():
+        packed, out = torch.zeros(kind.block_bytes, dtype=torch.uint8), torch.empty(kind.block_size)
+        assert kernels.dequantise(kind.name, packed, out) == (kind.name in WITH_KERNELS)
+
+
+def test_kernels_in_triton_are_for_the_types_that_are_said_to_have_them() -> None:
+    pytest.importorskip("triton")
+    from sfumato_quant_gguf.triton_kernels.decoding import GROUP_SIZES
+
+    assert set(GROUP_SIZES) == set(WITH_KERNELS)
 
 
 @pytest.mark.parametrize("type_name", TYPES)

@@ -1,15 +1,26 @@
-"""How many numbers a block of each of GGUF's types holds, and in how many bytes.
-
-The layouts are those of ggml (ggml-common.h), which the package `gguf` lists as GGML_QUANT_SIZES. They stand
-here again because reading a file's header needs them, and that package takes numpy along.
-"""
+"""The types of blocks that become plain numbers, and what is known of them. Imports no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sfumato.errors import CheckpointError
+from sfumato_quant_gguf.tensor_types import TYPES
+from sfumato_quant_gguf.type_names import WRITABLE
+
+WITH_KERNELS = (
+    *("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"),
+    *("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"),
+)
+"""Those that files in the wild have; compiled kernels, in C and in Triton, are for these."""
+
+DEQUANTISABLE = (
+    *WITH_KERNELS,
+    *("IQ3_S", "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"),
+    *("TQ2_0", "TQ1_0", "MXFP4", "NVFP4"),
+)
+"""All types whose blocks the package gguf can dequantise."""
 
 
 @dataclass(frozen=True)
@@ -26,54 +37,56 @@ class BlockType:
     block_size: int
     block_bytes: int
 
+    @property
+    def bits(self) -> float:
+        """Bits that a number takes, scales included."""
+        return 8 * self.block_bytes / self.block_size
+
+    @property
+    def has_kernels(self) -> bool:
+        return self.name in WITH_KERNELS
+
+    @property
+    def is_written(self) -> bool:
+        """Whether `sfumato quantize` makes such blocks."""
+        return self.name in WRITABLE
+
     def bytes_of(self, numbers: int) -> int:
         """Bytes that so many numbers, whole blocks of them, take."""
         return numbers // self.block_size * self.block_bytes
 
 
-_LAYOUTS: Mapping[str, tuple[int, int]] = {
-    "Q4_0": (32, 18),
-    "Q4_1": (32, 20),
-    "Q5_0": (32, 22),
-    "Q5_1": (32, 24),
-    "Q8_0": (32, 34),
-    "Q2_K": (256, 84),
-    "Q3_K": (256, 110),
-    "Q4_K": (256, 144),
-    "Q5_K": (256, 176),
-    "Q6_K": (256, 210),
-    "IQ1_S": (256, 50),
-    "IQ1_M": (256, 56),
-    "IQ2_XXS": (256, 66),
-    "IQ2_XS": (256, 74),
-    "IQ2_S": (256, 82),
-    "IQ3_XXS": (256, 98),
-    "IQ3_S": (256, 110),
-    "IQ4_NL": (32, 18),
-    "IQ4_XS": (256, 136),
-    "TQ1_0": (256, 54),
-    "TQ2_0": (256, 66),
-    "MXFP4": (32, 17),
-    "NVFP4": (64, 36),
-}
+@lru_cache(maxsize=1)
+def supported_types() -> tuple[BlockType, ...]:
+    """All types of blocks that weights may be stored in, the most common ones first."""
+    sizes = {kind.name: (kind.block_size, kind.block_bytes) for kind in TYPES.values()}
+    return tuple(BlockType(name, *sizes[name]) for name in DEQUANTISABLE)
 
 
-def block_types() -> tuple[BlockType, ...]:
-    """All types that can be dequantised."""
-    return tuple(BlockType(name, *layout) for name, layout in _LAYOUTS.items())
-
-
+@lru_cache
 def block_type(name: str) -> BlockType:
     """The type of that name.
 
     Raises:
         CheckpointError: there is none, or nobody knows how to dequantise it.
     """
-    layout = _LAYOUTS.get(name)
-    if layout is None:
-        raise CheckpointError(
-            f"Weights of type {name} cannot be used.",
-            why="Nobody has said how its blocks become numbers.",
-            hint=f"Use a file with weights of another type: {', '.join(_LAYOUTS)}.",
-        )
-    return BlockType(name, *layout)
+    for known in supported_types():
+        if known.name == name:
+            return known
+    raise CheckpointError(
+        f"Weights of type {name} cannot be used.",
+        why="Nobody has said how its blocks become numbers.",
+        hint=f"Use a file with weights of another type: {', '.join(DEQUANTISABLE)}.",
+    )
+
+
+def types_table() -> str:
+    """The supported types as rows of a table in Markdown."""
+    rows = [
+        "| Type | Bits a weight | Operators of torch | Kernels in C, Triton | Written |",
+        "|" + " --- |" * 5,
+    ]
+    for kind in supported_types():
+        kernels, written = ("yes" if answer else "" for answer in (kind.has_kernels, kind.is_written))
+        rows.append(f"| {kind.name} | {kind.bits:g} | yes | {kernels} | {written} |".replace("  ", " "))
+    return "\n".join(rows)
