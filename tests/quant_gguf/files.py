@@ -22,13 +22,17 @@ def write_gguf(
     architecture: str = "flux",
     quantised: str = "Q8_0",
     plain: str = "F32",
+    vectors: bool = False,
     finish: Finish | None = None,
 ) -> Path:
-    """Matrices whose rows are whole blocks quantised, the rest plain; ``finish`` may add metadata."""
+    """Matrices whose rows are whole blocks quantised, the rest plain; ``finish`` may add metadata.
+
+    With ``vectors`` biases and norms are quantised like matrices.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = gguf.GGUFWriter(path, architecture)
     for name, tensor in tensors.items():
-        add(writer, name, tensor, chosen_type(tensor, quantised, plain))
+        add(writer, name, tensor, chosen_type(tensor, quantised, plain, vectors))
     if finish is not None:
         finish(writer)
     writer.write_header_to_file()
@@ -38,10 +42,10 @@ def write_gguf(
     return path
 
 
-def chosen_type(tensor: Tensor, quantised: str, plain: str) -> str:
+def chosen_type(tensor: Tensor, quantised: str, plain: str, vectors: bool = False) -> str:
     """The wished type where it can be had, as writers of real files choose."""
     block_size, _ = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[quantised]]
-    whole = tensor.ndim > 1 and tensor.shape[-1] % block_size == 0
+    whole = (vectors or tensor.ndim > 1) and tensor.shape[-1] % block_size == 0
     return quantised if whole else plain
 
 

@@ -74,9 +74,10 @@ def plain_numbers(tensor: Tensor) -> Tensor:
 
 
 def as_stored(
-    tensors: Mapping[str, Tensor], quantised: str = "Q8_0", plain: str = "F32"
+    tensors: Mapping[str, Tensor], quantised: str = "Q8_0", plain: str = "F32", *, vectors: bool = False
 ) -> dict[str, Tensor]:
     """What is left of tensors after `write_gguf`."""
     return {
-        name: dequantised(tensor, chosen_type(tensor, quantised, plain)) for name, tensor in tensors.items()
+        name: dequantised(tensor, chosen_type(tensor, quantised, plain, vectors))
+        for name, tensor in tensors.items()
     }

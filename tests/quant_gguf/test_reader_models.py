@@ -126,6 +126,48 @@ def test_a_whole_stable_diffusion_1_in_one_file_needs_nothing_else(tmp_path: Pat
     assert_draws_like(model, loaded(plain, tmp_path))
 
 
+def stable_diffusion_cpp_tensors(tiny: sd.TinySD) -> dict[str, torch.Tensor]:
+    """A whole SDXL as stable-diffusion.cpp renames it: OpenCLIP, but for its projection, as transformers."""
+    assert tiny.open_clip
+    clip_g = sd.from_open_clip(tiny.open_clip_text(), tiny.open_clip.layers, projection=False)
+    clip_g["text_model.text_projection"] = tiny.open_clip_text()["text_projection"]
+    parts = {
+        "model.diffusion_model.": tiny.unet(),
+        "first_stage_model.": tiny.autoencoder(),
+        "cond_stage_model.transformer.": tiny.clip_text(),
+        "cond_stage_model.1.transformer.": clip_g,
+    }
+    return {prefix + name: tensor for prefix, part in parts.items() for name, tensor in part.items()}
+
+
+def test_a_whole_sdxl_of_stable_diffusion_cpp_draws_as_its_numbers_do(tmp_path: Path) -> None:
+    """It quantises whatever has 32 numbers in a row, biases and norms too, and says no architecture."""
+    theirs = stable_diffusion_cpp_tensors(sd.SDXL)
+    file = write_gguf(tmp_path / "checkpoints" / "sdxl.gguf", theirs, architecture="", vectors=True)
+    stored = as_stored(theirs, vectors=True)
+    plain = save(tmp_path / "checkpoints" / "plain.safetensors", _as_published(stored))
+    sd.write_sd_tokenizer(tmp_path / "tokenizers" / "clip_l")
+    model = loaded(file, tmp_path)
+    assert {path for files in model.files.values() for path in files if path.suffix == ".gguf"} == {file}
+    assert_draws_like(model, loaded(plain, tmp_path))
+
+
+def _as_published(renamed: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Under the names of the files that SDXL came in; the second encoder stays as transformers have it."""
+    names = {
+        "cond_stage_model.1.": "conditioner.embedders.1.",
+        "cond_stage_model.": "conditioner.embedders.0.",
+    }
+    found = {}
+    for name, tensor in renamed.items():
+        for theirs, published in names.items():
+            name = name.replace(theirs, published)
+        if name.endswith("text_model.text_projection"):
+            name, tensor = name.replace("text_model.text_projection", "text_projection.weight"), tensor.T
+        found[name] = tensor
+    return found
+
+
 @pytest.mark.parametrize("tiny", [sd.SD15, sd.SDXL], ids=["sd15", "sdxl"])
 def test_a_unet_whose_convolutions_were_stored_in_rows_has_its_shapes(
     tmp_path: Path, tiny: sd.TinySD

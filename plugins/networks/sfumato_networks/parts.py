@@ -31,8 +31,10 @@ T5_ENCODER = "t5_encoder"
 _CLIP_TOKENS = "embeddings.token_embedding.weight"
 _OPEN_CLIP_TOKENS, _OPEN_CLIP_LAYER = "token_embedding.weight", "transformer.resblocks.0.ln_1.weight"
 _OPEN_CLIP_PROJECTION = "text_projection"
+_RENAMED_PROJECTION = "text_model.text_projection"  # stable-diffusion.cpp, whatever the file had it from
+_FROM_OPEN_CLIP = ("cond_stage_model.", "conditioner.")
 _CLIP_WIDTHS = {768: CLIP_TEXT, 1024: OPEN_CLIP_TEXT, 1280: CLIP_G_TEXT}
-_CLIP_G_PLACES = ("clip_g.", "conditioner.embedders.1.", "text_encoder_2/")
+_CLIP_G_PLACES = ("clip_g.", "conditioner.embedders.1.", "cond_stage_model.1.", "text_encoder_2/")
 _OPEN_CLIP_PLACES = ("clip_h.", "cond_stage_model.model.")
 _T5_BIAS = "encoder.block.{}.layer.0.SelfAttention.relative_attention_bias.weight"
 _DECODERS = ("decoder.up.0.block.0.conv1.weight", "decoder.up_blocks.0.resnets.0.conv1.weight")
@@ -108,11 +110,13 @@ class Part:
 
     def _is_turned(self, name: str) -> bool:
         """Whether it is a matrix whose rows are the inputs: OpenCLIP's text projection."""
+        if name == _RENAMED_PROJECTION:
+            return self.prefix.startswith(_FROM_OPEN_CLIP)
         return self.in_open_clip_layout and name == _OPEN_CLIP_PROJECTION
 
     def _own_name(self, name: str) -> str:
-        if self._is_turned(name):
-            return f"{name}.weight"
+        if self._is_turned(name) or name == _RENAMED_PROJECTION:
+            return f"{_OPEN_CLIP_PROJECTION}.weight"
         if self.in_open_clip_layout:
             return name.replace(".attn.in_proj_", ".attn.in_proj.")  # a layer like others in our network
         if self.kind in CLIP_KINDS and name.startswith(("embeddings.", "encoder.", "final_layer_norm.")):
