@@ -13,7 +13,10 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FLAGS = ("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-fno-math-errno", "-Wno-psabi")
+FLAGS = (
+    *("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden"),
+    *("-ffp-contract=off", "-fno-math-errno", "-Wno-psabi"),
+)
 VARIANTS = {
     "baseline": (),
     "avx2": ("-mavx2", "-mfma", "-mf16c"),
@@ -47,12 +50,15 @@ def compile_library(sources: Path, library: Path) -> None:
     """
     compiler = shlex.split(os.environ.get("CC") or "cc")
     on_x86 = platform.machine().lower() in ("x86_64", "amd64")
-    objects = []
+    objects, running = [], []
     for name, flags in VARIANTS.items() if on_x86 else [("baseline", ())]:
         made = library.with_name(f"{name}.o")
         command = [*compiler, *FLAGS, *flags, f"-DVARIANT={name}", "-c", str(sources / "variant.c")]
-        subprocess.run([*command, "-o", str(made)], check=True)
+        running.append(subprocess.Popen([*command, "-o", str(made)]))
         objects.append(str(made))
+    for process in running:
+        if process.wait():
+            raise subprocess.CalledProcessError(process.returncode, process.args)
     subprocess.run(
         [*compiler, *FLAGS, "-shared", "-o", str(library), str(sources / "library.c"), *objects], check=True
     )

@@ -110,7 +110,7 @@ def test_rounding_to_bfloat16_meets_ties_and_the_largest_numbers(kernels: Native
 def test_products_are_as_close_to_exact_ones_as_float32_allows(
     kernels: NativeKernels, type_name: str, tokens: int
 ) -> None:
-    """Sums of n products are off by a few roundings of the sum of their sizes, not by n."""
+    """Sums of n products are off by a few roundings (6e-8) of the sum of their sizes, not by n."""
     rows, (block, _) = 33, sizes(type_name)
     columns = 256 + max(block, 96)  # the last tile of the small blocks is not full
     blocks = tame_blocks(type_name, rows * columns // block)
@@ -119,7 +119,7 @@ def test_products_are_as_close_to_exact_ones_as_float32_allows(
     out = torch.empty(tokens, rows)
     assert kernels.linear(type_name, tensor(blocks), (rows, columns), x, None, out)
     error = (out - x.double() @ weight.T).abs() / (x.double().abs() @ weight.abs().T)
-    assert float(error.max()) < 2e-7
+    assert float(error.max()) < 3e-7
 
 
 def test_a_bias_is_added_before_the_result_is_rounded(kernels: NativeKernels) -> None:

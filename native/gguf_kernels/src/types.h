@@ -7,13 +7,7 @@
 #ifndef SFUMATO_TYPES_H
 #define SFUMATO_TYPES_H
 
-#include <stdint.h>
-#include <string.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#elif defined(__ARM_NEON)
-#include <arm_neon.h>
-#endif
+#include "simd.h"
 
 enum { TILE = 256, MOST_GROUPS = 16 };
 
@@ -49,6 +43,7 @@ static inline float half_at(const uint8_t *bytes) {
 static const int8_t NON_LINEAR[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
 
 typedef uint8_t bytes16 __attribute__((vector_size(16)));
+typedef uint64_t longs2 __attribute__((vector_size(16)));
 typedef uint8_t bytes32 __attribute__((vector_size(32)));
 
 static inline bytes16 sixteen_at(const void *from) {
@@ -149,12 +144,18 @@ static inline void unpack_iq4_nl(const uint8_t *block, int8_t *codes, float *sca
     look_up(codes, 32);
 }
 
+/* Sixteen bytes as numbers, each multiplied by that of the block. */
+static inline void times(float factor, bytes16 bytes, float *out) {
+    int8_t numbers[MOST_GROUPS];
+    memcpy(numbers, &bytes, sizeof bytes);
+    for (int i = 0; i < MOST_GROUPS; i += LANES)
+        store(out + i, all(factor) * from_codes(numbers + i));
+}
+
 static inline void unpack_q2_k(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
-    float scale = half_at(block + 80), offset = half_at(block + 82);
-    for (int group = 0; group < 16; group++) {
-        scales[group] = scale * (float)(block[group] & 15);
-        offsets[group] = offset * (float)(block[group] >> 4);
-    }
+    bytes16 both = sixteen_at(block);
+    times(half_at(block + 80), both & 15, scales);
+    times(half_at(block + 82), both >> 4, offsets);
     for (int half = 0; half < 2; half++) {
         bytes32 packed = at(block + 16 + 32 * half);
         put(codes + 128 * half, packed & 3);
@@ -166,12 +167,13 @@ static inline void unpack_q2_k(const uint8_t *block, int8_t *codes, float *scale
 
 static inline void unpack_q3_k(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
     (void)offsets;
-    const uint8_t *packed = block + 96;
-    float scale = half_at(block + 108);
-    for (int group = 0; group < 16; group++) {
-        int low = packed[group & 7] >> 4 * (group >> 3) & 15, high = packed[8 + (group & 3)] >> 2 * (group >> 2) & 3;
-        scales[group] = scale * (float)((low | high << 4) - 32);
-    }
+    uint64_t low;
+    uint32_t high;
+    memcpy(&low, block + 96, sizeof low);
+    memcpy(&high, block + 104, sizeof high);
+    uint64_t four_bits[2] = {low & 0x0f0f0f0f0f0f0f0f, low >> 4 & 0x0f0f0f0f0f0f0f0f};
+    uint32_t two_bits[4] = {high & 0x03030303, high >> 2 & 0x03030303, high >> 4 & 0x03030303, high >> 6 & 0x03030303};
+    times(half_at(block + 108), (sixteen_at(four_bits) | sixteen_at(two_bits) << 4) - 32, scales);
     bytes32 lacking = ~at(block); /* a bit for each plane of 32: four less where it is not set */
     for (int half = 0; half < 2; half++, lacking >>= 4) {
         bytes32 low = at(block + 32 + 32 * half);
@@ -182,24 +184,14 @@ static inline void unpack_q3_k(const uint8_t *block, int8_t *codes, float *scale
     }
 }
 
-/* `count` bytes as numbers, each multiplied by that of the block. */
-static inline void times(float factor, const void *from, int count, float *out) {
-    int8_t numbers[MOST_GROUPS];
-    memcpy(numbers, from, (size_t)count);
-    for (int i = 0; i < count; i++)
-        out[i] = factor * (float)numbers[i];
-}
-
 /* Eight scales and eight offsets of six bits each, in twelve bytes. */
 static inline void six_bit_scales(const uint8_t *block, float *scales, float *offsets) {
-    uint32_t packed[3], own_scales[2], own_offsets[2];
+    uint32_t packed[3];
     memcpy(packed, block + 4, sizeof packed);
-    own_scales[0] = packed[0] & 0x3f3f3f3f;
-    own_scales[1] = (packed[2] & 0x0f0f0f0f) | (packed[0] >> 2 & 0x30303030);
-    own_offsets[0] = packed[1] & 0x3f3f3f3f;
-    own_offsets[1] = (packed[2] >> 4 & 0x0f0f0f0f) | (packed[1] >> 2 & 0x30303030);
-    times(half_at(block), own_scales, 8, scales);
-    times(half_at(block + 2), own_offsets, 8, offsets);
+    uint64_t low = packed[0] & 0x3f3f3f3f, high = (packed[2] & 0x0f0f0f0f) | (packed[0] >> 2 & 0x30303030);
+    times(half_at(block), (bytes16)(longs2){low | high << 32, 0}, scales);
+    low = packed[1] & 0x3f3f3f3f, high = (packed[2] >> 4 & 0x0f0f0f0f) | (packed[1] >> 2 & 0x30303030);
+    times(half_at(block + 2), (bytes16)(longs2){low | high << 32, 0}, offsets);
 }
 
 static inline void unpack_q4_k(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
@@ -223,7 +215,7 @@ static inline void unpack_q5_k(const uint8_t *block, int8_t *codes, float *scale
 
 static inline void unpack_q6_k(const uint8_t *block, int8_t *codes, float *scales, float *offsets) {
     (void)offsets;
-    times(half_at(block + 208), block + 192, 16, scales);
+    times(half_at(block + 208), sixteen_at(block + 192), scales);
     for (int half = 0; half < 2; half++, codes += 128) {
         bytes32 first = at(block + 64 * half), second = at(block + 64 * half + 32), high = at(block + 128 + 32 * half);
         put(codes, ((first & 15) | (high << 4 & 48)) - 32);

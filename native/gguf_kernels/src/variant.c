@@ -8,42 +8,6 @@
 
 #include <stdlib.h>
 
-#if defined(__AVX512F__) && defined(__AVX512BW__)
-enum { LANES = 16 };
-typedef __m512 floats;
-static inline floats load(const float *from) { return _mm512_loadu_ps(from); }
-static inline void store(float *to, floats values) { _mm512_storeu_ps(to, values); }
-static inline floats from_codes(const int8_t *from) {
-    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)from)));
-}
-static inline floats multiply_add(floats a, floats b, floats c) { return _mm512_fmadd_ps(a, b, c); }
-static inline floats all(float value) { return _mm512_set1_ps(value); }
-#elif defined(__AVX2__) && defined(__FMA__)
-enum { LANES = 8 };
-typedef __m256 floats;
-static inline floats load(const float *from) { return _mm256_loadu_ps(from); }
-static inline void store(float *to, floats values) { _mm256_storeu_ps(to, values); }
-static inline floats from_codes(const int8_t *from) {
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)from)));
-}
-static inline floats multiply_add(floats a, floats b, floats c) { return _mm256_fmadd_ps(a, b, c); }
-static inline floats all(float value) { return _mm256_set1_ps(value); }
-#else
-enum { LANES = 4 };
-typedef float floats __attribute__((vector_size(16)));
-static inline floats load(const float *from) {
-    floats values;
-    memcpy(&values, from, sizeof values);
-    return values;
-}
-static inline void store(float *to, floats values) { memcpy(to, &values, sizeof values); }
-static inline floats from_codes(const int8_t *from) {
-    return (floats){(float)from[0], (float)from[1], (float)from[2], (float)from[3]};
-}
-static inline floats multiply_add(floats a, floats b, floats c) { return a * b + c; }
-static inline floats all(float value) { return (floats){value, value, value, value}; }
-#endif
-
 enum { AT_ONCE = 4 }; /* tokens whose sums are kept in registers */
 
 static inline float sum_of(floats values) {
@@ -84,10 +48,8 @@ static inline void round_to_bfloat16(const float *from, int count, uint16_t *out
 static inline __attribute__((always_inline)) void add_block(const float *first, const float *second, const float *x,
                                                             int64_t stride, int count, int tokens, floats *sums) {
     floats of_first[AT_ONCE], of_second[AT_ONCE];
-    for (int token = 0; token < tokens; token++) {
-        of_first[token] = sums[token];
-        of_second[token] = sums[MOST_TOKENS + token];
-    }
+    for (int token = 0; token < tokens; token++)
+        of_first[token] = of_second[token] = all(0.0f);
     for (int i = 0; i < count; i += LANES) {
         floats weight = load(first + i), below = load(second + i);
         for (int token = 0; token < tokens; token++) {
@@ -97,8 +59,8 @@ static inline __attribute__((always_inline)) void add_block(const float *first, 
         }
     }
     for (int token = 0; token < tokens; token++) {
-        sums[token] = of_first[token];
-        sums[MOST_TOKENS + token] = of_second[token];
+        sums[token] += of_first[token];
+        sums[MOST_TOKENS + token] += of_second[token];
     }
 }
 

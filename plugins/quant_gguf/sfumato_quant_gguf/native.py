@@ -182,9 +182,10 @@ class NativeKernels:
 
 
 def _spread(x: Tensor) -> Tensor:
-    """As float32, rows so far apart that the same columns of all of them fit into a first-level cache at once.
+    """As float32, each token's numbers a little aside of the previous one's, modulo 4096 bytes.
 
-    A multiple of 4096 bytes, a usual width, would send them all to the same few lines of it.
+    A width that is a multiple of that, as many are, would send the same columns of all of them to the same
+    few places of a processor's first-level cache.
     """
     tokens, inputs = x.shape
     room = torch.empty(tokens, inputs + (272 - inputs) % 1024)
