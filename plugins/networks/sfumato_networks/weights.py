@@ -103,9 +103,11 @@ def load_network(
             weights[name] = _moved(tensor, dtype, destination.device)
         else:
             slot = Slot(module, "weight", _packed(tensor, module, destination), dtype)
-            slots.append(slot)
-            if not destination.deferred:
+            if destination.deferred:
+                slots.append(slot)
+            else:
                 weights[name] = _resident(slot, destination.device)
+            del slot
         del tensor  # before the next one is made
     _assign(network, weights)
     if destination.deferred:

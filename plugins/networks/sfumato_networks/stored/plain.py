@@ -40,12 +40,12 @@ class PlainWeight(StoredWeight):
     def dequantised(self, dtype: torch.dtype) -> Tensor:
         if self.scale is None:
             return widened(self.data, dtype)
-        scale = self.scale.reshape(-1, *[1] * (self.data.ndim - 1)) if self.scale.numel() > 1 else self.scale
+        scale = self.scale.reshape(-1, *[1] * (self.data.ndim - 1)) if self.scale.numel() != 1 else self.scale
         return widened(self.data, torch.float32).mul(scale).to(dtype)
 
     def rows(self, first: int, last: int) -> StoredWeight:
         scale = self.scale
-        if scale is not None and scale.numel() > 1:
+        if scale is not None and scale.numel() != 1:
             scale = scale[first:last]
         return type(self)(self.data[first:last], scale)
 
@@ -63,7 +63,8 @@ class PlainWeight(StoredWeight):
         return product if bias is None else product + bias
 
     def embedding(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
-        if self.scale is not None and self.scale.numel() > 1:
+        if self.scale is not None and self.scale.numel() != 1:
             return super().embedding(ids, dtype)
-        found = self.data.view(torch.uint8)[ids] if self.data.dtype.itemsize == 1 else self.data[ids]
+        rows = self.data.view(torch.uint8) if self.data.dtype.itemsize == 1 else self.data
+        found = rows.index_select(0, ids.reshape(-1)).view(*ids.shape, *self.shape[1:])
         return PlainWeight(found.view(self.data.dtype), self.scale).dequantised(dtype)

@@ -57,6 +57,8 @@ class StackedWeight(StoredWeight):
             if start < last and first < end:
                 found.append(part.rows(max(first - start, 0), min(last, end) - start))
             start = end
+        if not found:
+            return self.parts[0].rows(0, 0)
         return found[0] if len(found) == 1 else StackedWeight(found)
 
     def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-from torch.utils._pytree import tree_map_only
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from sfumato_networks.stored.plain import PlainWeight
 from sfumato_networks.stored.stacked import StackedWeight
@@ -38,7 +38,7 @@ class WeightTensor(Tensor):
     def __new__(
         cls, stored: StoredWeight, dtype: torch.dtype, device: torch.device | str | None = None
     ) -> WeightTensor:
-        made: WeightTensor = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made: WeightTensor = Tensor._make_wrapper_subclass(
             cls, stored.shape, dtype=dtype, device=stored.device if device is None else torch.device(device)
         )
         return made
@@ -51,8 +51,16 @@ class WeightTensor(Tensor):
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         return f"WeightTensor({self.stored.kind}, {list(self.shape)}, {self.dtype}, {self.device})"
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> WeightTensor:
-        return self  # as nobody writes to it
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """The stored form is shared, as nobody writes to it; the copy may still be moved and converted."""
+        copied: Tensor = WeightTensor(self.stored, self.dtype, self.device)
+        if isinstance(self, nn.Parameter):
+            copied = nn.Parameter(copied, requires_grad=self.requires_grad)
+        memo[id(self)] = copied
+        return copied
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return WeightTensor, (self.stored, self.dtype, self.device)
 
     def plain(self) -> Tensor:
         """Its numbers, in its type and on its device."""
@@ -77,16 +85,35 @@ class WeightTensor(Tensor):
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        form_keeping = _FORM_KEEPING.get(func)
-        if form_keeping is not None:
-            found = form_keeping(*args, **kwargs)
-            if found is not NotImplemented:
-                return found
         if func._schema.is_mutable:
-            raise TypeError(f"{func} would write to a weight in its stored form, which nothing does")
+            _refuse_writing(func, args, kwargs)
+            return func(*_all_plain(args), **_all_plain(kwargs))
         with torch.inference_mode(False):  # views of what is made here outlive inference mode
-            numbers = tree_map_only(WeightTensor, WeightTensor.plain, (tuple(args), dict(kwargs)))
-            return func(*numbers[0], **numbers[1])
+            form_keeping = _FORM_KEEPING.get(func)
+            if form_keeping is not None:
+                found = form_keeping(*args, **kwargs)
+                if found is not NotImplemented:
+                    return found
+            if func._can_decompose():  # elsewhere than in inference mode, that is done before it gets here
+                return func.decompose(*args, **kwargs)
+            return func(*_all_plain(args), **_all_plain(kwargs))
+
+
+def _all_plain(arguments: Any) -> Any:
+    return tree_map_only(WeightTensor, WeightTensor.plain, arguments)
+
+
+def _refuse_writing(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    given = {
+        **dict(zip((argument.name for argument in func._schema.arguments), args, strict=False)),
+        **kwargs,
+    }
+    for argument in func._schema.arguments:
+        is_written = argument.alias_info is not None and argument.alias_info.is_write
+        if is_written and any(
+            isinstance(leaf, WeightTensor) for leaf in tree_leaves(given.get(argument.name))
+        ):
+            raise TypeError(f"{func} would write to a weight in its stored form, which nothing does")
 
 
 def stored_form(tensor: Tensor) -> StoredWeight:
@@ -105,7 +132,7 @@ class _LinearOfStored(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
         (gradient,) = gradients
-        of_bias = gradient.flatten(0, -2).sum(0) if ctx.needs_input_grad[2] else None
+        of_bias = gradient.reshape(-1, gradient.shape[-1]).sum(0) if ctx.needs_input_grad[2] else None
         return gradient @ ctx.weight.stored.dequantised(gradient.dtype).to(gradient.device), None, of_bias
 
 
@@ -113,6 +140,11 @@ def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     if not isinstance(weight, WeightTensor):  # the input or the bias is one
         input, bias = _as_plain(input), None if bias is None else _as_plain(bias)
         return F.linear(input, weight, bias)
+    place = input.device.type
+    if torch.is_autocast_enabled(place) and input.dtype != torch.float64:
+        input = input.to(torch.get_autocast_dtype(place))
+    if bias is not None and bias.dtype != input.dtype:
+        bias = bias.to(input.dtype)
     if torch.is_grad_enabled() and input.requires_grad:
         result: Tensor = _LinearOfStored.apply(input, weight, bias)
         return result
@@ -148,6 +180,21 @@ def _same(weight: Tensor, *_: Any, **__: Any) -> Any:
     return WeightTensor(weight.stored, weight.dtype, weight.device)
 
 
+def _set_data(weight: Tensor, data: Tensor) -> None:
+    """How a module's weights are moved and converted."""
+    if not isinstance(weight, WeightTensor) or not isinstance(data, WeightTensor):
+        raise TypeError("a weight in its stored form has no plain data, and is no plain weight's data")
+    with torch._C.DisableTorchFunctionSubclass():
+        weight.data = data
+    weight.stored = data.stored
+
+
+def _set_items(target: Tensor, *_: Any) -> Any:
+    if isinstance(target, WeightTensor):
+        raise TypeError("a part of a weight in its stored form cannot be written to")
+    return NotImplemented
+
+
 def _to_copy(
     weight: Any, *, dtype: Any = None, device: Any = None, non_blocking: bool = False, **_: Any
 ) -> Any:
@@ -160,8 +207,11 @@ def _to_copy(
     return WeightTensor(stored, dtype or weight.dtype, device or weight.device)
 
 
-def _cat(weights: Sequence[Tensor], dim: int = 0) -> Any:
+def _cat(tensors: Sequence[Tensor], dim: int = 0) -> Any:
+    weights = [tensor for tensor in tensors if tensor.shape != (0,)]  # of any shape, as torch has it
     if dim != 0 or any(weight.shape[1:] != weights[0].shape[1:] for weight in weights):
+        return NotImplemented
+    if torch.is_grad_enabled() and any(weight.requires_grad for weight in weights):
         return NotImplemented
     first = next(weight for weight in weights if isinstance(weight, WeightTensor))
     return WeightTensor(StackedWeight([stored_form(weight) for weight in weights]), first.dtype, first.device)
@@ -178,7 +228,14 @@ def _split(weight: Any, size: int | Sequence[int], dim: int = 0) -> Any:
     if dim != 0:
         return NotImplemented
     outputs = weight.shape[0]
-    sizes = [min(size, outputs - at) for at in range(0, outputs, size)] if isinstance(size, int) else size
+    if not isinstance(size, int):
+        sizes = size
+    elif size > 0:
+        sizes = [min(size, outputs - at) for at in range(0, outputs, size)]
+    else:
+        return NotImplemented
+    if sum(sizes) != outputs:
+        return NotImplemented  # torch says what is wrong
     starts = [sum(sizes[:number]) for number in range(len(sizes))]
     return [_slice(weight, 0, start, start + rows) for start, rows in zip(starts, sizes, strict=True)]
 
@@ -198,5 +255,7 @@ _OPERATORS: Mapping[Any, Callable[..., Any]] = {
     F.embedding: _embedding,
     F.conv2d: _conv2d,
     Tensor.detach: _same,
+    Tensor.data.__set__: _set_data,  # type: ignore[attr-defined]
+    Tensor.__setitem__: _set_items,
     torch.cat: _cat,
 }
