@@ -179,3 +179,10 @@ def test_the_command_refuses_targets_that_cannot_be(
     code, _, err = sfumato("pack", str(source), "--output", target, "--force")
     assert code == 2
     assert told in err
+
+
+def test_nothing_is_written_into_a_plugin_unasked(sfumato: Callable[..., tuple[int, str, str]]) -> None:
+    code, _, err = sfumato("pack", "emoji")
+    assert code == 2
+    assert "comes with a plugin" in err
+    assert "--output" in err

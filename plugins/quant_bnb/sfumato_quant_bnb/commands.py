@@ -36,7 +36,7 @@ def pack(
     For GGUF see 'sfumato quantize'.
     """
     source = _file(studio, model)
-    target = output or source.with_name(f"{source.stem}-{to}.safetensors")
+    target = output or _beside(studio, source, to)
     _check_target(source, target, force)
     from sfumato_quant_bnb.saving import write_packed
 
@@ -72,6 +72,14 @@ def _file(studio: Studio, model: str) -> Path:
     raise BadInput(
         f"'{model}' is a folder of several files.", hint="Name one file: its transformer or text encoder."
     )
+
+
+def _beside(studio: Studio, source: Path, to: Form) -> Path:
+    """The default target; raises `BadInput` where the source came with a plugin: no place for new files."""
+    brought = {Path(str(entry.target)).resolve() for entry in studio.registries.models}
+    if source.resolve() in brought:
+        raise BadInput(f"'{source.stem}' comes with a plugin.", hint="Say where to write: --output FILE")
+    return source.with_name(f"{source.stem}-{to}.safetensors")
 
 
 def _check_target(source: Path, target: Path, force: bool) -> None:

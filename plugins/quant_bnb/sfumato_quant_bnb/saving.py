@@ -81,7 +81,7 @@ def write_packed(
         SfumatoError: a library is absent, the file cannot be written, or does not hold what it should.
     """
     chosen = _chosen(header)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial.safetensors")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
         _write(header, opened, temporary, form, chosen, device, progress)
         _verify(opened, temporary, form, chosen, progress)
