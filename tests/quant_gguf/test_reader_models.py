@@ -12,7 +12,7 @@ import gguf
 import pytest
 import torch
 
-from sfumato_networks.parts import AUTOENCODER, T5_ENCODER
+from sfumato_networks.parts import AUTOENCODER, CLIP_G_TEXT, T5_ENCODER
 from sfumato_networks.stored.tensor import WeightTensor
 from sfumato_quant_gguf import t5_names
 
@@ -21,7 +21,7 @@ from ..tiny_models.files import save, write_parts, write_transformer
 from ..tiny_models.flux import TinyFlux
 from ..tiny_models.sd3 import SD3, SD35_MEDIUM, TinySD3, write_sd3_parts
 from .files import add, write_gguf
-from .models import as_stored, assert_draws_like, drawn, library, loaded
+from .models import as_stored, assert_draws_like, drawn, library, loaded, plain_numbers
 
 FLUX = TinyFlux(guidance=True)
 LLAMA_CPP = gguf.get_tensor_name_map(gguf.MODEL_ARCH.T5ENCODER, 2)
@@ -149,7 +149,12 @@ def test_a_whole_sdxl_of_stable_diffusion_cpp_draws_as_its_numbers_do(tmp_path: 
     sd.write_sd_tokenizer(tmp_path / "tokenizers" / "clip_l")
     model = loaded(file, tmp_path)
     assert {path for files in model.files.values() for path in files if path.suffix == ".gguf"} == {file}
-    assert_draws_like(model, loaded(plain, tmp_path))
+    expected = loaded(plain, tmp_path)
+    assert_draws_like(model, expected)
+    found, wanted = (
+        plain_numbers(one.networks[CLIP_G_TEXT].text_projection.weight) for one in (model, expected)
+    )
+    torch.testing.assert_close(found, wanted, atol=0, rtol=2**-8)  # turned round, it is in bfloat16
 
 
 def _as_published(renamed: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
