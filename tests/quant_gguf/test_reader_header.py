@@ -327,6 +327,16 @@ def test_a_file_cut_short_while_in_use_is_told(tmp_path: Path) -> None:
         opened["a"]
 
 
+@pytest.mark.parametrize("name", ["Q8_1", "Q8_K"])
+def test_blocks_of_intermediate_results_are_refused_as_weights(tmp_path: Path, name: str) -> None:
+    number, kind = next((number, kind) for number, kind in TYPES.items() if kind.name == name)
+    path = tmp_path / "a.gguf"
+    path.write_bytes(whole_file([], [tensor("a", (kind.block_size,), number, 0)], kind.block_bytes))
+    assert GgufFormat().read_header(path).tensors["a"].dtype == name
+    with pytest.raises(CheckpointError, match=name):
+        GgufFormat().open_tensors(path)["a"]
+
+
 def test_a_gguf_file_under_another_name_is_told(tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "a.safetensors", {"a": torch.ones(1)})
     with pytest.raises(CheckpointError, match="GGUF file under another name"):

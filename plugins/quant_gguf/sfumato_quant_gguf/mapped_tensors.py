@@ -13,6 +13,7 @@ from sfumato.errors import CheckpointError
 from sfumato.models import CheckpointHeader, TensorInfo
 from sfumato_networks.safetensors_file import map_file
 from sfumato_networks.stored.tensor import WeightTensor
+from sfumato_quant_gguf.blocks.layout import block_type
 from sfumato_quant_gguf.blocks.tiles import Tiles
 from sfumato_quant_gguf.weight import GgufWeight
 
@@ -38,7 +39,7 @@ class MappedGgufTensors(Mapping[str, Tensor]):
         header: As `GgufFormat` reads it.
 
     Raises:
-        CheckpointError: a file cannot be read, or was cut short since.
+        CheckpointError: a file cannot be read, was cut short since, or has blocks that are not for weights.
     """
 
     def __init__(self, header: CheckpointHeader) -> None:
@@ -51,11 +52,10 @@ class MappedGgufTensors(Mapping[str, Tensor]):
         packed = self._bytes(info)
         dtype = PLAIN_TYPES.get(info.dtype)
         if dtype is None:
+            block_type(info.dtype)  # refuses those that nobody makes plain numbers of, before any is needed
             return WeightTensor(GgufWeight(packed, info.dtype, info.shape, self._tiles), torch.bfloat16)
         if info.start % dtype.itemsize:
-            packed = (
-                packed.clone()
-            )  # rare: the format aligns tensors at 32 bytes unless a file says otherwise
+            packed = packed.clone()  # rare: tensors lie at multiples of 32 unless a file says otherwise
         return packed.view(dtype).view(info.shape)
 
     def __iter__(self) -> Iterator[str]:
