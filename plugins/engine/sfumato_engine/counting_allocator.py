@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -44,6 +45,11 @@ class CountingAllocator(TorchDispatchMode):
         self._sizes: dict[int, int] = {}
         self._lock = threading.RLock()  # the end of a storage may come while another one is being counted
         self._thread = threading.local()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled under it, and torch's compiler takes seconds to import."""
+        return False
 
     def reset_peak(self) -> None:
         """Let the most count from what is held now."""
@@ -127,11 +133,9 @@ def _storages(tree: Any) -> list[torch.UntypedStorage]:
     return found
 
 
+@cache
 def _is_composite(func: Any) -> bool:
-    """Whether it is made of other operators alone."""
-    return isinstance(func, torch._ops.OpOverload) and func._can_decompose() and _has_kernel(func)
-
-
-def _has_kernel(func: Any) -> bool:
-    found: bool = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE)
-    return found
+    """Whether an operator is made of others alone."""
+    if not isinstance(func, torch._ops.OpOverload) or not func._can_decompose():
+        return False
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE)
