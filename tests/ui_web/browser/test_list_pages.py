@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from sfumato.events import EventBus, PhaseMemory, WorkMeasured
+from sfumato.listeners import listen
 from sfumato.memory import MemorySnapshot
 from sfumato.memory_log import MemoryLog
 from sfumato.studio import Studio
@@ -247,3 +250,20 @@ def test_memory_is_drawn_read_off_by_keys_and_shown_as_a_table(page: Page, studi
     expect(page.locator(".chart-readout")).to_contain_text("Worker process 1 GB")
     page.get_by_role("button", name="As a table").click()
     expect(page.get_by_role("region", name="Main memory")).to_contain_text("1 GB")
+
+
+def test_peaks_of_a_request_are_drawn_over_time(page: Page, studio: Studio) -> None:
+    events = EventBus()
+    listen(events, studio)
+    for peak in (4 * 2**30, 5 * 2**30):
+        phases = (PhaseMemory(phase="sampling", predicted=6 * 2**30, peak=peak),)
+        told = {"fingerprint": "f1", "description": "emoji, 64x64, 4 steps", "device": "cuda"}
+        events.emit(WorkMeasured(task="generate", plan="whole", phases=phases, seconds=2.0, **told))
+    page.goto("/system/")
+    chart = page.get_by_role("img", name="emoji, 64x64, 4 steps (cuda)")
+    expect(chart).to_have_attribute("aria-label", re.compile(r"sampling: .*5 GB now, .*5 GB at most"))
+    assert chart.locator(".chart-line").count() == 1
+    expect(page.locator(".system-trend-facts")).to_contain_text("drawn 2 times")
+    expect(page.locator(".system-trend-facts")).to_contain_text("6 GB foretold, 5 GB taken")
+    page.locator(".system-trends-as-table").click()
+    expect(page.get_by_role("region", name="emoji, 64x64, 4 steps (cuda)")).to_contain_text("4 GB")

@@ -36,6 +36,7 @@ def build(studio: Studio) -> Blueprint:
             database=database_size(studio),
             database_kind=studio.database.url.partition(":")[0],
             spans=SPANS,
+            has_records="memory_records" in studio.registries.queries,
         )
 
     @blueprint.get("/memory")

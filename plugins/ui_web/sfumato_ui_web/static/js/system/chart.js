@@ -20,7 +20,8 @@ function svg(tag, attributes = {}, ...children) {
 }
 
 /**
- * @typedef {{name: string, points: [number, number][], filled?: boolean}} Series Points are seconds since 1970 and bytes.
+ * @typedef {{name: string, points: [number, number][], filled?: boolean, connected?: boolean}} Series Points are seconds since 1970 and bytes; lines that are
+ *   connected are not cut where nothing was recorded for a while.
  */
 export class MemoryChart {
   /** @param {string} title */
@@ -88,7 +89,7 @@ export class MemoryChart {
     const runs = [];
     for (const point of one.points) {
       const run = runs.at(-1);
-      const gap = Math.max(GAP_SECONDS, (this.bounds.to - this.bounds.from) / 50);
+      const gap = one.connected ? Infinity : Math.max(GAP_SECONDS, (this.bounds.to - this.bounds.from) / 50);
       if (!run || point[0] - run.at(-1)[0] > gap) runs.push([point]);
       else run.push(point);
     }

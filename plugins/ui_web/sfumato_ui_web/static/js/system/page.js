@@ -9,6 +9,7 @@ import { showError, toast } from "../toast.js";
 import { copyText } from "../clipboard.js";
 import { MemoryChart } from "./chart.js";
 import { Checks } from "./checks.js";
+import { Trends } from "./trends.js";
 import { Workers } from "./workers.js";
 
 const EVERY = 5000;
@@ -26,7 +27,10 @@ class SystemPage extends HTMLElement {
     this.workers = new Workers(one(".system-workers", this), this.dataset.log);
     this.checks = new Checks(one(".system-checks", this), this.dataset.checks);
     this.checks.load().catch(() => undefined);
-    onEvent("job_changed", () => this.workers.load().catch(() => undefined));
+    const trends = this.querySelector(".system-trends");
+    this.trends = trends ? new Trends(trends) : null;
+    this.trends?.load().catch(() => undefined);
+    onEvent("job_changed", () => Promise.all([this.workers.load(), this.trends?.load()]).catch(() => undefined));
     this.update(true);
     setInterval(() => document.visibilityState === "visible" && this.update(), EVERY);
   }
@@ -77,7 +81,7 @@ class SystemPage extends HTMLElement {
     const models = latest.flatMap((sample) => sample.models);
     const place = one(".system-models", this);
     place.hidden = models.length === 0;
-    fill(one("ul", place), models.map((model) => h("li", null, h("span", null, model.model), h("span", { class: "badge" }, model.device), h("span", { class: "muted" }, fileSize(model.size)))));
+    fill(one("ul", place), models.map(modelItem));
   }
 
   toggleTable(button) {
@@ -104,6 +108,19 @@ function latestOfEach(samples) {
   const newest = new Map(samples.map((sample) => [sample.process_id, sample]));
   const end = samples.at(-1)?.at ?? 0;
   return [...newest.values()].filter((sample) => end - sample.at < 30 && Date.now() / 1000 - sample.at < 60);
+}
+
+/** A model, or one of its parts: where it lies, its size, and how much of it can be taken back at any time. */
+function modelItem(model) {
+  const name = model.part ? `${model.model} · ${model.part}` : model.model;
+  const mapped = model.mapped ? t("{size} in files", { size: fileSize(model.mapped) }) : "";
+  return h(
+    "li",
+    null,
+    h("span", null, name),
+    h("span", { class: "badge" }, model.device),
+    h("span", { class: "muted" }, [fileSize(model.size), mapped].filter(Boolean).join(", ")),
+  );
 }
 
 function meter(label, used, total, peak = 0) {
