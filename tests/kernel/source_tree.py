@@ -134,12 +134,13 @@ def _packages() -> dict[str, list[str]]:
 
 
 def distributions_of(package: str) -> set[str]:
-    """Which distributions bring an import package; ours go by their names, editable installs tell nothing."""
+    """Which distributions bring an import package; ours, of whose packages editable installs tell nothing, and
+    those that are not installed go by their names."""
     if package == "sfumato":
         return {"sfumato-kernel"}
     if package.startswith("sfumato_"):
         return {canonicalize_name(package)}
-    return {canonicalize_name(name) for name in _packages().get(package, [])}
+    return {canonicalize_name(name) for name in _packages().get(package, [package])}
 
 
 def is_standard(package: str) -> bool:
