@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Any
-
 from sfumato.events import WorkMeasured
 from sfumato.tasks import TaskContext
+from sfumato_engine.fingerprint import fingerprint_of
 from sfumato_engine.residency.residency import Residency
 from sfumato_engine.resolution import ResolvedRequest
 from sfumato_engine.settings import EngineSettings
@@ -29,31 +26,6 @@ def measured(
         seconds=round(seconds, 4),
         retried=bool(residency.tightened),
     )
-
-
-def fingerprint_of(resolved: ResolvedRequest, settings: EngineSettings) -> str:
-    """Equal for requests that need the same memory and time."""
-    facts = json.dumps(what_matters(resolved, settings), sort_keys=True)
-    return hashlib.sha256(facts.encode()).hexdigest()[:16]
-
-
-def what_matters(resolved: ResolvedRequest, settings: EngineSettings) -> dict[str, Any]:
-    """Whatever changes the memory and time that a request needs: not the words, not the seed."""
-    request = resolved.request
-    return {
-        "models": [
-            (one.info.name, one.info.size_bytes, one.request.steps, one.size, one.cfg_scale > 1)
-            for one in resolved.passes
-        ],
-        "sampler": resolved.sampler.info.name,
-        "pictures": (request.batch_size, request.count),
-        "starts_from_picture": request.img2img is not None,
-        "adapters": request.prompt.count("<lora:"),
-        "settings": [
-            getattr(settings, name)
-            for name in ("dtype", "quantisation", "cfg_batching", "vae_tiling", "memory_budget")
-        ],
-    }
 
 
 def description(resolved: ResolvedRequest) -> str:
