@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from sfumato import Studio
-from sfumato.events import CancelToken, Event, ImageSaved, ImageSaving, StepCompleted
+from sfumato.events import CancelToken, Event, ImageSaved, ImageSaving, StepCompleted, WorkMeasured
 from sfumato.request import GenerationRequest, HiresPass
 
 
@@ -115,3 +115,22 @@ def test_the_hires_pass_is_left_out_once_work_is_to_end(studio: Studio, tmp_path
     listen = ending_at(2, "interrupt", cancel)
     (image,) = studio.generate(asked, output_folder=tmp_path, cancel=cancel, on_event=listen).images
     assert (image.width, image.height) == (64, 64)
+
+
+def test_what_was_done_in_part_is_not_measured_as_the_whole(studio: Studio, tmp_path: Path) -> None:
+    def measured(asked: GenerationRequest, end: str = "", **given: object) -> int:
+        cancel, events = CancelToken(), list[Event]()
+        ending = ending_at(2, end, cancel)
+
+        def listen(event: Event) -> None:
+            ending(event)
+            events.append(event)
+
+        studio.run("generate", asked, output_folder=tmp_path, cancel=cancel, on_event=listen, **given)  # type: ignore[arg-type]
+        return sum(isinstance(event, WorkMeasured) for event in events)
+
+    asked = request(count=2)
+    whole = studio.generate(asked, output_folder=tmp_path).images
+    assert measured(asked) == 1
+    assert measured(asked, finished=whole[:1]) == 0
+    assert [measured(asked, "skip"), measured(asked, "interrupt")] == [0, 0]

@@ -83,7 +83,8 @@ def draw(resolved: ResolvedRequest, context: TaskContext, started: float) -> Gen
         if shortage is not None:
             raise shortage
         telemetry.end()
-        context.events.emit(measured(resolved, context, residency, time.monotonic() - started))
+        if not (context.finished or drawing.cut_short):  # a part of it would be told as the whole
+            context.events.emit(measured(resolved, context, residency, time.monotonic() - started))
     return GenerationResult(
         images=tuple(drawing.images),
         sheet=drawing.sheet,
@@ -128,6 +129,7 @@ class Drawing:
         sheet: All of them on one, once they are drawn and where the settings ask for it.
         warnings: What the user was told so far.
         sampling_seconds: Wall time spent in samplers so far.
+        cut_short: Whether the user has ended a batch or all early.
     """
 
     def __init__(self, resolved: ResolvedRequest, context: TaskContext) -> None:
@@ -135,6 +137,7 @@ class Drawing:
         self.sheet: Path | None = None
         self.warnings: list[str] = []
         self.sampling_seconds = 0.0
+        self.cut_short = False
         self._resolved = resolved
         self._context = context
         self._recorder = Recorder(resolved, context)
@@ -195,6 +198,7 @@ class Drawing:
     def _ended_early(self) -> bool:
         """Whether no further batch is to begin; the end of one batch alone is past with it."""
         cancel = self._context.cancel
+        self.cut_short = self.cut_short or bool(cancel.ending)
         if cancel.ending == "skip":
             cancel.ending = ""
         return cancel.ending == "interrupt"
