@@ -26,7 +26,9 @@ class ListenerInfo(BaseModel):
     name: str
     label: str
     aliases: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = Field(description="The kinds of events that it is told of.")
+    kinds: tuple[str, ...] = Field(
+        default=(), description="The kinds of events that it is told of; none means all."
+    )
 
 
 class StudioListener(Protocol):
@@ -42,7 +44,7 @@ def listen(events: EventBus, studio: Studio) -> None:
 
 
 def _hear(entry: Entry[ListenerInfo], studio: Studio, event: Event) -> None:
-    if event.kind not in entry.info.kinds:
+    if entry.info.kinds and event.kind not in entry.info.kinds:
         return
     try:
         listener: StudioListener = entry.load()
