@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sfumato_networks.stored.tensor import WeightTensor
-from sfumato_networks.stored.tiled_linear import tiled_linear
+from sfumato_networks.stored.tiled_linear import tiled_linear, tiled_numbers
 from sfumato_networks.stored.weight import StoredWeight
 
 LARGEST = 127.0
@@ -42,7 +42,9 @@ class EightBitWeight(StoredWeight):
 
     def dequantised(self, dtype: torch.dtype) -> Tensor:
         scale = (self.largest / LARGEST).view(-1, *[1] * (self.packed.ndim - 1))
-        return (self.packed * scale).to(dtype)
+        return tiled_numbers(
+            self.shape, dtype, self.device, lambda first, last: self.packed[first:last] * scale[first:last]
+        )
 
     def rows(self, first: int, last: int) -> StoredWeight:
         return type(self)(self.packed[first:last], self.largest[first:last])

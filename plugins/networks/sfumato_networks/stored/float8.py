@@ -10,10 +10,7 @@ import torch
 from torch import Tensor
 
 _SIGN_AND_REST = -0x4080  # 0b1011_1111_1000_0000: all but the highest bit of float16's exponent, and its end
-_NOT_A_NUMBER = 0x3F80
 _EXPONENTS_APART = 2.0**8
-
-
 _TILE = 1 << 18
 """Numbers at once: what is made on the way stays in a processor's cache."""
 
@@ -29,10 +26,16 @@ def widened(numbers: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def _as_float32(numbers: Tensor) -> Tensor:
-    bits = numbers.view(torch.int8).to(torch.int16)
+    codes = numbers.view(torch.int8)
+    if numbers.dtype == torch.float8_e4m3fn and _has_nan(codes):
+        return numbers.float()
+    bits = codes.to(torch.int16)
     if numbers.dtype == torch.float8_e5m2:
         return bits.bitwise_left_shift_(8).view(torch.float16).float()
     bits = bits.bitwise_left_shift_(7).bitwise_and_(_SIGN_AND_REST)
-    if not bits.numel() or (bits & _NOT_A_NUMBER).max() == _NOT_A_NUMBER:
-        return numbers.float()
     return bits.view(torch.float16).float().mul_(_EXPONENTS_APART)
+
+
+def _has_nan(codes: Tensor) -> bool:
+    """Of e4m3, whose two are 127 and 255: the largest of each sign, so that nothing is made to find them."""
+    return bool(codes.numel()) and (int(codes.max()) == 127 or int(codes.view(torch.uint8).max()) == 255)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sfumato_networks.stored.float8 import widened
-from sfumato_networks.stored.tiled_linear import tiled_linear
+from sfumato_networks.stored.tiled_linear import tiled_linear, tiled_numbers
 from sfumato_networks.stored.weight import StoredWeight
 
 
@@ -40,8 +40,12 @@ class PlainWeight(StoredWeight):
     def dequantised(self, dtype: torch.dtype) -> Tensor:
         if self.scale is None:
             return widened(self.data, dtype)
-        scale = self.scale.reshape(-1, *[1] * (self.data.ndim - 1)) if self.scale.numel() != 1 else self.scale
-        return widened(self.data, torch.float32).mul(scale).to(dtype)
+        scale = self.scale.reshape(-1, *[1] * (self.data.ndim - 1)).expand(self.shape)
+
+        def scaled(first: int, last: int) -> Tensor:
+            return widened(self.data[first:last], torch.float32) * scale[first:last]
+
+        return tiled_numbers(self.shape, dtype, self.device, scaled)
 
     def rows(self, first: int, last: int) -> StoredWeight:
         scale = self.scale

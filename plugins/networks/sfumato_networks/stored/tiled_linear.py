@@ -7,6 +7,7 @@ weights would come in fresh pages, and the system clears those for longer than t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 
 import torch
 import torch.nn.functional as F
@@ -38,3 +39,19 @@ def tiled_linear(
         own = None if bias is None else bias[first:last]
         product[..., first:last] = F.linear(x, plain_rows(first, last), own)
     return product
+
+
+def tiled_numbers(
+    shape: Sequence[int], dtype: torch.dtype, device: torch.device, plain_rows: Callable[[int, int], Tensor]
+) -> Tensor:
+    """A whole weight [outputs, ...] made plain; on a processor, what is made on the way stays in its cache.
+
+    Args:
+        plain_rows: Gives the rows from the first number to before the last, in a type that may be wider.
+    """
+    numbers = torch.empty(shape, dtype=dtype, device=device)
+    outputs = shape[0]
+    rows = outputs if device.type != "cpu" else max(TILE_BYTES // 4 // max(prod(shape[1:]), 1), 1)
+    for first in range(0, outputs, rows):
+        numbers[first : first + rows] = plain_rows(first, min(first + rows, outputs))
+    return numbers
