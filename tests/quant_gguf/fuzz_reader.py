@@ -20,6 +20,7 @@ from sfumato.errors import CheckpointError
 from sfumato_quant_gguf.carried_tokenizer import carries_tokenizer, tokenizer_json
 from sfumato_quant_gguf.file_header import tensors_of, texts_of
 from sfumato_quant_gguf.header import parse_header
+from sfumato_quant_gguf.t5_names import as_transformers
 
 SECONDS = 5.0
 """Of one case, at most; the slowest real ones take a hundredth of that."""
@@ -188,7 +189,7 @@ def read_all(data: bytes) -> str:
     path = Path("fuzzed.gguf")
     try:
         header = parse_header(data, path)
-        tensors_of(header, data, path)
+        as_transformers(tensors_of(header, data, path))
         texts_of(header.metadata)
         if carries_tokenizer(header.metadata):
             tokenizer_json(header.metadata, data, path)

@@ -311,6 +311,16 @@ def test_a_missing_or_later_piece_and_a_tensor_in_two_are_told(tmp_path: Path) -
         GgufFormat().read_header(first)
 
 
+def test_a_piece_under_another_name_is_told_to_be_one(tmp_path: Path) -> None:
+    def of_three(writer: gguf.GGUFWriter) -> None:
+        writer.add_int32("split.tensors.count", 3)
+
+    path = write_gguf(tmp_path / "renamed.gguf", {"a": torch.ones(2, 32)}, finish=of_three)
+    with pytest.raises(CheckpointError, match="is a piece of a model") as caught:
+        GgufFormat().read_header(path)
+    assert "3 tensors, of which 1 are here" in caught.value.why
+
+
 def test_a_file_that_is_gone_or_empty_is_told(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="cannot be read"):
         GgufFormat().read_header(tmp_path / "none.gguf")

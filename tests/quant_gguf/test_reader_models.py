@@ -104,6 +104,17 @@ def test_a_t5_in_plain_halves_comes_before_a_quantised_one(flux_parts: Path) -> 
     assert model.files[T5_ENCODER] == (flux_parts / "text_encoders" / "t5xxl_fp16.safetensors",)
 
 
+def test_a_t5_in_pieces_is_one_t5(flux_parts: Path) -> None:
+    """As gguf-split leaves it: names, the encoder's first block among them, are in any of the pieces."""
+    (flux_parts / "text_encoders" / "t5xxl_fp16.safetensors").unlink()
+    tensors = list(llama_cpp_names(FLUX.t5()).items())
+    pieces = [flux_parts / "text_encoders" / f"t5xxl-Q8_0-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for piece, some in zip(pieces, (tensors[12:], tensors[:12]), strict=True):
+        write_gguf(piece, dict(some), architecture="t5encoder")
+    model = loaded(write_transformer(FLUX, flux_parts / "flux.safetensors"), flux_parts)
+    assert model.files[T5_ENCODER] == tuple(pieces)
+
+
 def test_an_autoencoder_is_taken_from_a_gguf_file(flux_parts: Path) -> None:
     (flux_parts / "vae" / "ae.safetensors").unlink()
     file = write_gguf(flux_parts / "vae" / "ae.gguf", FLUX.autoencoder(), quantised="F16", plain="F16")

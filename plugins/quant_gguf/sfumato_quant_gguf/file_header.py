@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from sfumato.errors import CheckpointError
 from sfumato.models import CheckpointHeader, TensorInfo
 from sfumato_networks.tokenizer import CARRIED
+from sfumato_quant_gguf import t5_names
 from sfumato_quant_gguf.byte_reader import Buffer, damaged
 from sfumato_quant_gguf.carried_tokenizer import CarriedTokenizer, carries_tokenizer
 from sfumato_quant_gguf.header import MAX_DIMENSIONS, GgufHeader, parse_header
@@ -17,7 +19,8 @@ from sfumato_quant_gguf.metadata import ArrayField, Value, read_array
 from sfumato_quant_gguf.shards import shards_of
 
 FORMAT = "gguf"
-_MAX_SHAPE = 8
+_ALL_TENSORS = "split.tensors.count"
+"""In the metadata of each piece of a model: how many tensors all pieces have."""
 _MAX_SHOWN_TEXT = 65_536
 """Characters of a text that is taken into the metadata: longer ones are templates and licences."""
 
@@ -43,14 +46,27 @@ def read_header(path: Path) -> CheckpointHeader:
         metadata = texts_of(header.metadata) | metadata
         if carries_tokenizer(header.metadata):
             configs[CARRIED] = CarriedTokenizer(file)
-    return CheckpointHeader(path, "single_file", FORMAT, tensors, metadata, configs)
+    _check_whole(tensors, header.metadata, path)
+    known = t5_names.as_transformers(tensors)
+    return CheckpointHeader(path, "single_file", FORMAT, known, metadata, configs)
 
 
 def tensors_of(
     header: GgufHeader, data: Buffer, path: Path, file: Path | None = None
 ) -> dict[str, TensorInfo]:
-    """The tensors as families know them; ``file`` holds them where that is not the model's own path."""
+    """The tensors in their plain shapes; ``file`` holds them where that is not the model's own path."""
     return logical_tensors(header.tensors, _original_shapes(header, data, path), file, path)
+
+
+def _check_whole(tensors: Collection[str], stated: Mapping[str, Value], path: Path) -> None:
+    """Raises `CheckpointError` where pieces are missing though the files' names tell of none."""
+    total = stated.get(_ALL_TENSORS)
+    if isinstance(total, int) and len(tensors) < total:
+        raise CheckpointError(
+            f"'{path}' is a piece of a model.",
+            why=f"The whole of it has {total:,} tensors, of which {len(tensors):,} are here.",
+            hint="Put all pieces into one folder, named NAME-00001-of-00003.gguf and so on.",
+        )
 
 
 def texts_of(metadata: Mapping[str, Value]) -> dict[str, str]:

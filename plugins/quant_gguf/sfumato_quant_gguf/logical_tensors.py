@@ -1,4 +1,4 @@
-"""A GGUF file's tensors as families know them: under their names, in their plain shapes. Imports no torch."""
+"""A GGUF file's tensors in their plain shapes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from math import prod
 from pathlib import Path
 
 from sfumato.models import TensorInfo
-from sfumato_quant_gguf import t5_names
 from sfumato_quant_gguf.byte_reader import damaged
 from sfumato_quant_gguf.header import MAX_DIMENSIONS, StoredTensor
 from sfumato_quant_gguf.metadata import ArrayField
@@ -25,7 +24,7 @@ _LEADING_ONES = {"pos_embed": 3, "pos_embed.pos_embed": 3}
 def logical_tensors(
     stored: Mapping[str, StoredTensor], original_shapes: Mapping[str, object], file: Path | None, path: Path
 ) -> dict[str, TensorInfo]:
-    """The tensors by the names that families know, with their logical shapes.
+    """The tensors by the names that the file has, with their logical shapes.
 
     Args:
         original_shapes: What the metadata says, by tensor.
@@ -35,15 +34,12 @@ def logical_tensors(
     Raises:
         CheckpointError: an original shape is not made of numbers, or does not fit the tensor.
     """
-    is_t5 = t5_names.is_t5(stored)
     found: dict[str, TensorInfo] = {}
     for name, tensor in stored.items():
         shape = _with_leading_ones(name, tensor.shape)
         if name in original_shapes:
             shape = _original_shape(name, original_shapes[name], tensor.shape, path)
-        known = t5_names.transformers_name(name) if is_t5 else name
-        if known is not None:
-            found[known] = TensorInfo(tensor.type.name, shape, tensor.start, tensor.end, file)
+        found[name] = TensorInfo(tensor.type.name, shape, tensor.start, tensor.end, file)
     return found
 
 

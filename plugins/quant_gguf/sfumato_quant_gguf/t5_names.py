@@ -6,7 +6,10 @@ The names are those of gguf's `TENSOR_NAMES` for the architectures "t5" and "t5e
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _BLOCK = re.compile(r"enc\.blk\.(\d+)\.(\w+)\.weight")
 _TOP = {
@@ -25,13 +28,19 @@ _IN_BLOCK = {
     "ffn_down": "layer.1.DenseReluDense.wo",
     "ffn_norm": "layer.1.layer_norm",
 }
+_MARK = "enc.blk.0.attn_q.weight"
 _UNUSED = ("dec.", "output.")
 """The decoder, which whole models have, and what comes after it."""
 
 
-def is_t5(names: Collection[str]) -> bool:
-    """Whether tensors of these names are a T5 as llama.cpp writes it."""
-    return "enc.blk.0.attn_q.weight" in names
+def as_transformers(tensors: Mapping[str, T]) -> dict[str, T]:
+    """The tensors of a whole model, all its pieces together, under transformers' names, without the decoder.
+
+    What is no T5 as llama.cpp writes it stays as it is.
+    """
+    if _MARK not in tensors:
+        return dict(tensors)
+    return {known: tensor for name, tensor in tensors.items() if (known := transformers_name(name))}
 
 
 def transformers_name(name: str) -> str | None:
