@@ -32,8 +32,8 @@ PLAIN_TYPES = {
 class MappedGgufTensors(Mapping[str, Tensor]):
     """The tensors of a checkpoint by name, each made when asked for; their storage is the mapped file.
 
-    Quantised ones stay in their blocks (`GgufWeight`), as weights that compute in bfloat16 until another type
-    is asked for. Pages are private: who writes to a tensor writes to a copy of that page, never to the file.
+    Quantised ones stay in their blocks (`GgufWeight`), as weights that compute in float32 until another type
+    is asked for: what cannot stay in its blocks is rounded once, to the type that it is wanted in. Pages are private: who writes to a tensor writes to a copy of that page, never to the file.
 
     Args:
         header: As `GgufFormat` reads it.
@@ -53,7 +53,7 @@ class MappedGgufTensors(Mapping[str, Tensor]):
         dtype = PLAIN_TYPES.get(info.dtype)
         if dtype is None:
             block_type(info.dtype)  # refuses those that nobody makes plain numbers of, before any is needed
-            return WeightTensor(GgufWeight(packed, info.dtype, info.shape, self._tiles), torch.bfloat16)
+            return WeightTensor(GgufWeight(packed, info.dtype, info.shape, self._tiles), torch.float32)
         if info.start % dtype.itemsize:
             packed = packed.clone()  # rare: tensors lie at multiples of 32 unless a file says otherwise
         return packed.view(dtype).view(info.shape)
