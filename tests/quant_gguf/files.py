@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gguf
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,8 +53,18 @@ def chosen_type(tensor: Tensor, quantised: str, plain: str, vectors: bool = Fals
 def add(writer: gguf.GGUFWriter, name: str, tensor: Tensor, type_name: str) -> None:
     """A tensor in that type."""
     kind = gguf.GGMLQuantizationType[type_name]
+    writer.add_tensor(name, packed(tensor, type_name), raw_dtype=kind)
+
+
+def packed(tensor: Tensor, type_name: str) -> npt.NDArray[Any]:
+    """In that type, by the gguf package, or by our own writer where that package only reads."""
+    from sfumato_quant_gguf.quantisers.quantise import quantise
+
     numbers = np.ascontiguousarray(tensor.float().numpy())
-    writer.add_tensor(name, gguf.quants.quantize(numbers, kind), raw_dtype=kind)
+    try:
+        return gguf.quants.quantize(numbers, gguf.GGMLQuantizationType[type_name])
+    except NotImplementedError:
+        return quantise(tensor, type_name).numpy().reshape(*tensor.shape[:-1], -1)
 
 
 def dequantised(tensor: Tensor, type_name: str) -> Tensor:
@@ -61,5 +72,6 @@ def dequantised(tensor: Tensor, type_name: str) -> Tensor:
     import torch
 
     kind = gguf.GGMLQuantizationType[type_name]
-    packed = gguf.quants.quantize(np.ascontiguousarray(tensor.float().numpy()), kind)
-    return torch.from_numpy(gguf.quants.dequantize(packed, kind).reshape(tensor.shape))
+    return torch.from_numpy(
+        gguf.quants.dequantize(packed(tensor, type_name), kind).reshape(tensor.shape).copy()
+    )

@@ -17,6 +17,7 @@ from sfumato_networks.stored.tensor import WeightTensor
 from sfumato_quant_gguf import t5_names
 
 from ..tiny_models import sd
+from ..tiny_models.chroma import TinyChroma, write_chroma_parts
 from ..tiny_models.files import save, write_parts, write_transformer
 from ..tiny_models.flux import TinyFlux
 from ..tiny_models.sd3 import SD3, SD35_MEDIUM, TinySD3, write_sd3_parts
@@ -46,6 +47,36 @@ def test_a_flux_transformer_draws_as_its_numbers_do(flux_parts: Path, kind: str)
     info = library(flux_parts).detect(file)
     assert (info.family, info.variant, info.format, info.parts[0].dtype) == ("flux", "dev", "gguf", kind)
     assert_draws_like(loaded(file, flux_parts), loaded(plain, flux_parts))
+
+
+@pytest.mark.parametrize("kind", ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS"])
+def test_a_flux_and_its_text_encoder_in_blocks_of_256_draw_as_their_numbers_do(
+    tmp_path: Path, kind: str
+) -> None:
+    wide = TinyFlux(heads=4, head_size=64, context_size=256, vector_size=256, single_blocks=1)
+    write_parts(wide, tmp_path)
+    encoder = tmp_path / "text_encoders" / "t5xxl_fp16.safetensors"
+    plain = save(tmp_path / "plain.safetensors", as_stored(wide.transformer(), kind))
+    save(encoder, as_stored(wide.t5(), kind))
+    expected = loaded(plain, tmp_path)
+    encoder.rename(tmp_path / "set-aside")
+    file = write_gguf(tmp_path / "flux.gguf", wide.transformer(), quantised=kind)
+    write_gguf(encoder.with_suffix(".gguf"), llama_cpp_names(wide.t5()), quantised=kind)
+    found = loaded(file, tmp_path)
+    for network, layer in (("transformer", "double_blocks.0.img_attn.qkv"), (T5_ENCODER, "shared")):
+        weight = found.networks[network].get_submodule(layer).weight
+        assert isinstance(weight, WeightTensor)
+        assert weight.stored.kind == kind
+    assert_draws_like(found, expected)
+
+
+def test_a_chroma_draws_as_its_numbers_do(tmp_path: Path) -> None:
+    tiny = TinyChroma()
+    write_chroma_parts(tiny, tmp_path)
+    file = write_gguf(tmp_path / "unet" / "chroma.gguf", tiny.transformer(), quantised="Q5_0")
+    plain = save(tmp_path / "unet" / "plain.safetensors", as_stored(tiny.transformer(), "Q5_0"))
+    assert library(tmp_path).detect(file).family == "chroma"
+    assert_draws_like(loaded(file, tmp_path), loaded(plain, tmp_path))
 
 
 def test_quantised_weights_stay_in_their_blocks(flux_parts: Path) -> None:
@@ -184,9 +215,13 @@ def _as_published(renamed: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize("tiny", [sd.SD15, sd.SDXL], ids=["sd15", "sdxl"])
+@pytest.mark.parametrize(
+    ("tiny", "kind"),
+    [(sd.SD15, "Q8_0"), (sd.SDXL, "Q8_0"), (sd.SDXL, "Q4_K")],
+    ids=["sd15", "sdxl", "sdxl-k"],
+)
 def test_a_unet_whose_convolutions_were_stored_in_rows_has_its_shapes(
-    tmp_path: Path, tiny: sd.TinySD
+    tmp_path: Path, tiny: sd.TinySD, kind: str
 ) -> None:
     """ComfyUI-GGUF's converter cuts what has no rows of whole blocks into rows of 256."""
     unet = tiny.unet()
@@ -202,8 +237,9 @@ def test_a_unet_whose_convolutions_were_stored_in_rows_has_its_shapes(
             writer.add_array(f"comfy.gguf.orig_shape.{name}", list(unet[name].shape))
 
     file = tmp_path / "unet" / "small.gguf"
-    write_gguf(file, {**unet, **rows}, architecture=tiny.variant, finish=with_shapes)
-    stored = {name: tensor.view(unet[name].shape) for name, tensor in as_stored({**unet, **rows}).items()}
+    write_gguf(file, {**unet, **rows}, architecture=tiny.variant, quantised=kind, finish=with_shapes)
+    left = as_stored({**unet, **rows}, kind)
+    stored = {name: tensor.view(unet[name].shape) for name, tensor in left.items()}
     whole = {f"model.diffusion_model.{name}": tensor for name, tensor in stored.items()}
     plain = save(tmp_path / "checkpoints" / "whole.safetensors", {**tiny.tensors(), **whole})
     sd.write_sd_tokenizer(tmp_path / "tokenizers" / "clip_l")
