@@ -33,7 +33,8 @@ class MappedGgufTensors(Mapping[str, Tensor]):
     """The tensors of a checkpoint by name, each made when asked for; their storage is the mapped file.
 
     Quantised ones stay in their blocks (`GgufWeight`), as weights that compute in float32 until another type
-    is asked for: what cannot stay in its blocks is rounded once, to the type that it is wanted in. Pages are private: who writes to a tensor writes to a copy of that page, never to the file.
+    is asked for: what cannot stay in its blocks is rounded once, to the type that it is wanted in. Pages are
+    private: who writes to a tensor writes to a copy of that page, never to the file.
 
     Args:
         header: As `GgufFormat` reads it.
