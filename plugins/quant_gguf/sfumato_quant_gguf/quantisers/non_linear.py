@@ -10,7 +10,7 @@ from sfumato_quant_gguf.quantisers.packing import as_stored, half_bytes, packed_
 
 _VALUES = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
 """Denser where weights are: about those of the format's own table."""
-_TRIES = tuple(float(step) for step in range(-16, 17, 4))
+_TRIES = tuple(float(step) for step in range(-12, 13, 6))
 _MX_VALUES = (0, 1, 2, 3, 4, 6, 8, 12)
 
 
