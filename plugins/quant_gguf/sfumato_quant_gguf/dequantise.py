@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from sfumato_quant_gguf.blocks import dequantise as blocks
-from sfumato_quant_gguf.blocks import large_pages
 from sfumato_quant_gguf.blocks.layout import block_type
 from sfumato_quant_gguf.blocks.tiles import Tiles
 from sfumato_quant_gguf.native import native_kernels
@@ -81,7 +80,7 @@ def dequantise_by(
         raise ValueError(f"{packed.numel()} bytes are not whole blocks of {type_name}")
     count = packed.numel() // layout.block_bytes * layout.block_size
     if out is None:
-        out = large_pages.empty(count, dtype, packed.device)
+        out = torch.empty(count, dtype=dtype, device=packed.device)
     elif out.numel() != count or out.dtype != dtype:
         raise ValueError(f"{count} numbers of {type_name} do not fit into {list(out.shape)}, {out.dtype}")
     if kernels.dequantise(type_name, packed, out):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sfumato_quant_gguf.blocks import large_pages
 from sfumato_quant_gguf.blocks.layout import block_type
 from sfumato_quant_gguf.blocks.tiles import Tiles
 
@@ -39,7 +38,7 @@ def dequantise(
     blocks = packed.reshape(-1, layout.block_bytes)
     count = len(blocks)
     if out is None:
-        out = large_pages.empty(count * layout.block_size, dtype, packed.device)
+        out = torch.empty(count * layout.block_size, dtype=dtype, device=packed.device)
     if out.numel() != count * layout.block_size or out.dtype != dtype:
         raise ValueError(f"{count} blocks of {type_name} do not fit into {list(out.shape)}, {out.dtype}")
     if count == 0:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from sfumato.errors import CheckpointError
 from sfumato_quant_gguf.tensor_types import TYPES
-from sfumato_quant_gguf.type_names import WRITABLE
+from sfumato_quant_gguf.written_types import WRITABLE
 
 WITH_KERNELS = (
     *("Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"),
