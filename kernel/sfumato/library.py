@@ -7,13 +7,14 @@ understood by a registered model family.
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sfumato.errors import BadInput, CheckpointError, SfumatoError, UnknownName
 from sfumato.file_hashes import FileHashes
+from sfumato.model_paths import answers_to, each_once, existing, suffix, walk
 from sfumato.models import (
     CheckpointHeader,
     ModelFamily,
@@ -76,6 +77,19 @@ _REFUSED = {  # by ending: why, and what to do; unless a weight format claims it
 }
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """What a file holds.
+
+    Attributes:
+        header: As families see it: whatever is packed looks plain.
+        packed: What quantisations folded away, in order, and the headers that they did it to.
+    """
+
+    header: CheckpointHeader
+    packed: Sequence[tuple[Quantisation, CheckpointHeader]]
+
+
 class ModelLibrary:
     """Finds models and their parts.
 
@@ -101,7 +115,7 @@ class ModelLibrary:
         self._registries = registries
         self._hashes = hashes
         self._default_model = default_model
-        self._headers: dict[tuple[Path, int, int], CheckpointHeader] = {}
+        self._readings: dict[tuple[Path, int, int], _Reading] = {}
 
     def models(self) -> list[ModelInfo]:
         """Every model, the registered ones first; damaged files go to `problems`."""
@@ -109,7 +123,7 @@ class ModelLibrary:
         found: list[ModelInfo] = []
         for entry in self._registries.models:
             self._collect(Path(str(entry.target)), found, entry)
-        for path in _each_once(self._candidates()):
+        for path in each_once(self._candidates()):
             self._collect(path, found)
         return found
 
@@ -141,9 +155,9 @@ class ModelLibrary:
             return self._registered(self._registries.models.get(name))
         candidates = self._candidates()
         for candidate in sorted(candidates, key=lambda path: len(path.parts)):
-            if _answers_to(candidate, name):
+            if answers_to(candidate, name):
                 return self.detect(candidate)
-        path = _existing(name)
+        path = existing(name)
         if path is not None:
             return self.detect(path)
         known = [entry.info.name for entry in self._registries.models] + [c.stem for c in candidates]
@@ -200,31 +214,39 @@ class ModelLibrary:
 
         Raises `CheckpointError` for damaged or unsafe files, `BadInput` for files that hold no weights.
         """
-        entry = self._format(path)
-        key = _state(path)
-        if key in self._headers:
-            return self._headers[key]
-        with entry.answerable(f"read '{path.name}'"):
-            weight_format: WeightFormat = entry.load()()
-            header = _expected(CheckpointHeader, weight_format.read_header(path))
-        for quantisation in self._quantisations():
-            header = quantisation.unpacked(header) or header
-        if path.is_file():
-            while len(self._headers) >= _KEPT_HEADERS:
-                self._headers.pop(next(iter(self._headers)))
-            self._headers[key] = header
-        return header
+        return self._read(path).header
 
     def open_tensors(self, path: Path) -> Mapping[str, Tensor]:
         """The tensors of a file or model folder, memory-mapped."""
         weight_format: WeightFormat = self._format(path).load()()
         tensors = weight_format.open_tensors(path)
-        header = weight_format.read_header(path)
+        for quantisation, packed in self._read(path).packed:
+            tensors = quantisation.open(packed, tensors)
+        return tensors
+
+    def _read(self, path: Path) -> _Reading:
+        entry = self._format(path)
+        key = _state(path)
+        if key in self._readings:
+            return self._readings[key]
+        with entry.answerable(f"read '{path.name}'"):
+            weight_format: WeightFormat = entry.load()()
+            header = _expected(CheckpointHeader, weight_format.read_header(path))
+        reading = self._folded(header)
+        if path.is_file():
+            while len(self._readings) >= _KEPT_HEADERS:
+                self._readings.pop(next(iter(self._readings)))
+            self._readings[key] = reading
+        return reading
+
+    def _folded(self, header: CheckpointHeader) -> _Reading:
+        packed: list[tuple[Quantisation, CheckpointHeader]] = []
         for quantisation in self._quantisations():
             unpacked = quantisation.unpacked(header)
             if unpacked is not None:
-                tensors, header = quantisation.open(header, tensors), unpacked
-        return tensors
+                packed.append((quantisation, header))
+                header = unpacked
+        return _Reading(header, packed)
 
     def quantisation(self, name: str) -> Quantisation:
         """What packs weights so; raises `UnknownName` where nothing does."""
@@ -249,7 +271,7 @@ class ModelLibrary:
         for entry in self._registries.weight_formats:
             marker = entry.info.folder_marker
             in_folder = bool(marker) and path.is_dir()
-            if (path / marker).is_file() if in_folder else _suffix(path) in entry.info.suffixes:
+            if (path / marker).is_file() if in_folder else suffix(path) in entry.info.suffixes:
                 return entry
         raise self._unreadable(path)
 
@@ -263,8 +285,8 @@ class ModelLibrary:
                 why=f"It has no {markers}.",
                 hint=f"Name the folder that has it, or one file ({readable}).",
             )
-        if _suffix(path) in _REFUSED:
-            why, hint = _REFUSED[_suffix(path)]
+        if suffix(path) in _REFUSED:
+            why, hint = _REFUSED[suffix(path)]
             return CheckpointError(f"'{path.name}' is refused.", why=why, hint=hint)
         return CheckpointError(
             f"'{path.name}' is not a weights file.",
@@ -276,16 +298,16 @@ class ModelLibrary:
 
         Links keep their own path and name; a file that several paths lead to comes once.
         """
-        paths = (path for base in self.folders(folder) for path in _walk(base))
+        paths = (path for base in self.folders(folder) for path in walk(base))
         also = _ALSO.get(folder, ())
-        return _each_once(sorted(path for path in paths if self.is_weights(path) or _suffix(path) in also))
+        return each_once(sorted(path for path in paths if self.is_weights(path) or suffix(path) in also))
 
     def is_weights(self, path: Path) -> bool:
         """Whether a file's ending is that of weights.
 
         GGUF's counts though no plugin may read it: who looks for the file is to be told so.
         """
-        return _suffix(path) in (*self._suffixes(), _GGUF)
+        return suffix(path) in (*self._suffixes(), _GGUF)
 
     def folders(self, folder: str) -> list[Path]:
         """The existing sub-folders of that kind, those beside models of plugins last.
@@ -312,7 +334,7 @@ class ModelLibrary:
     def _candidates(self) -> list[Path]:
         """Model folders, then the weight files outside of them; links come beside what they lead to."""
         bases = self.folders("checkpoints") + self.folders("diffusion_models")
-        paths = [path for base in bases for path in _walk(base)]
+        paths = [path for base in bases for path in walk(base)]
         markers = self._markers()
         folders = {path.parent for path in paths if path.name in markers}
         files = [path for path in paths if self.is_weights(path) and folders.isdisjoint(path.parents)]
@@ -322,7 +344,7 @@ class ModelLibrary:
         return [e.info.folder_marker for e in self._registries.weight_formats if e.info.folder_marker]
 
     def _suffixes(self) -> tuple[str, ...]:
-        return tuple(suffix for entry in self._registries.weight_formats for suffix in entry.info.suffixes)
+        return tuple(ending for entry in self._registries.weight_formats for ending in entry.info.suffixes)
 
 
 def _state(path: Path) -> tuple[Path, int, int]:
@@ -350,52 +372,3 @@ def _expected(kind: type[Answer], answer: Answer) -> Answer:
     if not isinstance(answer, kind):
         raise TypeError(f"it answered {answer!r:.80}, which is no {kind.__name__}")
     return answer
-
-
-def _answers_to(path: Path, name: str) -> bool:
-    """Whether that is the path's name, with or without its ending and with any folders before it."""
-    parts = tuple(name.replace("\\", "/").split("/"))
-    return parts in (path.parts[-len(parts) :], path.with_suffix("").parts[-len(parts) :])
-
-
-def _existing(name: str) -> Path | None:
-    """The file or folder of that path, if there is one; a name may be anything that a person typed."""
-    try:
-        path = Path(name).expanduser()
-        return path if path.exists() else None
-    except (OSError, RuntimeError, ValueError):
-        return None
-
-
-def _walk(base: Path) -> Iterator[Path]:
-    """All files below a folder, also through links; no folder is entered twice, so circles of links end."""
-    entered: set[str] = set()
-    for folder, folders, files in os.walk(base, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in entered:
-            folders.clear()
-            continue
-        entered.add(real)
-        folders.sort()
-        yield from (Path(folder, name) for name in files if os.path.isfile(os.path.join(folder, name)))
-
-
-def _each_once(paths: Iterable[Path]) -> list[Path]:
-    """The first of the paths that lead to each file or folder."""
-    first: dict[str, Path] = {}
-    folders: dict[
-        Path, str
-    ] = {}  # to follow the links to each file's folder anew would cost most of the time
-    for path in paths:
-        if path.is_symlink():
-            real = os.path.realpath(path)
-        else:
-            if path.parent not in folders:
-                folders[path.parent] = os.path.realpath(path.parent)
-            real = os.path.join(folders[path.parent], path.name)
-        first.setdefault(real, path)
-    return list(first.values())
-
-
-def _suffix(path: Path) -> str:
-    return path.suffix.lower()

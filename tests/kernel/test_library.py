@@ -6,9 +6,14 @@ import json
 import os
 import pickle
 import struct
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
 
 from sfumato.errors import BadInput, CheckpointError, UnknownName
 from sfumato.models import CheckpointHeader, ModelInfo
@@ -219,3 +224,34 @@ def test_a_file_is_read_again_once_it_has_changed(tmp_path: Path) -> None:
     path.write_bytes(b"damaged")
     with pytest.raises(CheckpointError):
         library.header(path)
+
+
+def test_opening_a_model_does_not_read_again_what_is_packed_in_it(tmp_path: Path) -> None:
+    asked: list[frozenset[str]] = []
+
+    class Doubling:
+        """Weights named ``*.half``, stored at half their size."""
+
+        def unpacked(self, header: CheckpointHeader) -> CheckpointHeader | None:
+            asked.append(frozenset(header.tensors))
+            if "a.half" not in header.tensors:
+                return None
+            return replace(header, tensors={"a": header.tensors["a.half"]})
+
+        def open(self, header: CheckpointHeader, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+            assert set(header.tensors) == {"a.half"}
+            return {"a": tensors["a.half"] * 2}
+
+    registries = Registries()
+    registrar = registries.quantisations.registrar("halves")
+    registrar.add("half", Doubling, label="Half")
+    registrar.commit()
+    path = tmp_path / "a.safetensors"
+    save_file({"a.half": torch.ones(3)}, path)
+    library = library_of(tmp_path, registries=registries)
+    for _ in range(3):
+        assert set(library.header(path).tensors) == {"a"}
+        assert library.open_tensors(path)["a"].tolist() == [2.0, 2.0, 2.0]
+    assert asked == [{"a.half"}]
+    save_file({"a": torch.ones(2)}, path)
+    assert library.open_tensors(path)["a"].tolist() == [1.0, 1.0]
