@@ -27,13 +27,13 @@ from torch import Tensor
 from benchmarks.timing import Cell, Report
 from sfumato import Studio
 from sfumato.models import LoadedModel, Placement, PromptText
-from sfumato_quant_gguf.contents import ALL
-from sfumato_quant_gguf.journal import WrittenTensor
-from sfumato_quant_gguf.planning import PlannedTensor
-from sfumato_quant_gguf.presets import PRESETS, Mix, block_counts
-from sfumato_quant_gguf.quantising import prepare
-from sfumato_quant_gguf.type_names import WRITABLE
-from sfumato_quant_gguf.writer import GgufTask, write_gguf
+from sfumato_quant_gguf.writing.contents import ALL
+from sfumato_quant_gguf.writing.journal import WrittenTensor
+from sfumato_quant_gguf.writing.planning import PlannedTensor
+from sfumato_quant_gguf.writing.presets import PRESETS, Mix, block_counts
+from sfumato_quant_gguf.writing.quantising import prepare
+from sfumato_quant_gguf.writing.writer import GgufTask, write_gguf
+from sfumato_quant_gguf.written_types import WRITABLE
 
 MODEL, STEPS, SIDE = "emoji", 12, 64
 PROMPTS = ("a red apple", "a cat face", "a rocket", "a sunflower")

@@ -14,8 +14,8 @@ from torch import Tensor
 from sfumato.errors import BadInput, UnknownName
 from sfumato_quant_gguf.quantisers.fitting import WholeTable, fit_affine, fit_symmetric
 from sfumato_quant_gguf.quantisers.quantise import TILE, quantise
-from sfumato_quant_gguf.type_names import WRITABLE, tensor_type, writable_type
-from sfumato_quant_gguf.verifying import USUAL_ERROR
+from sfumato_quant_gguf.writing.verifying import USUAL_ERROR
+from sfumato_quant_gguf.written_types import WRITABLE, tensor_type, writable_type
 
 LIKE_GGUF = ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "TQ1_0", "TQ2_0", "MXFP4")
 SEARCHED = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS")

@@ -21,7 +21,7 @@ from torch import Tensor
 from sfumato.cli.app import main
 from sfumato.errors import BadInput, Cancelled, CheckpointError, SfumatoError, UnknownName
 from sfumato.events import CancelToken
-from sfumato_quant_gguf.quantising import Quantising, prepare
+from sfumato_quant_gguf.writing.quantising import Quantising, prepare
 
 from ..tiny_models import sd_folder
 from ..tiny_models.files import save, write_all_in_one, write_tokenizers, write_transformer
@@ -108,7 +108,7 @@ def test_a_mix_gives_more_bits_where_errors_show_most(tmp_path: Path) -> None:
 
 
 def test_rows_that_are_no_whole_blocks_take_smaller_blocks_and_are_told(flux: Path, tmp_path: Path) -> None:
-    from sfumato_quant_gguf.reporting import plan_summary
+    from sfumato_quant_gguf.writing.reporting import plan_summary
 
     work = written(flux, "q4_k_s", tmp_path / "out.gguf")
     fallen = {one["name"]: (one["instead_of"], one["type"]) for one in plan_summary(work)["fell_back"]}
@@ -377,7 +377,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.quant_gguf.models import library
-from sfumato_quant_gguf.quantising import prepare
+from sfumato_quant_gguf.writing.quantising import prepare
 work = prepare(library(Path({shelf!r})), {model!r}, "q8_0", output=Path({output!r}))
 def slowly(done, name):
     print(name, flush=True)

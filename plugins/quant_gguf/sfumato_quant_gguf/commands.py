@@ -10,7 +10,7 @@ import typer
 from sfumato.studio import Studio
 
 if TYPE_CHECKING:
-    from sfumato_quant_gguf.quantising import Quantising
+    from sfumato_quant_gguf.writing.quantising import Quantising
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -40,7 +40,7 @@ def quantize(
     as_json: AsJson = False,
 ) -> None:
     """Write a model, or a part of one, as GGUF with quantised weights."""
-    from sfumato_quant_gguf.quantising import prepare
+    from sfumato_quant_gguf.writing.quantising import prepare
 
     work = prepare(studio.library, model, to, part=part, rules=rule or [], output=output)
     if dry_run:
@@ -55,8 +55,8 @@ def _carry_out(work: Quantising, *, force: bool, as_json: bool) -> None:
     from sfumato.cli.output import print_facts, print_json, print_table, say
     from sfumato.errors import Cancelled
     from sfumato.events import CancelToken
-    from sfumato_quant_gguf.progress import numbers_display
-    from sfumato_quant_gguf.reporting import facts, summary, worst
+    from sfumato_quant_gguf.writing.progress import numbers_display
+    from sfumato_quant_gguf.writing.reporting import facts, summary, worst
 
     for note in work.notes:
         say(f"Warning: {note}")
@@ -77,7 +77,7 @@ def _carry_out(work: Quantising, *, force: bool, as_json: bool) -> None:
 
 def _show_plan(work: Quantising, as_json: bool) -> None:
     from sfumato.cli.output import print_facts, print_json, print_table, say
-    from sfumato_quant_gguf.reporting import plan_rows, plan_summary
+    from sfumato_quant_gguf.writing.reporting import plan_rows, plan_summary
 
     for note in work.notes:
         say(f"Warning: {note}")

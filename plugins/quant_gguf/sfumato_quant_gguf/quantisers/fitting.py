@@ -18,7 +18,10 @@ _AFFINE_TRIES = tuple(0.2 * step for step in range(-5, 3))
 """Added to the number of levels that the range is divided into."""
 _REFITS = 2
 _SYMMETRIC_TRIES = tuple(0.2 * step for step in range(-6, 4))
-"""Added to the level that the largest number is put at. Steps half as wide take twice as long, and lose no less."""
+"""Added to the level that the largest number is put at.
+
+Steps half as wide take twice as long, and lose no less.
+"""
 
 
 def fit_affine(values: Tensor, levels: int) -> tuple[Tensor, Tensor]:

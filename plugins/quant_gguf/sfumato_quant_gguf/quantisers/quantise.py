@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sfumato_quant_gguf.quantisers import k_types, non_linear, round_to_nearest, ternary
-from sfumato_quant_gguf.type_names import tensor_type
+from sfumato_quant_gguf.written_types import tensor_type
 
 TILE = 1 << 18
 """Numbers worked on at once: 1 MB of float32, and a few times that for what is made of them."""
@@ -41,7 +41,7 @@ def quantise(values: Tensor, type_name: str) -> Tensor:
 
     Args:
         values: Any floating-point type and shape; as many as fill whole blocks.
-        type_name: One of `type_names.WRITABLE`.
+        type_name: One of `written_types.WRITABLE`.
 
     Returns:
         uint8 [bytes], on the CPU or wherever the numbers are.

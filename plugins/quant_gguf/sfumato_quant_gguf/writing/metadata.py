@@ -16,10 +16,10 @@ from sfumato.models import CheckpointHeader
 from sfumato_networks.parts import CLIP_KINDS, T5_ENCODER
 from sfumato_networks.shapes import count_blocks
 from sfumato_networks.tokenizer import CARRIED, WHOLE, TokenizerPlace
-from sfumato_quant_gguf.contents import ALL, Content
-from sfumato_quant_gguf.encoding import Value
 from sfumato_quant_gguf.logical_tensors import ORIGINAL_SHAPE
-from sfumato_quant_gguf.planning import PlannedTensor
+from sfumato_quant_gguf.writing.contents import ALL, Content
+from sfumato_quant_gguf.writing.encoding import Value
+from sfumato_quant_gguf.writing.planning import PlannedTensor
 
 _QUANTISATION_VERSION = 2
 _NORMAL, _UNKNOWN, _UNUSED = 1, 2, 5

@@ -6,12 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from sfumato.cli.output import human_size
-from sfumato_quant_gguf.type_names import PLAIN
-from sfumato_quant_gguf.verifying import unusual
+from sfumato_quant_gguf.writing.verifying import unusual
+from sfumato_quant_gguf.written_types import PLAIN
 
 if TYPE_CHECKING:
-    from sfumato_quant_gguf.journal import WrittenTensor
-    from sfumato_quant_gguf.quantising import Quantising
+    from sfumato_quant_gguf.writing.journal import WrittenTensor
+    from sfumato_quant_gguf.writing.quantising import Quantising
 
 WORST = 5
 

@@ -9,8 +9,8 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 
 from sfumato_quant_gguf.header import MAGIC
-from sfumato_quant_gguf.planning import PlannedTensor
-from sfumato_quant_gguf.type_names import type_number
+from sfumato_quant_gguf.writing.planning import PlannedTensor
+from sfumato_quant_gguf.written_types import type_number
 
 ALIGNMENT = 32
 _VERSION = 3

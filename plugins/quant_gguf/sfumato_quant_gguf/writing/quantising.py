@@ -14,17 +14,17 @@ from sfumato.models import CheckpointHeader
 from sfumato_networks.part_finder import PartFinder
 from sfumato_networks.part_sources import T5_TOKENIZER
 from sfumato_networks.parts import T5_ENCODER
-from sfumato_quant_gguf.contents import DIFFUSION_MODEL, Content, content_of
-from sfumato_quant_gguf.file_metadata import file_metadata, tokenizer_metadata
-from sfumato_quant_gguf.planning import Rule, plan
-from sfumato_quant_gguf.presets import preset
-from sfumato_quant_gguf.type_names import PLAIN
+from sfumato_quant_gguf.writing.contents import DIFFUSION_MODEL, Content, content_of
+from sfumato_quant_gguf.writing.metadata import file_metadata, tokenizer_metadata
+from sfumato_quant_gguf.writing.planning import Rule, plan
+from sfumato_quant_gguf.writing.presets import preset
+from sfumato_quant_gguf.written_types import PLAIN
 
 if TYPE_CHECKING:
     from sfumato.events import CancelToken
-    from sfumato_quant_gguf.encoding import Value
-    from sfumato_quant_gguf.journal import WrittenTensor
-    from sfumato_quant_gguf.writer import GgufTask
+    from sfumato_quant_gguf.writing.encoding import Value
+    from sfumato_quant_gguf.writing.journal import WrittenTensor
+    from sfumato_quant_gguf.writing.writer import GgufTask
 
 SUFFIX = ".gguf"
 
@@ -58,7 +58,7 @@ class Quantising:
         tell: Callable[[str], None] = lambda text: None,
     ) -> list[WrittenTensor]:
         """Write it, see `write_gguf`."""
-        from sfumato_quant_gguf.writer import write_gguf
+        from sfumato_quant_gguf.writing.writer import write_gguf
 
         opened = self.content.open(self.library.open_tensors(self.content.header.path))
         return write_gguf(self.task, opened, force=force, cancel=cancel, on_progress=on_progress, tell=tell)
@@ -85,7 +85,7 @@ def prepare(
         BadInput: the checkpoint does not hold the part, or a rule is wrong.
         CheckpointError: the checkpoint is damaged, or nothing that is written here.
     """
-    from sfumato_quant_gguf.writer import GgufTask
+    from sfumato_quant_gguf.writing.writer import GgufTask
 
     name, mix = preset(to)
     parsed = [Rule.parse(rule) for rule in rules]

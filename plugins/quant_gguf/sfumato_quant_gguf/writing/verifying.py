@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from sfumato.errors import CheckpointError
 from sfumato_quant_gguf.header import parse_header
-from sfumato_quant_gguf.journal import WrittenTensor
 from sfumato_quant_gguf.mapped_file import mapped_file
-from sfumato_quant_gguf.planning import PlannedTensor
+from sfumato_quant_gguf.writing.journal import WrittenTensor
+from sfumato_quant_gguf.writing.planning import PlannedTensor
 
 _CHUNK = 1 << 24
 

@@ -10,9 +10,9 @@ from math import prod
 
 from sfumato.errors import BadInput
 from sfumato_networks.parts import AUTOENCODER
-from sfumato_quant_gguf.contents import Content, Shape, SourceTensor
-from sfumato_quant_gguf.presets import Mix, block_counts
-from sfumato_quant_gguf.type_names import PLAIN, tensor_type, writable_type
+from sfumato_quant_gguf.writing.contents import Content, Shape, SourceTensor
+from sfumato_quant_gguf.writing.presets import Mix, block_counts
+from sfumato_quant_gguf.written_types import PLAIN, tensor_type, writable_type
 
 SMALL = 1024
 """Numbers up to which a tensor is kept in float32."""

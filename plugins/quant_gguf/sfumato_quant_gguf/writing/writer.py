@@ -25,11 +25,11 @@ from sfumato.errors import BadInput, CheckpointError, SfumatoError
 from sfumato.events import CancelToken
 from sfumato_networks.stored.tensor import WeightTensor
 from sfumato_quant_gguf.blocks.dequantise import dequantise
-from sfumato_quant_gguf.encoding import Value, header_bytes, offsets
-from sfumato_quant_gguf.journal import Journal, WrittenTensor
-from sfumato_quant_gguf.planning import PlannedTensor
 from sfumato_quant_gguf.quantisers.quantise import PLAIN_TYPES, quantise
-from sfumato_quant_gguf.verifying import crc_of, verify
+from sfumato_quant_gguf.writing.encoding import Value, header_bytes, offsets
+from sfumato_quant_gguf.writing.journal import Journal, WrittenTensor
+from sfumato_quant_gguf.writing.planning import PlannedTensor
+from sfumato_quant_gguf.writing.verifying import crc_of, verify
 
 TILE = 1 << 20
 """Numbers that are read, quantised and written at once."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sfumato.errors import UnknownName
-from sfumato_quant_gguf.type_names import refuse_unwritten
+from sfumato_quant_gguf.written_types import refuse_unwritten
 
 VALUE, FUSED, DOWN = "value", "fused", "down"
 """Roles of layers: attention's values; queries, keys and values in one; the last layer of an MLP."""
