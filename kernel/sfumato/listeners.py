@@ -12,6 +12,8 @@ from sfumato.errors import SfumatoError
 from sfumato.events import Event, EventBus
 from sfumato.registry import Entry
 
+_FAILING = "listeners.failing"
+
 if TYPE_CHECKING:
     from sfumato.studio import Studio
 
@@ -32,7 +34,7 @@ class ListenerInfo(BaseModel):
 
 
 class StudioListener(Protocol):
-    """Takes note of an event; what it raises is logged."""
+    """Takes note of an event; what it raises is logged, a `SfumatoError` in one line and once."""
 
     def __call__(self, event: Event, studio: Studio) -> None: ...
 
@@ -48,7 +50,9 @@ def _hear(entry: Entry[ListenerInfo], studio: Studio, event: Event) -> None:
         return
     try:
         listener: StudioListener = entry.load()
-    except SfumatoError as error:
-        log.warning("The listener '%s' is passed over: %s", entry.info.name, error)
-    else:
         listener(event, studio)
+    except SfumatoError as error:
+        failing: set[str] = studio.workspace.setdefault(_FAILING, set())
+        if entry.info.name not in failing:
+            failing.add(entry.info.name)
+            log.warning("'%s' takes no note: %s", entry.info.label, error)

@@ -99,3 +99,105 @@ def test_what_cannot_be_compared_is_said(sfumato: Sfumato, records: MemoryRecord
     assert "is no report" in sfumato("memory", "compare", str(wrong)).err
     for words in (("compare", "1.0", "--threshold", "much"), ("report", "--since", "yesterday")):
         assert sfumato("memory", *words).code == 2
+
+
+@pytest.mark.parametrize(
+    ("written", "grown"), [("5%", True), ("11 %", False), ("11", False), ("0.5%", True), ("0", True)]
+)
+def test_a_threshold_is_a_percentage(
+    sfumato: Sfumato, records: MemoryRecords, written: str, grown: bool
+) -> None:
+    records.add(made(1.0, 1000))
+    records.add(made(2.0, 1100, versions={"sfumato": "1.1"}))
+    assert sfumato("memory", "compare", "1.0", "--threshold", written).code == int(grown)
+
+
+@pytest.mark.parametrize("written", ["0.05", ".5", "5%%", "-1", "nan", "inf", "", "%"])
+def test_a_threshold_that_may_mean_another_one_is_refused(
+    sfumato: Sfumato, records: MemoryRecords, written: str
+) -> None:
+    records.add(made(1.0))
+    records.add(made(2.0, versions={"sfumato": "1.1"}))
+    outcome = sfumato("memory", "compare", "1.0", f"--threshold={written}")
+    assert (outcome.code, "Error" in outcome.err) == (2, True)
+
+
+def test_a_base_from_another_machine_is_compared_with_all_that_is_here(
+    sfumato: Sfumato, records: MemoryRecords, tmp_path: Path
+) -> None:
+    records.add(made(1.0, 1000))
+    base = tmp_path / "base.json"
+    item = {
+        "fingerprint": "f1",
+        "device": "cuda:0",
+        "last": 9e9,
+        "phases": [{"phase": "sampling", "peak": 900}],
+    }
+    base.write_text(json.dumps({"made": 9e9, "items": [item]}))
+    (found,) = sfumato("memory", "compare", str(base), "--json").json["differences"]
+    assert (found["before"], found["after"]) == (900, 1000)
+
+
+def test_a_base_of_these_records_is_compared_with_what_came_after_it_although_a_clock_went_back(
+    sfumato: Sfumato, records: MemoryRecords, tmp_path: Path
+) -> None:
+    for at, peak in ((5000.0, 700), (6000.0, 1000)):
+        records.add(made(at, peak, versions={"sfumato": str(peak)}))
+    base = tmp_path / "base.json"
+    base.write_text(sfumato("memory", "report", "--json", "--since", "1970-01-01T01:35+00:00").out)
+    assert "Nothing can be compared" in sfumato("memory", "compare", str(base)).err
+    records.add(made(4000.0, 1200))
+    found = sfumato("memory", "compare", str(base), "--json").json["differences"]
+    assert [(one["before"], one["after"]) for one in found] == [(500, 500), (1000, 1200)]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "EOF"),
+        ('{"made": 1, "items": [{"finger', "EOF"),
+        ('{"made": 1, "version": 2}', "another version of Sfumato"),
+        ('{"made": 1, "items": [{"fingerprint": "f1"}]}', "items.0.device"),
+        (
+            '{"made": 1, "items": [{"fingerprint": "f", "device": "c", '
+            '"phases": [{"phase": "x", "peak": -5}]}]}',
+            "items.0.phases.0.peak",
+        ),
+    ],
+)
+def test_a_file_that_is_no_report_is_told_with_what_is_wrong_in_it(
+    sfumato: Sfumato, tmp_path: Path, text: str, why: str
+) -> None:
+    base = tmp_path / "base.json"
+    base.write_text(text)
+    outcome = sfumato("memory", "compare", str(base))
+    assert outcome.code == 2
+    assert "is no report" in outcome.err
+    assert why in outcome.err
+
+
+@pytest.mark.parametrize("base", ["²", "٣", "x" * 5000, "\0", "/", "9" * 30])
+def test_a_base_that_is_nothing_is_refused(sfumato: Sfumato, records: MemoryRecords, base: str) -> None:
+    for _ in range(3):
+        records.add(made(1.0))
+    outcome = sfumato("memory", "compare", base)
+    assert (outcome.code, "There is no record for" in outcome.err) == (2, True)
+
+
+def test_names_are_one_short_line_whatever_they_are(sfumato: Sfumato, records: MemoryRecords) -> None:
+    records.add(made(1.0, description="a\n\x1b[2Jb" + "m" * 500 + ", 64x64"))
+    records.add(made(2.0, 3000, description="a\n\x1b[2Jb" + "m" * 500 + ", 64x64", versions={"sfumato": "2"}))
+    for words in (("report",), ("compare", "1.0")):
+        outcome = sfumato("memory", *words)
+        assert "\x1b" not in outcome.out + outcome.err
+        assert max(map(len, (outcome.out + outcome.err).splitlines())) < 220
+        assert "mmm, 64x64" in outcome.out
+
+
+def test_a_plan_is_told_where_records_cannot_be_read(sfumato: Sfumato, data_folder: Path) -> None:
+    data_folder.mkdir()
+    (data_folder / "studio.db").write_bytes(b"no database at all, " * 100)
+    plan = sfumato("memory", "plan", "a pear", "--json")
+    assert plan.code == 0
+    assert plan.json["measured"] == []
+    assert "What such requests took is not known" in plan.err

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from sfumato.database import Database
-from sfumato.events import PhaseMemory, Warned, WorkMeasured
+from sfumato.events import EventBus, PhaseMemory, Warned, WorkMeasured
+from sfumato.listeners import listen
 from sfumato.settings import Settings
 from sfumato.studio import Studio
 from sfumato_memory.query import MemoryRecordsAnswer
@@ -88,6 +93,40 @@ def test_another_process_finds_the_records_again(tmp_path: Path) -> None:
     database = Database.in_folder(tmp_path)
     assert [one.at for one in MemoryRecords(database).find()] == [1.0, 2.0]
     database.close()
+
+
+def test_a_database_that_cannot_be_used_is_told_once_and_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    studio = _studio(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "studio.db").write_bytes(b"no database at all, " * 100)
+    events = EventBus()
+    listen(events, studio)
+    for _ in range(3):
+        events.emit(WorkMeasured(task="generate", fingerprint="abc", device="cpu"))
+    (told,) = caplog.records
+    assert "Records of memory" in told.getMessage()
+    assert "studio.db cannot be used" in told.getMessage()
+    assert told.exc_info is None
+
+
+def test_records_of_many_processes_come_together(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from sfumato.database import Database;"
+        "from sfumato_memory.records import MemoryRecord, MemoryRecords;"
+        "records = MemoryRecords(Database.in_folder(Path(sys.argv[1])));"
+        "[records.add(MemoryRecord(at=float(n), fingerprint=sys.argv[2], device='cpu')) for n in range(60)]"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path), name]) for name in "abc"]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    database = Database.in_folder(tmp_path)
+    MemoryRecords(database).clear(0.0)
+    found = MemoryRecords(database).find()
+    database.close()
+    assert sorted((one.fingerprint, one.at) for one in found) == [
+        (k, float(n)) for k in "abc" for n in range(60)
+    ]
 
 
 def _studio(folder: Path) -> Studio:

@@ -128,7 +128,11 @@ def plan(
         fields["model_options"] = dict(_pair(text) for text in model_options)
     with only_data_on_stdout():
         told = studio.run("memory_plan", request_from(studio, request, fields)).model_dump(mode="json")
-        alike = MemoryRecords(studio.database).find(fingerprint=told["fingerprint"])
+        try:
+            alike = MemoryRecords(studio.database).find(fingerprint=told["fingerprint"])
+        except SfumatoError as error:  # what will be taken is known without them
+            say(f"What such requests took is not known: {error}")
+            alike = []
     records = [record for record in alike if record.device == told["device"]]
     if as_json:
         print_json({**told, "measured": summaries(records, by_version=False)})
@@ -140,14 +144,20 @@ plan = with_options(plan, OPTIONS)
 
 
 def _share(text: str) -> float:
-    """'5%', '5 %' and '5' are a twentieth."""
+    """'5%', '5 %' and '5' are a twentieth. Raises `BadInput`, also where a share may be meant: '0.05'."""
+    number = text.strip().removesuffix("%")
     try:
-        share = float(text.replace("%", "").strip()) / 100
+        percentage = float(number)
     except ValueError:
-        share = -1.0
-    if not 0 <= share < float("inf"):
+        percentage = -1.0
+    if not 0 <= percentage < float("inf"):
         raise BadInput(f"'{text}' is no threshold.", hint="Give a percentage, such as --threshold 5%")
-    return share
+    if 0 < percentage < 1 and number == text.strip():
+        raise BadInput(
+            f"'{text}' may mean {percentage:g} % or {percentage * 100:g} %.",
+            hint="Write the threshold with a %.",
+        )
+    return percentage / 100
 
 
 def _pair(text: str) -> tuple[str, Any]:
@@ -172,11 +182,16 @@ def _judge(found: Comparison, share: float, base: str) -> None:
         worst = max(grown, key=lambda one: one.growth)
         raise SfumatoError(
             f"Memory has grown in {len(grown)} of {len(found.differences)} phases.",
-            why=f"{worst.phase} of '{worst.summary.description or worst.summary.fingerprint}' takes "
-            f"{worst.growth:.1%} more; {share:.1%} would be let pass.",
+            why=f"{worst.phase} of '{worst.summary.name}' takes {worst.growth:.1%} more; "
+            f"{_percentage(share)} would be let pass.",
             hint="Where that is meant, make a new base: sfumato memory report --json",
         )
-    say(f"No phase takes over {share:.1%} more: {len(found.differences)} compared.")
+    say(f"No phase takes over {_percentage(share)} more: {len(found.differences)} compared.")
+
+
+def _percentage(share: float) -> str:
+    """With all the digits that were given."""
+    return f"{share * 100:g}%"
 
 
 def _as_data(found: Comparison, share: float) -> dict[str, Any]:

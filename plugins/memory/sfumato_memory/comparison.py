@@ -71,4 +71,4 @@ def _newest(summaries: Iterable[Summary]) -> dict[tuple[str, str], Summary]:
 
 
 def _name(summary: Summary) -> str:
-    return f"{summary.description or summary.fingerprint} on {summary.device}"
+    return f"{summary.name} on {summary.device}"

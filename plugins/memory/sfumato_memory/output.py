@@ -10,7 +10,7 @@ from sfumato.cli.output import print_facts, print_lines, print_table
 from sfumato_memory.chart import spark_line
 from sfumato_memory.comparison import Difference
 from sfumato_memory.records import MemoryRecord
-from sfumato_memory.summaries import PhaseSummary, Summary
+from sfumato_memory.summaries import PhaseSummary, Summary, short_name
 
 UNKNOWN = "-"
 
@@ -32,7 +32,7 @@ def print_report(found: Sequence[Summary]) -> None:
     rows: list[tuple[str, ...]] = []
     for one in found:
         head = (
-            one.description or one.fingerprint,
+            one.name,
             one.fingerprint[:8],
             one.device,
             one.versions.get("sfumato", UNKNOWN),
@@ -66,7 +66,7 @@ def print_trends(records: Sequence[MemoryRecord]) -> None:
     for (fingerprint, device), members in trends.items():
         peaks = [record.peak for record in members]
         line = spark_line(peaks, encoding=sys.stdout.encoding)
-        name = f"{members[-1].description or fingerprint}, {device}"
+        name = f"{short_name(members[-1].description or fingerprint)}, {device}"
         rows.append((name, line, f"{size(min(peaks))} to {size(max(peaks))}, {size(peaks[-1])} last"))
     if rows:
         print_lines("")
@@ -77,7 +77,7 @@ def print_differences(differences: Sequence[Difference], threshold: float) -> No
     """All of them; what grew or shrank by more than the threshold is marked."""
     rows = [
         (
-            one.summary.description or one.summary.fingerprint,
+            one.summary.name,
             one.summary.device,
             one.phase,
             size(one.before),

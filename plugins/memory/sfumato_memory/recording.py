@@ -7,6 +7,9 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import DatabaseError
+
+from sfumato.database import explained
 from sfumato.events import Event, WorkMeasured
 from sfumato_memory.records import MemoryRecord, MemoryRecords
 
@@ -18,10 +21,15 @@ COMPUTING = ("torch", "triton", "bitsandbytes", "sfumato-gguf-kernels", "diffuse
 
 
 def record(event: Event, studio: Studio) -> None:
-    """Fulfils `sfumato.listeners.StudioListener`."""
-    if isinstance(event, WorkMeasured):
-        told = event.model_dump(exclude={"kind"})
-        MemoryRecords(studio.database).add(MemoryRecord(at=time.time(), versions=versions(), **told))
+    """Fulfils `sfumato.listeners.StudioListener`; raises `SfumatoError` where the database cannot be used."""
+    if not isinstance(event, WorkMeasured):
+        return
+    told = event.model_dump(exclude={"kind"})
+    made = MemoryRecord(at=time.time(), versions=versions(), **told)
+    try:
+        MemoryRecords(studio.database).add(made)
+    except DatabaseError as error:
+        raise explained(error, studio.database.url) from error
 
 
 @lru_cache

@@ -98,15 +98,15 @@ class MemoryRecords:
         since: float = 0.0,
         fingerprint: str = "",
         device: str = "",
-        most: int = 10_000,
+        most: int | None = None,
     ) -> list[MemoryRecord]:
-        """The newest records, oldest first.
+        """Records, oldest first.
 
         Args:
             since: Seconds since 1970.
             fingerprint: How it begins; empty for all.
             device: How it begins; empty for all.
-            most: How many, the newest.
+            most: The newest so many; None for all.
         """
         chosen = select(_RECORDS).where(
             _RECORDS.c.at >= since,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import BadInput
 from sfumato.studio import build_request
+from sfumato_memory.files import is_file
 
 if TYPE_CHECKING:
     from sfumato.request import GenerationRequest
@@ -26,17 +27,10 @@ def request_from(studio: Studio, source: str, fields: Mapping[str, Any]) -> Gene
         BadInput: the file holds no request, or a field is unknown or out of range.
     """
     path = Path(source).expanduser()
-    if not _is_file(path):
+    if not is_file(path):
         return build_request(source, dict(fields))
     given = {**_read(studio, path), **fields}
     return build_request(str(given.pop("prompt", "")), given)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a long prompt is no name of a file
-        return False
 
 
 def _read(studio: Studio, path: Path) -> dict[str, Any]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from sfumato_memory.records import MemoryRecord
+
+LONGEST_NAME = 60
 
 
 class PhaseSummary(BaseModel):
@@ -16,9 +19,9 @@ class PhaseSummary(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     phase: str
-    peak: int = Field(default=0, description="Median of the peaks.")
-    highest: int = Field(default=0, description="Highest of the peaks.")
-    predicted: int = Field(default=0, description="Median of what was foretold.")
+    peak: int = Field(default=0, ge=0, description="Median of the peaks.")
+    highest: int = Field(default=0, ge=0, description="Highest of the peaks.")
+    predicted: int = Field(default=0, ge=0, description="Median of what was foretold.")
     seconds: float = Field(default=0.0, description="Median.")
 
     @property
@@ -49,12 +52,25 @@ class Summary(BaseModel):
         """Alike for what can be compared."""
         return self.fingerprint, self.device
 
+    @property
+    def name(self) -> str:
+        """What it is, in one line that is not too long for a table."""
+        return short_name(self.description or self.fingerprint)
+
+
+def short_name(text: str) -> str:
+    """In one line; of a long one the beginning and the end, where sizes stand."""
+    line = " ".join(text.split())
+    half = LONGEST_NAME // 2
+    return line if len(line) <= LONGEST_NAME else f"{line[:half]}…{line[1 - half :]}"
+
 
 class Report(BaseModel):
     """Summaries as they are written to a file, to compare with later."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
+    version: Literal[1] = Field(default=1, description="Of this form of reports.")
     made: float = Field(description="Seconds since 1970.")
     items: tuple[Summary, ...] = ()
 
