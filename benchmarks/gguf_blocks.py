@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import Timing, time_call
+from sfumato_quant_gguf.blocks.tiles import Tiles
 from sfumato_quant_gguf.weight import GgufWeight
 
 SCALES: Mapping[str, tuple[int, ...]] = {
@@ -54,7 +55,7 @@ def random_weight(type_name: str, outputs: int, inputs: int) -> GgufWeight:
     for at in SCALES[type_name]:
         scales = (random.random((len(blocks), 1)) * 0.01 + 0.001).astype(np.float16)
         blocks[:, at : at + 2] = scales.view(np.uint8)
-    return GgufWeight(torch.from_numpy(blocks.reshape(-1)), type_name, (outputs, inputs))
+    return GgufWeight(torch.from_numpy(blocks.reshape(-1)), type_name, (outputs, inputs), Tiles())
 
 
 def take_counted_turns(runners: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Measured]:

@@ -217,6 +217,15 @@ def test_threads_have_tiles_of_their_own() -> None:
     assert tiles.tile_for("Q4_K", 1 << 20, device) is not other
 
 
+def test_rows_made_plain_take_one_buffer_until_the_weights_go() -> None:
+    tiles = Tiles()
+    places = {tiles.plain(rows, 64, torch.float32).data_ptr() for rows in (256, 100, 256)}
+    assert len(places) == 1
+    long_rows = tiles.plain(256, 1 << 20, torch.bfloat16)
+    assert tiles.plain(256, 64, torch.float32).data_ptr() in places
+    assert long_rows.data_ptr() not in places
+
+
 def test_no_blocks_are_no_numbers() -> None:
     assert dequantise(torch.empty(0, dtype=torch.uint8), "Q6_K", torch.float32).shape == (0,)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import struct
 import subprocess
 import sys
 import tracemalloc
+from copy import deepcopy
 from pathlib import Path
 
 import gguf
@@ -101,6 +103,14 @@ def test_plain_numbers_are_mapped_and_quantised_ones_stay_in_their_blocks(tmp_pa
     before = path.read_bytes()
     plain["b"].zero_()
     assert path.read_bytes() == before
+
+
+def test_a_weight_of_a_file_may_be_copied_and_pickled(tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "a.gguf", {"a": torch.randn(4, 64)})
+    weight = GgufFormat().open_tensors(path)["a"]
+    assert isinstance(weight, WeightTensor)
+    for copied in (pickle.loads(pickle.dumps(weight)), WeightTensor(deepcopy(weight.stored), weight.dtype)):
+        assert torch.equal(copied.plain(), weight.plain())
 
 
 def test_nothing_is_read_until_it_is_used(tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ rounding, and so may what one token gives from what the same one gives among man
 
 from __future__ import annotations
 
-import functools
-import threading
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sfumato_quant_gguf.blocks.layout import block_type
+from sfumato_quant_gguf.blocks.tiles import Tiles
 from sfumato_quant_gguf.dequantise import Kernels, dequantise_by, kernels_for
 
 if TYPE_CHECKING:
@@ -72,36 +71,13 @@ def _in_tiles(
     dtype = torch.float32 if x.dtype == torch.float16 else x.dtype
     rows = min(outputs, max(_TILE_ROWS, _TILE_BYTES // (inputs * dtype.itemsize)))
     packed = weight.packed.reshape(outputs, -1)
-    tile, numbers = _tile().of(rows, inputs, dtype), x.to(dtype)
+    tiles = weight.tiles or Tiles()
+    tile, numbers = tiles.plain(rows, inputs, dtype), x.to(dtype)
     for first in range(0, outputs, rows):
         last = min(first + rows, outputs)
         plain = tile[: last - first]
-        dequantise_by(
-            kernels, packed[first:last].view(-1), weight.type_name, dtype, plain.view(-1), weight.tiles
-        )
+        dequantise_by(kernels, packed[first:last].view(-1), weight.type_name, dtype, plain.view(-1), tiles)
         _product(numbers, plain, None if bias is None else bias[first:last].to(dtype), out[:, first:last])
-
-
-class _Tile(threading.local):
-    """Each thread's memory for tiles: made anew for each layer, it would be faulted in again and again."""
-
-    def __init__(self) -> None:
-        self._bytes = torch.empty(0, dtype=torch.uint8)
-
-    def of(self, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
-        """[rows, columns], with anything in it; kept unless rows are uncommonly long."""
-        size = rows * columns * dtype.itemsize
-        if size > 4 * _TILE_BYTES:
-            return torch.empty(rows, columns, dtype=dtype)
-        if self._bytes.numel() < size:
-            with torch.inference_mode(False):  # it serves calls in that mode and out of it
-                self._bytes = torch.empty(size, dtype=torch.uint8)
-        return self._bytes[:size].view(dtype).view(rows, columns)
-
-
-@functools.cache
-def _tile() -> _Tile:
-    return _Tile()
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
