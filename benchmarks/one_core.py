@@ -2,10 +2,10 @@
 
     python -m benchmarks.one_core [--rounds 3]
 
-The embedded model draws, once as it is started by default and once bound to one core (`taskset`, one thread).
-Every picture has a process of its own. 'difference' is the largest one between both pictures, of 255: threads
-change the order of sums. 'peak MiB' is the highest resident set of the process, the last columns are what the
-engine measured of its phases.
+The embedded model draws: as it is started by default, with one thread, and with one thread bound to one core
+(`taskset`). Every picture has a process of its own. 'difference' is the largest one from the picture on one
+core, of 255: none with as many threads, while more threads change the order of sums. 'peak MiB' is the
+highest resident set of the process, the last columns are what the engine measured of its phases.
 """
 
 from __future__ import annotations
@@ -20,14 +20,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.timing import Cell, Report
 
-MODEL, SIZE, STEPS = "emoji", 64, 6
+MODEL, SIZE, STEPS = "emoji", 64, 4
 CASES = ("T5 in GGUF", "soft inpainting")
-DEFAULT, ONE = "as started by default", "one core"
+DEFAULT, ONE_THREAD, ONE_CORE = WAYS = "as started by default", "one thread", "one core"
+Told = dict[str, Any]
+"""What a picture took, and where it is."""
 
 
 def write_t5(folder: Path) -> Path:
@@ -62,8 +65,8 @@ def request_of(case: str, folder: Path) -> dict[str, Any]:
     }
 
 
-def draw(case: str, folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
-    """In a process of its own: one picture, and what it took."""
+def draw(folder: Path, fields: dict[str, Any]) -> Told:
+    """One picture in this process; the imports that it takes count."""
     from sfumato import Studio
     from sfumato.events import Event, WorkMeasured
 
@@ -73,7 +76,7 @@ def draw(case: str, folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
         if isinstance(event, WorkMeasured):
             found.append(event)
 
-    wall = time.perf_counter()
+    wall, cpu = time.perf_counter(), time.process_time()
     asked: dict[str, Any] = {
         "model": MODEL,
         "seed": 5,
@@ -83,14 +86,12 @@ def draw(case: str, folder: Path, fields: dict[str, Any]) -> dict[str, Any]:
         "cfg_scale": 3.0,
     }
     result = Studio().generate("a red apple", output_folder=folder, on_event=listen, **{**asked, **fields})
-    wall = time.perf_counter() - wall
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return {
-        "case": case,
         "picture": str(result.images[0].path),
         "wall": wall,
-        "cpu": usage.ru_utime + usage.ru_stime,
-        "peak_bytes": usage.ru_maxrss * 1024,
+        "cpu": cpu,
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "phases": [phase.model_dump() for work in found for phase in work.phases],
         "cores": len(os.sched_getaffinity(0)),
         "threads": threads(),
@@ -112,36 +113,36 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-def drawn_apart(case: str, folder: Path, fields: dict[str, Any], *, one_core: bool) -> dict[str, Any]:
-    """What `draw` tells, in a process that is bound to one core or not at all.
+def drawn_apart(requests: Mapping[str, dict[str, Any]], folder: Path, way: str) -> dict[str, Told]:
+    """What `draw` tells of each case, one after the other in a process that is started in that way.
 
     Raises:
         RuntimeError: it failed; the message has the end of what it said.
     """
-    command = [sys.executable, "-m", "benchmarks.one_core", "--measure", case, "--folder", str(folder)]
-    command += ["--fields", json.dumps(fields, default=str)]
+    command = [sys.executable, "-m", "benchmarks.one_core", "--folder", str(folder)]
+    command += ["--measure", json.dumps(requests, default=str)]
     environ = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    if one_core:
+    if way != DEFAULT:
         environ["OMP_NUM_THREADS"] = "1"
-        if taskset := shutil.which("taskset"):
-            command = [taskset, "-c", str(min(os.sched_getaffinity(0))), *command]
+    if way == ONE_CORE and (taskset := shutil.which("taskset")):
+        command = [taskset, "-c", str(min(os.sched_getaffinity(0))), *command]
     root = Path(__file__).parents[1]
     run = subprocess.run(command, capture_output=True, text=True, env=environ, cwd=root)
     if run.returncode:
         raise RuntimeError(run.stderr[-2000:])
-    found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    found: dict[str, Told] = json.loads(run.stdout.splitlines()[-1])
     return found
 
 
-def add_rows(report: Report, case: str, runs: dict[str, list[dict[str, Any]]]) -> None:
-    apart = difference(*(found[0]["picture"] for found in runs.values()))
-    for runner, found in runs.items():
-        row: dict[str, Cell] = {"case": case, "runner": runner}
+def add_rows(report: Report, case: str, runs: Mapping[str, Sequence[Told]]) -> None:
+    on_one_core = runs[ONE_CORE][0]["picture"]
+    for way, found in runs.items():
+        row: dict[str, Cell] = {"case": case, "runner": way}
         row |= {"cores": found[0]["cores"], "threads": found[0]["threads"]}
         row["wall s"] = round(statistics.median(one["wall"] for one in found), 3)
         row["CPU s"] = round(statistics.median(one["cpu"] for one in found), 3)
         row["peak MiB"] = round(statistics.median(one["peak_bytes"] for one in found) / 2**20)
-        row["difference"] = apart
+        row["difference"] = difference(found[0]["picture"], on_one_core)
         for number, phase in enumerate(found[0]["phases"]):
             seconds = statistics.median(one["phases"][number]["seconds"] for one in found)
             row[f"{phase['phase']} s"] = round(seconds, 3)
@@ -150,15 +151,16 @@ def add_rows(report: Report, case: str, runs: dict[str, list[dict[str, Any]]]) -
 
 def compare(folder: Path, rounds: int) -> None:
     setting: dict[str, Cell] = {"model": MODEL, "size": f"{SIZE}x{SIZE}", "steps": STEPS, "rounds": rounds}
-    report = Report("one_core", "Pictures on one core", "finished, and the same but for rounding", setting)
+    aim = "finished, and the same: bit for bit with as many threads, else but for rounding"
+    report = Report("one_core", "Pictures on one core", aim, setting)
     for number, case in enumerate(CASES):
         place = folder / str(number)
         place.mkdir()
-        fields = request_of(case, place)
-        runs: dict[str, list[dict[str, Any]]] = {DEFAULT: [], ONE: []}
+        requests = {case: request_of(case, place)}
+        runs: dict[str, list[Told]] = {way: [] for way in WAYS}
         for _ in range(rounds):
-            for runner, found in runs.items():
-                found.append(drawn_apart(case, place, fields, one_core=runner == ONE))
+            for way, found in runs.items():
+                found.append(drawn_apart(requests, place, way)[case])
         add_rows(report, case, runs)
     report.finish()
 
@@ -168,12 +170,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--measure", choices=CASES, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--fields", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(draw(options.measure, options.folder, options.fields)))
+        print(json.dumps({case: draw(options.folder, fields) for case, fields in options.measure.items()}))
         return
     with tempfile.TemporaryDirectory() as folder:
         compare(Path(folder), options.rounds)
