@@ -33,7 +33,9 @@ class DeviceMemory(BaseModel):
     free: int = 0
     allocated: int = Field(default=0, description="In use by tensors of this process.")
     reserved: int = Field(default=0, description="Held by the allocator of this process.")
-    peak: int = Field(default=0, description="Most that was allocated at once since the job began.")
+    peak: int = Field(
+        default=0, description="Most that was allocated at once since the newest request began."
+    )
 
 
 class ModelMemory(BaseModel):
@@ -55,6 +57,11 @@ class MemoryFigures(BaseModel):
 
     devices: tuple[DeviceMemory, ...] = ()
     models: tuple[ModelMemory, ...] = ()
+    peak: int = Field(
+        default=0,
+        description="Most main memory that the process held at once since the newest request began, pages of "
+        "files apart; 0 where another device computes.",
+    )
 
 
 class MemorySnapshot(MemoryFigures):
@@ -108,6 +115,7 @@ def snapshot(registries: Registries, workspace: MutableMapping[str, Any], job: s
         mapped=process.mapped,
         process_id=os.getpid(),
         job=job,
+        peak=max((one.peak for one in figures), default=0),
         devices=tuple(device for one in figures for device in one.devices),
         models=tuple(model for one in figures for model in one.models),
     )

@@ -7,15 +7,16 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from sfumato.events import Event, ImageSaved, WorkMeasured
 from sfumato.memory import snapshot
 from sfumato.settings import Settings
 from sfumato.studio import Studio
-from sfumato_engine.counting_allocator import CountingAllocator
-from sfumato_engine.memory_source import SIMULATED_KEY, memory_figures
+from sfumato_engine.memory_source import memory_figures
 from sfumato_engine.model_manager import WORKSPACE_KEY, ModelManager
 from sfumato_networks.formats import SafetensorsFormat
 from sfumato_networks.stored.plain import PlainWeight
@@ -64,11 +65,61 @@ def test_a_part_is_told_as_it_is_stored_by_where_that_lies(tmp_path: Path) -> No
     assert found.mapped == 64 * 32
 
 
-def test_a_simulated_device_is_told_as_any_other() -> None:
-    allocator = CountingAllocator(10_000)
-    with allocator:
-        kept = torch.zeros(1000)
-        torch.zeros(500)
-    (device,) = memory_figures({SIMULATED_KEY: allocator}).devices
-    assert (device.total, device.free, device.allocated, device.peak) == (10_000, 6_000, 4_000, 6_000)
-    assert kept.numel() == 1000
+@pytest.fixture
+def simulated(tmp_path: Path) -> Studio:
+    overrides = {
+        "general.output_folder": str(tmp_path),
+        "engine.device": "simulated:200MB",
+        "engine.dtype": "float32",
+    }
+    return Studio(Settings.load(file=tmp_path / "settings.toml", environ={}, overrides=overrides))
+
+
+def measured_peak(events: list[Event]) -> int:
+    return max(phase.peak for each in events if isinstance(each, WorkMeasured) for phase in each.phases)
+
+
+def test_a_simulated_device_is_told_as_any_other(simulated: Studio) -> None:
+    events: list[Event] = []
+    simulated.generate("a red apple", steps=1, seed=1, on_event=events.append)
+    figures = snapshot(simulated.registries, simulated.workspace)
+    (device,) = figures.devices
+    assert (device.device, device.total) == ("simulated", 200_000_000)
+    assert 0 < device.allocated == device.reserved == device.total - device.free
+    assert {one.device for one in figures.models} == {"simulated"}
+    assert sum(one.size for one in figures.models) <= device.allocated
+
+
+def test_the_peak_of_a_device_is_that_of_all_phases_of_the_newest_request(simulated: Studio) -> None:
+    def peaks(**fields: int) -> list[int]:
+        events: list[Event] = []
+        simulated.generate("a red apple", steps=1, seed=1, on_event=events.append, **fields)
+        return [measured_peak(events), snapshot(simulated.registries, simulated.workspace).devices[0].peak]
+
+    large, small = peaks(width=128, height=128), peaks()
+    assert large[0] == large[1] > small[0] == small[1]
+
+
+def test_the_peak_is_told_while_work_goes_on(simulated: Studio) -> None:
+    seen: list[int] = []
+    events: list[Event] = []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, ImageSaved):
+            (device,) = snapshot(simulated.registries, simulated.workspace).devices
+            seen.append(device.peak)
+
+    simulated.generate("a red apple", steps=1, seed=1, on_event=listen)
+    assert seen == [measured_peak(events)]
+
+
+def test_where_the_processor_computes_the_process_has_a_peak(tmp_path: Path) -> None:
+    overrides = {"general.output_folder": str(tmp_path), "engine.device": "cpu"}
+    studio = Studio(Settings.load(file=tmp_path / "settings.toml", environ={}, overrides=overrides))
+    assert snapshot(studio.registries, studio.workspace).peak == 0
+    events: list[Event] = []
+    studio.generate("a red apple", steps=1, seed=1, on_event=events.append)
+    figures = snapshot(studio.registries, studio.workspace)
+    assert figures.peak == measured_peak(events) > 0
+    assert figures.devices == ()

@@ -64,6 +64,10 @@ class CountingAllocator(TorchDispatchMode):
         """
         self._take(_storages(list(tensors)))
 
+    def counts(self, tensor: Tensor) -> bool:
+        """Whether a tensor lies on this device."""
+        return tensor.untyped_storage()._cdata in self._sizes
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """What this thread makes meanwhile belongs to the machine, not to the device."""

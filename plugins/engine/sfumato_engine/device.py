@@ -10,9 +10,8 @@ import torch
 
 from sfumato.errors import BadInput
 from sfumato.models import Placement
-from sfumato_engine.settings import EngineSettings
+from sfumato_engine.settings import SIMULATED, EngineSettings
 
-SIMULATED = "simulated"
 _FACTORS = {"K": 1000, "M": 1000**2, "G": 1000**3}
 
 

@@ -12,17 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from sfumato.memory import DeviceMemory, MemoryFigures, ModelMemory
 from sfumato_engine.model_manager import WORKSPACE_KEY, ModelManager
-from sfumato_networks.device_memory import devices_in_use, forget_peaks
+from sfumato_engine.settings import SIMULATED
+from sfumato_networks.device_memory import devices_in_use
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from sfumato_engine.counting_allocator import CountingAllocator
-
-__all__ = ["SIMULATED_KEY", "forget_peaks", "memory_figures"]
-
-SIMULATED_KEY = "engine.simulated_device"
-"""Where the workspace keeps the `CountingAllocator` of a simulated device."""
 
 
 def memory_figures(workspace: Mapping[str, Any]) -> MemoryFigures:
@@ -30,15 +26,32 @@ def memory_figures(workspace: Mapping[str, Any]) -> MemoryFigures:
     torch = sys.modules.get("torch")
     if torch is None or not hasattr(torch, "device"):  # it is only just being imported
         return MemoryFigures()
-    simulated: CountingAllocator | None = workspace.get(SIMULATED_KEY)
-    devices = (*devices_in_use(), *([_simulated(simulated)] if simulated else ()))
-    return MemoryFigures(devices=devices, models=tuple(_kept_models(workspace)))
+    manager: ModelManager | None = workspace.get(WORKSPACE_KEY)
+    if manager is None:
+        return MemoryFigures(devices=tuple(devices_in_use()))
+    devices = [*devices_in_use(), *([_simulated(manager.simulated)] if manager.simulated else ())]
+    place, peak = manager.peak()
+    return MemoryFigures(
+        devices=tuple(_with_peak(each, peak) if _is_same(each.device, place) else each for each in devices),
+        models=tuple(_kept_models(manager)),
+        peak=peak if place == "cpu" else 0,
+    )
+
+
+def _is_same(device: str, place: str) -> bool:
+    """Whether they name one device: "cuda" is the first one."""
+    return device in (place, f"{place}:0")
+
+
+def _with_peak(device: DeviceMemory, peak: int) -> DeviceMemory:
+    """The device's own peak counts from the latest phase alone, or is not known."""
+    return device.model_copy(update={"peak": max(device.peak, peak)})
 
 
 def _simulated(allocator: CountingAllocator) -> DeviceMemory:
     capacity = allocator.capacity or 0
     return DeviceMemory(
-        device="simulated",
+        device=SIMULATED,
         label="Simulated device",
         total=capacity,
         free=max(capacity - allocator.current, 0),
@@ -48,19 +61,20 @@ def _simulated(allocator: CountingAllocator) -> DeviceMemory:
     )
 
 
-def _kept_models(workspace: Mapping[str, Any]) -> Iterator[ModelMemory]:
+def _kept_models(manager: ModelManager) -> Iterator[ModelMemory]:
     """Every part of every model that is kept, by the devices that it lies on; parts that share count once."""
-    manager: ModelManager | None = workspace.get(WORKSPACE_KEY)
     seen: set[tuple[str, int]] = set()
-    for kept in list(manager.models.values()) if manager else ():
+    for kept in list(manager.models.values()):
         for part, network in kept.model.networks.items():
-            for device, (size, mapped) in _weights_by_device(network, seen).items():
+            for device, (size, mapped) in _weights_by_device(network, seen, manager.simulated).items():
                 yield ModelMemory(
                     model=kept.model.info.name, part=part, device=device, size=size, mapped=mapped
                 )
 
 
-def _weights_by_device(network: Any, seen: set[tuple[str, int]]) -> dict[str, tuple[int, int]]:
+def _weights_by_device(
+    network: Any, seen: set[tuple[str, int]], simulated: CountingAllocator | None
+) -> dict[str, tuple[int, int]]:
     """Bytes of the tensors of a network as they are stored, and how many of them are pages of files.
 
     Args:
@@ -68,7 +82,7 @@ def _weights_by_device(network: Any, seen: set[tuple[str, int]]) -> dict[str, tu
     """
     sizes: dict[str, tuple[int, int]] = {}
     for tensor in _stored_tensors(network):
-        device = str(tensor.device)
+        device = SIMULATED if simulated and simulated.counts(tensor) else str(tensor.device)
         place = device, tensor.data_ptr()
         if place[1] and place not in seen:
             seen.add(place)

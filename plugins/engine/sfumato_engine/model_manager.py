@@ -11,9 +11,10 @@ from sfumato.library import ModelLibrary
 from sfumato.models import LoadedModel, ModelFamily, ModelInfo, Placement
 from sfumato_engine.idle import IdleTimer
 from sfumato_engine.lru import LeastRecentlyUsed
-from sfumato_engine.settings import EngineSettings
+from sfumato_engine.settings import SIMULATED, EngineSettings
 
 if TYPE_CHECKING:
+    from sfumato_engine.counting_allocator import CountingAllocator
     from sfumato_engine.residency.residency import Residency
 
 WORKSPACE_KEY = "engine.models"
@@ -39,12 +40,17 @@ class KeptModel:
 
 
 class ModelManager:
-    """Loaded models and their encoded prompts, the least recently used dropped first."""
+    """Loaded models and their encoded prompts, the least recently used dropped first.
+
+    Attributes:
+        simulated: Counts the memory of the device, where that is a simulated one.
+    """
 
     def __init__(self) -> None:
         self.models: LeastRecentlyUsed[KeptModel] = LeastRecentlyUsed(0)
         self.conditioning: LeastRecentlyUsed[Any] = LeastRecentlyUsed(0)
         self.idle = IdleTimer()
+        self.simulated: CountingAllocator | None = None
         self._residency: tuple[str, Residency] | None = None
 
     @classmethod
@@ -65,8 +71,8 @@ class ModelManager:
         if self._residency is None or self._residency[0] != settings.device:
             self.models.drop(lambda kept: True)
             simulated = is_simulated(settings.device)
-            allocator = CountingAllocator(simulated_capacity(settings.device)) if simulated else None
-            self._residency = settings.device, Residency(torch_device(settings.device), allocator)
+            self.simulated = CountingAllocator(simulated_capacity(settings.device)) if simulated else None
+            self._residency = settings.device, Residency(torch_device(settings.device), self.simulated)
         residency = self._residency[1]
         residency.limits = MemoryLimits(
             budget=settings.memory_budget * MEGABYTE,
@@ -74,6 +80,15 @@ class ModelManager:
             keep_numbers=settings.keep_dequantised * MEGABYTE,
         )
         return residency
+
+    def peak(self) -> tuple[str, int]:
+        """The device of the newest request, and the most bytes that it took there at once so far."""
+        if self._residency is None:
+            return "", 0
+        residency = self._residency[1]
+        telemetry = residency.telemetry  # of one moment: another thread asks
+        device = SIMULATED if self.simulated else residency.device
+        return device, telemetry.peak if telemetry else residency.peak
 
     def load(
         self, info: ModelInfo, family: ModelFamily, placement: Placement, library: ModelLibrary

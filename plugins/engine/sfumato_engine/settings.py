@@ -14,6 +14,8 @@ DTypeName = Literal["auto", "float32", "bfloat16", "float16"]
 CfgBatching = Literal["auto", "batch", "two_passes"]
 VaeTiling = Literal["auto", "always", "never"]
 PreviewDecoder = Literal["auto", "colours", "taesd"]
+SIMULATED = "simulated"
+"""How the names of devices begin whose memory is counted, while the CPU computes."""
 _DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?|simulated(:\d+(\.\d+)?(?i:[kmg]?b?))?")
 
 

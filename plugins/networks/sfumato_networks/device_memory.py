@@ -46,15 +46,6 @@ def devices_in_use() -> Iterator[DeviceMemory]:
         yield _mps(torch.mps)
 
 
-def forget_peaks() -> None:
-    """Let the most that was allocated count anew; devices that nothing has used stay so."""
-    torch = sys.modules.get("torch")
-    if torch is not None and hasattr(torch, "device"):
-        for _, module in _initialised(torch):
-            for index in range(module.device_count()):
-                module.reset_peak_memory_stats(index)
-
-
 def _initialised(torch: Any) -> Iterator[tuple[str, Any]]:
     for kind in GPUS:
         module = getattr(torch, kind, None)

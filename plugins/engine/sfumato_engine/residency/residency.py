@@ -55,6 +55,7 @@ class Residency:
         tightened: How often the memory has run out in this request.
         plan: How weights were placed in this request, where not all were resident.
         telemetry: Of the request that is worked on.
+        peak: The most that the newest request took at once, once it is done.
     """
 
     def __init__(self, device: str, allocator: CountingAllocator | None = None) -> None:
@@ -63,6 +64,7 @@ class Residency:
         self.tightened = 0
         self.plan: dict[str, str] = {}
         self.telemetry: Telemetry | None = None
+        self.peak = 0
         self._allocator = allocator
         self._models: list[LoadedModel] = []  # the one used longest ago first
         self._in_use: list[LoadedModel] = []
@@ -84,7 +86,7 @@ class Residency:
                 yield self.telemetry
             finally:
                 self.telemetry.close()
-                self.telemetry = None
+                self.peak, self.telemetry = self.telemetry.peak, None
                 self._in_use = []
 
     def begin(self, phase: Phase) -> None:

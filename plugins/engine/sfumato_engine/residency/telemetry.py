@@ -67,6 +67,12 @@ class Telemetry:
             for name, one in self._phases.items()
         )
 
+    @property
+    def peak(self) -> int:
+        """The highest of all phases so far, in bytes; any thread may ask."""
+        peaks = [one.peak for one in list(self._phases.values())]
+        return max([*peaks, self._meter.peak()]) if self._current is not None else max(peaks, default=0)
+
     def close(self) -> None:
         """Nothing is measured any more."""
         self.end()

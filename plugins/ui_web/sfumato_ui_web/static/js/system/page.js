@@ -55,7 +55,7 @@ class SystemPage extends HTMLElement {
     const meters = [meter(t("Main memory"), found.total - found.available, found.total)];
     const devices = new Map(latest.flatMap((sample) => sample.devices.map((device) => [device.device, device])));
     for (const device of devices.values()) if (device.total) meters.push(meter(device.label || device.device, device.total - device.free, device.total, device.peak));
-    for (const sample of latest) meters.push(meter(t("Worker process {id}", { id: sample.process_id }), sample.process, found.total));
+    for (const sample of latest) meters.push(meter(t("Worker process {id}", { id: sample.process_id }), sample.process, found.total, sample.peak && Math.max(sample.process, sample.peak + sample.mapped)));
     fill(one(".system-meters", this), meters);
   }
 
@@ -130,7 +130,7 @@ function meter(label, used, total, peak = 0) {
     { class: "meter" },
     h("div", { class: "meter-head" }, h("span", { class: "truncate", title: label }, label), h("span", { class: "muted" }, text)),
     h("div", { class: "progress" }, h("progress", { max: total, value: used, "aria-label": `${label}: ${text}` })),
-    peak > 0 && h("p", { class: "muted small-text" }, t("{size} at most in this job", { size: fileSize(peak) })),
+    peak > 0 && h("p", { class: "muted small-text" }, t("{size} at most in the newest request", { size: fileSize(peak) })),
   );
 }
 
