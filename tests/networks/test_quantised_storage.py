@@ -29,6 +29,7 @@ FORMS = [
     ([f"{LAYER}.scale_weight"], "scaled float8"),
     ([f"{LAYER}.weight_scale"], "scaled float8"),
     (["scaled_fp8"], "scaled float8"),
+    ([f"{LAYER}.weight_scale_inv"], "each block"),
 ]
 
 

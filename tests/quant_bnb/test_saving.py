@@ -131,6 +131,22 @@ def test_numbers_that_do_not_come_back_leave_no_file(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+def test_what_a_killed_run_left_is_replaced(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.safetensors.part").write_bytes(b"half a model")
+    path = packed(source, "nf4", tmp_path / "x.safetensors")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("device", ["banana", "meta:99x", "cuda:77"])
+def test_a_device_that_is_not_there_is_refused_in_words(source: Path, tmp_path: Path, device: str) -> None:
+    models = library(source.parent)
+    with pytest.raises(BadInput, match=f"on the device '{device}'"):
+        write_packed(
+            models.header(source), models.open_tensors(source), tmp_path / "x", "int8", device=device
+        )
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_written_is_told(source: Path, tmp_path: Path) -> None:
     with pytest.raises(SfumatoError, match="cannot be written"):
         packed(source, "nf4", tmp_path / "missing" / "x.safetensors")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sfumato.errors import CheckpointError
@@ -207,6 +207,32 @@ def test_forms_that_are_not_read_are_refused_with_what_to_get(
     path = save(folder / "other.safetensors", tensors)
     with pytest.raises(CheckpointError, match=rf"{told} weights, which no plugin reads.*GGUF, NF4"):
         library(folder).detect(path)
+
+
+@pytest.mark.parametrize(
+    ("scale", "told"),
+    [("weight_scale_inv", "for each block"), ("weight_scale", "scaled float8")],
+    ids=["DeepSeek's blocks", "MXFP8 said in the metadata"],
+)
+def test_fp8_with_scales_of_blocks_is_never_read_without_them(folder: Path, scale: str, told: str) -> None:
+    tensors = TINY.transformer()
+    tensors[f"{QKV}.weight"] = tensors[f"{QKV}.weight"].to(torch.float8_e4m3fn)
+    tensors[f"{QKV}.{scale}"] = torch.ones(6, 2, dtype=torch.uint8)
+    said = {"_quantization_metadata": json.dumps({"layers": {QKV: {"format": "mxfp8"}}})}
+    path = folder / "blocks.safetensors"
+    save_file(tensors, path, metadata=said)
+    with pytest.raises(CheckpointError, match=told):
+        library(folder).detect(path)
+
+
+@pytest.mark.parametrize(
+    "said", ["[1]", "{", '{"layers": 3}', '{"layers": {"a": 1}}', '{"layers": {"a": {}}}']
+)
+def test_metadata_of_another_kind_says_nothing_of_layers(tmp_path: Path, said: str) -> None:
+    path = tmp_path / "x.safetensors"
+    weight = torch.randn(8, 8).to(torch.float8_e4m3fn)
+    save_file({"a.weight": weight, "a.weight_scale": torch.ones(())}, path, {"_quantization_metadata": said})
+    assert set(library(tmp_path).header(path).tensors) == {"a.weight"}
 
 
 @pytest.mark.parametrize("tiny", [sd.SD15, sd.SDXL], ids=["sd15", "sdxl"])

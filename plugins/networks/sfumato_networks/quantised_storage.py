@@ -45,6 +45,7 @@ _FORMS = (  # the more telling ones first
     StorageForm(".scale_weight", "scaled float8", _READS_BNB),
     StorageForm("scaled_fp8", "scaled float8", _READS_BNB),
     StorageForm(".comfy_quant", "ComfyUI's quantised"),
+    StorageForm(".weight_scale_inv", "float8 (a scale for each block of numbers)"),
     StorageForm(".weight_scale", "scaled float8", _READS_BNB),
 )
 
@@ -63,7 +64,11 @@ def refuse_quantised(names: Iterable[str], where: str) -> None:
     form = quantisation_of(names)
     if form is None:
         return
-    install = f"Install it (pip install {form.plugin}) and switch it on, or get" if form.plugin else "Get"
+    install = (
+        f"Have it installed (pip install {form.plugin}) and switched on; if it is, get"
+        if form.plugin
+        else "Get"
+    )
     raise CheckpointError(
         f"'{where}' holds {form.label} weights, which {form.reader}.",
         why="" if form.plugin else "They are packed for other programs, or for one kind of GPU.",

@@ -1,8 +1,8 @@
 """fp8 (https://arxiv.org/abs/2209.05433): as it is, and with a scale, as ComfyUI stores it.
 
 ComfyUI's older files name a scale `scale_weight` and carry a tensor `scaled_fp8`, newer ones name it
-`weight_scale` and carry a JSON text `comfy_quant` for each layer. Scales of inputs serve fp8 products and are
-not used: inputs stay as they are.
+`weight_scale` and say a layer's form in a JSON text, `comfy_quant` beside it or one for all in the metadata.
+Scales of inputs serve fp8 products and are not used: inputs stay as they are.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _SAYS = ".comfy_quant"
 _MARK = "scaled_fp8"
 _FORMATS = ("float8_e4m3fn", "float8_e5m2")
 _MOST_BYTES = 4096
+_SAYS_FOR_ALL = "_quantization_metadata"
 _SCALED_TYPES = ("F8_E4M3", "F8_E5M2", "BF16", "F16", "F32")
 """Some layers of a scaled file are not fp8; their scales hold all the same."""
 _SCALE_TYPES = ("F32", "F16", "BF16")
@@ -121,9 +122,9 @@ def _scales(header: CheckpointHeader, said: Mapping[str, str]) -> dict[str, str]
 
 
 def _said(header: CheckpointHeader) -> dict[str, str]:
-    """The form of every layer that has a JSON text beside it."""
+    """The form of every layer that a JSON text names, in the metadata or beside it."""
+    said = _said_for_all(header)
     names = [name for name in header.tensors if name.endswith(_SAYS)]
-    said = {}
     for name, text in zip(names, read_bytes(header, names, _MOST_BYTES), strict=True):
         try:
             fields = json.loads(text)
@@ -133,6 +134,16 @@ def _said(header: CheckpointHeader) -> dict[str, str]:
             raise _wrong(header, name, "It is no JSON object that names a format.")
         said[name.removesuffix(_SAYS)] = fields["format"]
     return said
+
+
+def _said_for_all(header: CheckpointHeader) -> dict[str, str]:
+    """What is said in the metadata, of layers by their whole names; nothing where that is of another kind."""
+    try:
+        layers = json.loads(header.metadata.get(_SAYS_FOR_ALL, "{}"))["layers"]
+        forms = {layer: fields["format"] for layer, fields in layers.items()}
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        return {}
+    return {layer: form for layer, form in forms.items() if isinstance(form, str)}
 
 
 def _beside(header: CheckpointHeader, scales: Mapping[str, str], said: Mapping[str, str]) -> frozenset[str]:

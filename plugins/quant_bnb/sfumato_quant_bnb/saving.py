@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from math import prod
@@ -77,12 +76,14 @@ def write_packed(
         The number of weights packed.
 
     Raises:
-        BadInput: nothing in it can be packed, or it is quantised already.
+        BadInput: nothing in it can be packed, it is quantised already, or there is no such device.
         SfumatoError: a library is absent, the file cannot be written, or does not hold what it should.
     """
     chosen = _chosen(header)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
+    _check_device(device)
+    temporary = path.with_name(f"{path.name}.part")
     try:
+        temporary.unlink(missing_ok=True)  # left by one that was killed
         _write(header, opened, temporary, form, chosen, device, progress)
         _verify(opened, temporary, form, chosen, progress)
         temporary.replace(path)
@@ -92,6 +93,17 @@ def write_packed(
         with suppress(OSError):
             temporary.unlink()
     return len(chosen)
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, ImportError) as error:  # by the kind of device
+        raise BadInput(
+            f"Nothing can be packed on the device '{device}'.",
+            why=f"{str(error).partition(chr(10))[0]:.200}",
+            hint="'cpu' is always there; 'sfumato doctor' tells which others are.",
+        ) from error
 
 
 def _chosen(header: CheckpointHeader) -> frozenset[str]:

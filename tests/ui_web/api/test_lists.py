@@ -41,7 +41,7 @@ def test_each_list_names_what_is_registered(client: FlaskClient, studio: Studio,
     ("source", "value"),
     [("samplers", "euler"), ("schedulers", "simple"), ("models", "emoji"), ("upscalers", "lanczos"),
      ("loras", "all_blue"), ("request_fields", "hires.denoising_strength"), ("sampler_options", "eta"),
-     ("backends", "local"), ("model_families", "flux")],
+     ("backends", "local"), ("model_families", "flux"), ("quantisations", "nf4")],
 )  # fmt: skip
 def test_choices_of_form_fields_are_found_by_a_part_of_their_name(
     client: FlaskClient, source: str, value: str

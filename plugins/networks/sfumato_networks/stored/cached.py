@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
+from weakref import WeakSet
 
 import torch
 import torch.nn.functional as F
@@ -28,13 +29,23 @@ class NumbersKept:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self._keepers: WeakSet[CachedWeight] = WeakSet()
 
-    def admits(self, size: int) -> bool:
+    def admits(self, keeper: CachedWeight, size: int) -> bool:
         """Whether so many bytes more may be kept; if so, they are taken."""
         if self.used + size > self.limit:
             return False
         self.used += size
+        self._keepers.add(keeper)
         return True
+
+    def limit_to(self, limit: int) -> None:
+        """From now on so many bytes; what is kept beyond is let go of."""
+        self.limit = limit
+        for keeper in list(self._keepers) if self.used > limit else ():
+            if self.used > limit:
+                self._keepers.discard(keeper)
+                keeper.forget()
 
     def give_back(self, size: int) -> None:
         self.used -= size
@@ -55,8 +66,16 @@ class CachedWeight(StoredWeight):
         self._numbers: Tensor | None = None
 
     def __del__(self) -> None:
+        self.forget()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _itself, (self.inner,)  # elsewhere nothing is kept
+
+    def forget(self) -> None:
+        """Its plain numbers are let go of."""
         if self._numbers is not None:
             self._kept.give_back(self._numbers.nbytes)
+            self._numbers = None
 
     @property
     def tensors(self) -> Sequence[Tensor]:
@@ -91,6 +110,10 @@ class CachedWeight(StoredWeight):
 
     def _plain(self, dtype: torch.dtype) -> Tensor | None:
         """The numbers, kept from now on; None where there is no room, or they are kept in another type."""
-        if self._numbers is None and self._kept.admits(self.numel * dtype.itemsize):
+        if self._numbers is None and self._kept.admits(self, self.numel * dtype.itemsize):
             self._numbers = self.inner.dequantised(dtype)
         return self._numbers if self._numbers is not None and self._numbers.dtype == dtype else None
+
+
+def _itself(weight: StoredWeight) -> StoredWeight:
+    return weight

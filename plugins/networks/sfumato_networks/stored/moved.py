@@ -17,7 +17,7 @@ class MovedNetwork:
         device: A torch device name.
     """
 
-    is_streamed = False
+    is_streamed = can_stream = False
 
     def __init__(self, network: nn.Module, device: str) -> None:
         self.device = torch.device(device)
@@ -37,13 +37,13 @@ class MovedNetwork:
         return 0
 
     def passing(self, budget: int) -> int:
-        """Bytes that it takes beside `resident` while it is computed with: it cannot be streamed."""
-        return 0 if budget >= self.total else self.total
+        """No weight of it comes in passing."""
+        return 0
 
     def through(self, transfer: Transfer, *, own_memory: bool = False) -> None:
         """It comes by torch's own way."""
 
-    def keep_numbers(self, kept: NumbersKept | None) -> None:
+    def keep_numbers(self, kept: NumbersKept) -> None:
         """None of its weights is quantised by us."""
 
     def changes_with(self, budget: int) -> bool:
@@ -54,6 +54,9 @@ class MovedNetwork:
         if self.changes_with(budget):
             self._network.to(self.device if budget >= self.total else "cpu")
         return self.resident
+
+    def rest(self) -> None:
+        """Nothing of it is fetched ahead."""
 
     @property
     def _is_there(self) -> bool:

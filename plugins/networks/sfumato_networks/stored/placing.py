@@ -27,6 +27,7 @@ class Slot:
         home: As it was read: a tensor in a mapped file, or a `WeightTensor` of one.
         dtype: What is computed in.
         is_resident: Whether it lies on the device; None before it was placed at all.
+        streamed: What it is while it is streamed, the same each time: the stream knows its place in the order.
     """
 
     module: nn.Module
@@ -34,6 +35,7 @@ class Slot:
     home: Tensor
     dtype: torch.dtype
     is_resident: bool | None = None
+    streamed: StreamedWeight | None = None
 
     @property
     def stays_stored(self) -> bool:
@@ -97,15 +99,20 @@ class Placeable(Protocol):
     @property
     def is_streamed(self) -> bool: ...
 
+    @property
+    def can_stream(self) -> bool: ...
+
     def passing(self, budget: int) -> int: ...
 
     def through(self, transfer: Transfer, *, own_memory: bool = False) -> None: ...
 
-    def keep_numbers(self, kept: NumbersKept | None) -> None: ...
+    def keep_numbers(self, kept: NumbersKept) -> None: ...
 
     def changes_with(self, budget: int) -> bool: ...
 
     def place(self, budget: int) -> int: ...
+
+    def rest(self) -> None: ...
 
 
 class PlacedWeights:
@@ -123,6 +130,8 @@ class PlacedWeights:
         total: Bytes on the device with all of it resident.
         spare: Bytes that copies of weights may take on the device; None where nobody has said.
     """
+
+    can_stream = True
 
     def __init__(self, slots: Sequence[Slot], device: str, fixed_bytes: int = 0) -> None:
         self.slots = tuple(slots)
@@ -144,7 +153,7 @@ class PlacedWeights:
         self._bytes = [SlotBytes.of(slot, shares_memory=shares_memory) for slot in self.slots]
         self.total = self.fixed_bytes + sum(each.resident for each in self._bytes)
         for slot in self.slots:
-            slot.is_resident = None
+            slot.is_resident = slot.streamed = None
 
     @property
     def resident(self) -> int:
@@ -165,7 +174,7 @@ class PlacedWeights:
                 used, ahead = max(used, each.in_use_streamed), max(ahead, each.fetched)
         return used + (ahead if self._stream.is_ahead else 0)
 
-    def keep_numbers(self, kept: NumbersKept | None) -> None:
+    def keep_numbers(self, kept: NumbersKept) -> None:
         """Plain numbers of quantised weights that come from now on are kept, as far as this admits."""
         self._kept = kept
 
@@ -194,8 +203,12 @@ class PlacedWeights:
             for number, slot in enumerate(self.slots):
                 if number in wanted and not slot.is_resident:
                     self._make_resident(slot)
-        self._stream.pause()
+        self.rest()
         return self.resident
+
+    def rest(self) -> None:
+        """It is not computed with for now: what was fetched ahead is let go of."""
+        self._stream.pause()
 
     def _chosen(self, budget: int) -> frozenset[int]:
         sizes = [each.resident for each in self._bytes]
@@ -226,7 +239,9 @@ class PlacedWeights:
         slot.is_resident = True
 
     def _stream_slot(self, slot: Slot) -> None:
-        weight = WeightTensor(StreamedWeight(stored_form(slot.home), self._stream), slot.dtype, self.device)
+        if slot.streamed is None:
+            slot.streamed = StreamedWeight(stored_form(slot.home), self._stream)
+        weight = WeightTensor(slot.streamed, slot.dtype, self.device)
         setattr(slot.module, slot.name, nn.Parameter(weight, requires_grad=False))
         slot.is_resident = False
 

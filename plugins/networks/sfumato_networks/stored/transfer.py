@@ -119,15 +119,19 @@ class PrefetchingTransfer:
     def _next_buffer(self) -> _Staging:
         """The buffer used longest ago, once what it held has been copied."""
         if len(self._staging) < 2:
-            self._staging.append(
-                _Staging(
-                    torch.empty(self._staging_bytes, dtype=torch.uint8, pin_memory=True), torch.cuda.Event()
-                )
-            )
+            self._staging.append(_Staging(_pinned(self._staging_bytes), torch.cuda.Event()))
         else:
             self._staging.append(self._staging.pop(0))
             self._staging[-1].copied.synchronize()
         return self._staging[-1]
+
+
+def _pinned(size: int) -> Tensor:
+    """Bytes in pinned memory, or in any where the system lends none: then the processor waits for copies."""
+    try:
+        return torch.empty(size, dtype=torch.uint8, pin_memory=True)
+    except RuntimeError:
+        return torch.empty(size, dtype=torch.uint8)
 
 
 @dataclass
