@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sfumato.errors import BadInput, CheckpointError, SfumatoError, UnknownName
 from sfumato.file_hashes import FileHashes
-from sfumato.model_paths import answers_to, each_once, existing, suffix, walk
+from sfumato.model_paths import answers_to, each_once, existing, is_later_piece, suffix, walk
 from sfumato.models import (
     CheckpointHeader,
     ModelFamily,
@@ -296,11 +296,13 @@ class ModelLibrary:
     def files(self, folder: str) -> list[Path]:
         """Weight files below every model folder's sub-folder of that kind, sorted by path.
 
-        Links keep their own path and name; a file that several paths lead to comes once.
+        Links keep their own path and name; a file that several paths lead to comes once, and so does one that
+        was split.
         """
         paths = (path for base in self.folders(folder) for path in walk(base))
         also = _ALSO.get(folder, ())
-        return each_once(sorted(path for path in paths if self.is_weights(path) or suffix(path) in also))
+        known = (path for path in paths if self.is_weights(path) or suffix(path) in also)
+        return each_once(sorted(path for path in known if not is_later_piece(path)))
 
     def is_weights(self, path: Path) -> bool:
         """Whether a file's ending is that of weights.
@@ -337,7 +339,8 @@ class ModelLibrary:
         paths = [path for base in bases for path in walk(base)]
         markers = self._markers()
         folders = {path.parent for path in paths if path.name in markers}
-        files = [path for path in paths if self.is_weights(path) and folders.isdisjoint(path.parents)]
+        loose = [path for path in paths if self.is_weights(path) and folders.isdisjoint(path.parents)]
+        files = [path for path in loose if not is_later_piece(path)]
         return sorted(folders) + sorted(files)
 
     def _markers(self) -> list[str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+_PIECE = re.compile(r"(?P<model>.+)-(?P<number>\d{5})-of-(?P<rest>\d{5}\..+)", re.IGNORECASE | re.ASCII)
 
 
 def answers_to(path: Path, name: str) -> bool:
@@ -49,6 +52,17 @@ def each_once(paths: Iterable[Path]) -> list[Path]:
             real = os.path.join(folders[path.parent], path.name)
         first.setdefault(real, path)
     return list(first.values())
+
+
+def is_later_piece(path: Path) -> bool:
+    """Whether it is a piece of a split file beside the first piece, which stands for all.
+
+    Pieces are called NAME-00001-of-00003, NAME-00002-of-00003 and so on.
+    """
+    match = _PIECE.fullmatch(path.name)
+    if match is None or int(match["number"]) < 2:
+        return False
+    return path.with_name(f"{match['model']}-00001-of-{match['rest']}").is_file()
 
 
 def suffix(path: Path) -> str:

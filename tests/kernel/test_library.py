@@ -81,6 +81,17 @@ def test_linked_folders_are_entered_and_circles_of_links_end(root: Path, tmp_pat
     ]
 
 
+def test_a_later_piece_of_a_split_file_is_told_of_only_without_the_first(tmp_path: Path) -> None:
+    folder = tmp_path / "diffusion_models"
+    first, second = (write_text(folder / f"big-0000{number}-of-00002.gguf", b"GGUF") for number in (1, 2))
+    library = library_of(tmp_path)
+    library.models()
+    assert set(library.problems) == {first}
+    first.unlink()
+    library.models()
+    assert set(library.problems) == {second}
+
+
 def test_a_gguf_file_is_a_problem_with_a_way_forward(root: Path) -> None:
     gguf = write_text(root / "checkpoints" / "flux1-dev-Q4_K.gguf", b"GGUF")
     library = library_of(root)

@@ -313,9 +313,15 @@ def test_a_missing_or_later_piece_and_a_tensor_in_two_are_told(tmp_path: Path) -
     with pytest.raises(CheckpointError, match="m-00001-of-00003") as caught:
         GgufFormat().read_header(second)
     assert "one piece" in caught.value.what
+    assert caught.value.hint == f"Name '{first.name}'."
     third.unlink()
     with pytest.raises(CheckpointError, match=third.name):
         GgufFormat().read_header(first)
+    first.unlink()
+    with pytest.raises(CheckpointError) as caught:
+        GgufFormat().read_header(second)
+    assert "has to be put beside it" in caught.value.hint
+    split(tmp_path, (1,))
     split(tmp_path, (3,), "aba")
     with pytest.raises(CheckpointError, match="another of the model's pieces"):
         GgufFormat().read_header(first)

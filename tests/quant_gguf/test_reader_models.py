@@ -284,6 +284,10 @@ def test_a_split_model_is_read_by_its_first_piece(flux_parts: Path) -> None:
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
+    shelf = library(flux_parts)
+    assert [info.path for info in shelf.models()] == [first]
+    assert not shelf.problems
+    assert shelf.files("diffusion_models") == [first]
     model = loaded(first, flux_parts)
     assert model.files["transformer"] == (first, second)
     assert_draws_like(model, loaded(write_transformer(FLUX, flux_parts / "flux.safetensors"), flux_parts))

@@ -12,7 +12,7 @@ from sfumato.errors import CheckpointError
 
 MAX_SHARDS = 1_000
 
-_SHARD = re.compile(r"(?P<model>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})", re.IGNORECASE)
+_SHARD = re.compile(r"(?P<model>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})", re.IGNORECASE | re.ASCII)
 
 
 def shards_of(path: Path) -> list[Path]:
@@ -32,7 +32,7 @@ def shards_of(path: Path) -> list[Path]:
         raise CheckpointError(
             f"'{path}' is one piece of a model.",
             why="The first piece stands for all.",
-            hint=f"Name '{files[0].name}'.",
+            hint=f"Name '{files[0].name}'{_beside(files[0])}.",
         )
     missing = [file.name for file in files[:MAX_SHARDS] if not file.is_file()]
     if missing or count > MAX_SHARDS:
@@ -44,3 +44,7 @@ def shards_of(path: Path) -> list[Path]:
             hint="Put all pieces into its folder.",
         )
     return files
+
+
+def _beside(first: Path) -> str:
+    return "" if first.is_file() else ", which has to be put beside it"
