@@ -21,13 +21,17 @@ from torch import Tensor
 from sfumato.cli.app import main
 from sfumato.errors import BadInput, Cancelled, CheckpointError, SfumatoError, UnknownName
 from sfumato.events import CancelToken
+from sfumato.library import ModelLibrary
+from sfumato_quant_gguf.writing.presets import FUSED, block_of, role_of
 from sfumato_quant_gguf.writing.quantising import Quantising, prepare
 
 from ..tiny_models import sd_folder
 from ..tiny_models.files import save, write_all_in_one, write_tokenizers, write_transformer
 from ..tiny_models.flux import TinyFlux
+from ..tiny_models.library import library_of
 from ..tiny_models.sd import SD15, write_sd15, write_sdxl
-from .models import assert_draws_like, library, loaded
+from ..tiny_models.sd3 import TinySD3, write_bare_sd3
+from .models import assert_draws_like, library, loaded, registries_with_gguf
 
 WIDE = TinyFlux(heads=8, head_size=32, single_blocks=1)  # rows of 256: whole blocks of K types
 
@@ -444,3 +448,124 @@ def test_the_command_prints_tables(flux: Path, tmp_path: Path, capsys: pytest.Ca
     assert "read back, every tensor as it was written" in told
     assert main(program) == 2
     assert "--force" in capsys.readouterr().err
+
+
+def model_folder(tmp_path: Path) -> Path:
+    """A model folder whose only checkpoint is a whole Flux."""
+    write_all_in_one(TinyFlux(), tmp_path / "models" / "checkpoints" / "flux.safetensors", torch.bfloat16)
+    return tmp_path / "models"
+
+
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ("diffusion_model", "checkpoints/flux-Q8_0.gguf"),
+        ("all", "checkpoints/flux-Q8_0.gguf"),
+        ("t5_encoder", "text_encoders/flux-t5_encoder-Q8_0.gguf"),
+        ("autoencoder", "vae/flux-autoencoder-Q8_0.gguf"),
+    ],
+)
+def test_parts_are_written_where_parts_are_looked_for(tmp_path: Path, part: str, place: str) -> None:
+    models = model_folder(tmp_path)
+    work = prepare(library(models), "flux", "q8_0", part=part)
+    work.write()
+    assert work.task.output == models / place
+    assert work.task.output.is_file()
+
+
+@pytest.fixture
+def with_own(tmp_path: Path) -> ModelLibrary:
+    """A model folder that is not there yet, and a plugin that brings the model "own"."""
+    package = write_transformer(TinyFlux(), tmp_path / "package" / "own.safetensors")
+    registries = registries_with_gguf()
+    models = registries.models.registrar("model_own")
+    models.add("own", package, label="Own")
+    models.commit()
+    return library_of(tmp_path / "models", registries=registries)
+
+
+def test_a_model_of_a_plugin_is_written_to_the_model_folder_not_into_the_package(
+    with_own: ModelLibrary, tmp_path: Path
+) -> None:
+    work = prepare(with_own, "own", "q8_0")
+    work.write()
+    assert work.task.output == tmp_path / "models" / "diffusion_models" / "own-Q8_0.gguf"
+    assert work.task.output.is_file()
+    assert [path.name for path in (tmp_path / "package").iterdir()] == ["own.safetensors"]
+
+
+def test_a_model_outside_of_all_model_folders_is_written_beside_it(flux: Path, tmp_path: Path) -> None:
+    work = prepare(library(tmp_path), str(flux), "q8_0", part="t5_encoder")
+    assert work.task.output == flux.parent / "flux-t5_encoder-Q8_0.gguf"
+
+
+def test_a_folder_as_output_is_where_the_file_goes(flux: Path, tmp_path: Path) -> None:
+    assert written(flux, "q8_0", tmp_path).task.output == tmp_path / "flux-Q8_0.gguf"
+
+
+@pytest.mark.parametrize("name", ["out", "out.safetensors"])
+def test_an_output_that_nobody_would_take_for_gguf_is_refused(flux: Path, tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match=r"'\.gguf'"):
+        written(flux, "q8_0", tmp_path / name)
+
+
+def test_a_missing_folder_that_was_named_is_told_and_not_made(flux: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no folder"):
+        written(flux, "q8_0", tmp_path / "typo" / "out.gguf")
+    assert not (tmp_path / "typo").exists()
+
+
+def test_rules_for_blocks_pass_over_biases_and_norms(flux: Path, tmp_path: Path) -> None:
+    work = written(flux, "q4_0", tmp_path / "out.gguf", rules=["*=q8_0"])
+    types = {tensor.name: tensor.type_name for tensor in work.task.tensors}
+    assert types["img_in.weight"] == "Q8_0"
+    assert types["img_in.bias"] == "F32"
+    with pytest.raises(BadInput, match="No tensor fits"):
+        written(flux, "q4_0", tmp_path / "other.gguf", rules=["*.bias=q8_0"])
+    plain = written(flux, "q4_0", tmp_path / "other.gguf", rules=["*.bias=f16"])
+    assert {t.type_name for t in plain.task.tensors if t.name.endswith(".bias")} == {"F16"}
+
+
+def test_convolutions_in_bf16_become_f16_which_other_programs_compute_with(tmp_path: Path) -> None:
+    model = write_bare_sd3(TinySD3(), tmp_path / "models" / "checkpoints" / "sd3.safetensors", torch.bfloat16)
+    written(model, "q8_0", tmp_path / "out.gguf")
+    _, tensors = read(tmp_path / "out.gguf")
+    types = {name: tensor.tensor_type.name for name, tensor in tensors.items()}
+    assert types["x_embedder.proj.weight"] == types["pos_embed"] == "F16"
+    assert types["context_embedder.weight"] == "BF16"
+    source = TinySD3().transformer()["x_embedder.proj.weight"].bfloat16().float()
+    torch.testing.assert_close(numbers(tensors["x_embedder.proj.weight"]), source, atol=1e-7, rtol=0)
+
+
+def test_blocks_of_sdxls_text_encoders_are_not_counted_by_their_place_in_the_model() -> None:
+    name = "conditioner.embedders.1.transformer.text_model.encoder.layers.7.mlp.fc2.weight"
+    assert block_of(name) == ("conditioner.embedders.1.transformer.text_model.encoder.layers", 7)
+    assert role_of("conditioner.embedders.1.model.transformer.resblocks.7.attn.in_proj_weight") == FUSED
+
+
+def test_what_is_left_behind_is_told(flux: Path, tmp_path: Path) -> None:
+    root = library(flux.parent.parent)
+    assert any("--part all" in note for note in prepare(root, str(flux), "q8_0").notes)
+    assert prepare(root, str(flux), "q8_0", part="all").notes == ()
+    bare = write_transformer(TinyFlux(), tmp_path / "checkpoints" / "bare.safetensors")
+    assert prepare(library(tmp_path), str(bare), "q8_0").notes == ()
+
+
+def test_a_preset_that_quantises_nothing_is_told(flux: Path) -> None:
+    notes = prepare(library(flux.parent.parent), str(flux), "q8_0", part="autoencoder").notes
+    assert any("Nothing" in note for note in notes)
+    assert prepare(library(flux.parent.parent), str(flux), "f16", part="autoencoder").notes == ()
+
+
+def test_no_name_is_not_the_default_model(with_own: ModelLibrary) -> None:
+    with pytest.raises(BadInput, match="No model is named"):
+        prepare(with_own, "", "q8_0")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_file_name_that_is_no_unicode_is_no_obstacle(flux: Path, tmp_path: Path) -> None:
+    model = tmp_path / os.fsdecode(b"\xff.safetensors")
+    shutil.copy(flux, model)
+    written(model, "q8_0", tmp_path / "out.gguf")
+    reader, _ = read(tmp_path / "out.gguf")
+    assert reader.get_field("general.name").contents() == "?"

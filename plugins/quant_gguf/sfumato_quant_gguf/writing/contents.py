@@ -7,7 +7,7 @@ Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sfumato.errors import BadInput, CheckpointError, UnknownName
@@ -22,7 +22,8 @@ Shape = tuple[int, ...]
 Opener = Callable[[Mapping[str, "Tensor"]], Mapping[str, "Tensor"]]
 
 DIFFUSION_MODEL, ALL = "diffusion_model", "all"
-PARTS = (DIFFUSION_MODEL, "transformer", "unet", T5_ENCODER, *CLIP_KINDS, AUTOENCODER, ALL)
+DIFFUSION_MODELS = ("transformer", "unet")
+PARTS = (DIFFUSION_MODEL, *DIFFUSION_MODELS, T5_ENCODER, *CLIP_KINDS, AUTOENCODER, ALL)
 _WHOLE_FILE_PREFIXES = {
     T5_ENCODER: "text_encoders.t5xxl.transformer.",
     "clip_text": "text_encoders.clip_l.transformer.",
@@ -54,6 +55,7 @@ class Content:
         tensors: By the name that they are to have.
         open: Those tensors, from the opened checkpoint.
         clip_config: The config.json of a CLIP from a diffusers folder.
+        left_behind: The kinds of parts that lie beside the diffusion model in the source.
     """
 
     header: CheckpointHeader
@@ -62,6 +64,7 @@ class Content:
     tensors: Mapping[str, SourceTensor]
     open: Opener = field(compare=False)
     clip_config: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    left_behind: tuple[str, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -97,9 +100,9 @@ def content_of(header: CheckpointHeader, part: str = DIFFUSION_MODEL) -> Content
     diffusion = _diffusion(header)
     if part == ALL:
         return _everything(header, diffusion, parts)
-    if part in (DIFFUSION_MODEL, "transformer", "unet"):
+    if part in (DIFFUSION_MODEL, *DIFFUSION_MODELS):
         if diffusion is not None and part in (DIFFUSION_MODEL, diffusion.kind):
-            return _diffusion_content(header, diffusion)
+            return replace(_diffusion_content(header, diffusion), left_behind=_kinds(parts))
         if part == DIFFUSION_MODEL and len(parts) == 1:
             return _part_content(header, parts[0])
         raise _absent(header, part, diffusion, parts)
@@ -112,7 +115,7 @@ def content_of(header: CheckpointHeader, part: str = DIFFUSION_MODEL) -> Content
 def _absent(
     header: CheckpointHeader, part: str, diffusion: _Diffusion | None, parts: tuple[Part, ...]
 ) -> BadInput:
-    held = ([diffusion.kind] if diffusion else []) + [one.kind for one in parts]
+    held = ([diffusion.kind] if diffusion else []) + list(_kinds(parts))
     if not held:
         return CheckpointError(
             f"'{header.path.name}' cannot be written as GGUF.",
@@ -121,9 +124,13 @@ def _absent(
         )
     return BadInput(
         f"'{header.path.name}' holds no {part.replace('_', ' ')}.",
-        why=f"It holds: {', '.join(dict.fromkeys(held))}.",
+        why=f"It holds: {', '.join(held)}.",
         hint=f"Name one of them: --part {held[0]}",
     )
+
+
+def _kinds(parts: tuple[Part, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.kind for part in parts))
 
 
 def _diffusion(header: CheckpointHeader) -> _Diffusion | None:

@@ -66,5 +66,5 @@ def _array(values: Sequence[int] | Sequence[float] | Sequence[str]) -> bytes:
 
 
 def _text(text: str) -> bytes:
-    data = text.encode()
+    data = text.encode(errors="replace")  # names of files need not be Unicode
     return struct.pack("<Q", len(data)) + data

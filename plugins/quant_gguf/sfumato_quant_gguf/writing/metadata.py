@@ -19,6 +19,7 @@ from sfumato_networks.tokenizer import CARRIED, WHOLE, TokenizerPlace
 from sfumato_quant_gguf.logical_tensors import ORIGINAL_SHAPE
 from sfumato_quant_gguf.writing.contents import ALL, Content
 from sfumato_quant_gguf.writing.encoding import Value
+from sfumato_quant_gguf.writing.places import stem
 from sfumato_quant_gguf.writing.planning import PlannedTensor
 
 _QUANTISATION_VERSION = 2
@@ -52,7 +53,7 @@ def file_metadata(
         "general.type": "model",
         "general.name": header.metadata.get("modelspec.title")
         or header.metadata.get("general.name")
-        or _stem(header),
+        or stem(header),
         "general.quantization_version": _QUANTISATION_VERSION,
         "general.file_type": file_type,
     }
@@ -63,10 +64,6 @@ def file_metadata(
         if tensor.rows != tensor.shape:
             metadata[ORIGINAL_SHAPE + tensor.name] = list(tensor.shape)
     return metadata
-
-
-def _stem(header: CheckpointHeader) -> str:
-    return header.path.name if header.layout == "diffusers_folder" else header.path.stem
 
 
 def _carried(content: Content) -> dict[str, Value]:

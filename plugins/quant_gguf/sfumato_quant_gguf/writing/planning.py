@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import prod
@@ -49,7 +49,10 @@ _LEAST_TOKENS = {"Q2_K", "Q3_K", "Q4_K", "Q5_K", "IQ4_XS"}
 
 @dataclass(frozen=True)
 class Rule:
-    """A type for all tensors whose names fit a glob pattern."""
+    """A type for all tensors whose names fit a glob pattern.
+
+    Blocks are for matrices: no program computes with biases and norms in them.
+    """
 
     pattern: str
     type_name: str
@@ -63,6 +66,9 @@ class Rule:
                 f"'{text}' is no rule.", hint="Write PATTERN=TYPE, for example --rule 'img_in.*=bf16'"
             )
         return cls(pattern, writable_type(type_name))
+
+    def fits(self, name: str, shape: Shape) -> bool:
+        return fnmatchcase(name, self.pattern) and (len(shape) > 1 or self.type_name in PLAIN)
 
 
 @dataclass(frozen=True)
@@ -95,21 +101,23 @@ def plan(content: Content, mix: Mix, rules: Sequence[Rule] = ()) -> list[Planned
         BadInput: a rule fits no tensor, or asks for a type that its rows are no whole blocks of.
     """
     depths = block_counts(content.tensors)
-    _check_rules(rules, content.tensors)
+    for rule in rules:
+        _check(rule, content.tensors)
     return [
         _planned(name, tensor, content.architecture, mix, rules, depths)
         for name, tensor in content.tensors.items()
     ]
 
 
-def _check_rules(rules: Sequence[Rule], names: Iterable[str]) -> None:
-    names = list(names)
-    for rule in rules:
-        if not any(fnmatchcase(name, rule.pattern) for name in names):
-            raise BadInput(
-                f"No tensor fits the rule '{rule.pattern}={rule.type_name.lower()}'.",
-                hint=f"Names are like '{names[0]}'; --dry-run lists them.",
-            )
+def _check(rule: Rule, tensors: Mapping[str, SourceTensor]) -> None:
+    if any(rule.fits(name, tensor.shape) for name, tensor in tensors.items()):
+        return
+    fitting = any(fnmatchcase(name, rule.pattern) for name in tensors)
+    raise BadInput(
+        f"No tensor fits the rule '{rule.pattern}={rule.type_name.lower()}'.",
+        why="Biases and norms are not written in blocks." if fitting else "",
+        hint=f"Names are like '{next(iter(tensors))}'; --dry-run lists them.",
+    )
 
 
 def _planned(
@@ -120,7 +128,7 @@ def _planned(
     rules: Sequence[Rule],
     depths: Mapping[str, int],
 ) -> PlannedTensor:
-    rule = next((rule for rule in rules if fnmatchcase(name, rule.pattern)), None)
+    rule = next((rule for rule in rules if rule.fits(name, tensor.shape)), None)
     if rule is not None:
         rows = _rows(tensor.shape, rule.type_name, architecture)
         block = tensor_type(rule.type_name).block_size
@@ -148,9 +156,10 @@ def _kept_type(name: str, tensor: SourceTensor) -> str | None:
     """The type of what stays in high precision; None for what is quantised."""
     if len(tensor.shape) == 1 or prod(tensor.shape) <= SMALL:
         return "F32"
-    if _KEPT.search(name) or tensor.kind == AUTOENCODER:
-        return tensor.dtype if tensor.dtype in PLAIN else "BF16"
-    return None
+    if not (_KEPT.search(name) or tensor.kind == AUTOENCODER):
+        return None
+    kept = tensor.dtype if tensor.dtype in PLAIN else "BF16"
+    return "F16" if kept == "BF16" and len(tensor.shape) > 2 else kept  # in BF16, others know matrices alone
 
 
 def _fitting(shape: Shape, wished: str, architecture: str) -> str:

@@ -19,7 +19,7 @@ VALUE, FUSED, DOWN = "value", "fused", "down"
 
 _ROLES = (
     (VALUE, re.compile(r"(^|\.)(to_v|v_proj|v|attn_v|w1v|w2v)\.weight$")),
-    (FUSED, re.compile(r"(^|\.)(qkv|attn_qkv|in_proj)\.weight$")),
+    (FUSED, re.compile(r"(^|\.)(qkv|attn_qkv|in_proj)[._]weight$")),
     (
         DOWN,
         re.compile(
@@ -27,7 +27,7 @@ _ROLES = (
         ),
     ),
 )
-_BLOCK = re.compile(r"^(.*?)\.?(\d+)\.")
+_BLOCK = re.compile(r"^((?:conditioner\.embedders\.\d+\.)?.*?)\.?(\d+)\.")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sfumato.errors import BadInput, CheckpointError, UnknownName
+from sfumato.errors import BadInput, CheckpointError
 from sfumato.library import ModelLibrary
 from sfumato.models import CheckpointHeader
 from sfumato_networks.part_finder import PartFinder
@@ -16,8 +16,9 @@ from sfumato_networks.part_sources import T5_TOKENIZER
 from sfumato_networks.parts import T5_ENCODER
 from sfumato_quant_gguf.writing.contents import DIFFUSION_MODEL, Content, content_of
 from sfumato_quant_gguf.writing.metadata import file_metadata, tokenizer_metadata
-from sfumato_quant_gguf.writing.planning import Rule, plan
-from sfumato_quant_gguf.writing.presets import preset
+from sfumato_quant_gguf.writing.places import locate, output_path
+from sfumato_quant_gguf.writing.planning import PlannedTensor, Rule, plan
+from sfumato_quant_gguf.writing.presets import Mix, preset
 from sfumato_quant_gguf.written_types import PLAIN
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from sfumato_quant_gguf.writing.encoding import Value
     from sfumato_quant_gguf.writing.journal import WrittenTensor
     from sfumato_quant_gguf.writing.writer import GgufTask
-
-SUFFIX = ".gguf"
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,7 @@ def prepare(
         model: A name in the library, or a path.
         to: A preset's name.
         rules: "PATTERN=TYPE", the first that fits counts.
+        output: A file, or the folder for it; see `output_path` for what is taken without one.
 
     Raises:
         UnknownName: there is no such model, part, preset or type.
@@ -94,38 +94,9 @@ def prepare(
     tensors = plan(content, mix, parsed)
     tokenizer, notes = _tokenizer(content, library)
     metadata = file_metadata(content, tensors, mix.file_type, tokenizer)
-    path = output.expanduser() if output else _default_output(header, content, name)
-    task = GgufTask(_source_files(header), tensors, metadata, path)
-    return Quantising(library, content, name, task, tuple(_notes(content) + notes))
-
-
-def locate(library: ModelLibrary, model: str) -> Path:
-    """The file or folder of a model, text encoder or autoencoder, by name or path.
-
-    Raises:
-        UnknownName: there is none.
-    """
-    try:
-        return library.find(model).path
-    except UnknownName:
-        for folder in ("text_encoders", "vae"):
-            for file in library.files(folder):
-                if model in (file.stem, file.name):
-                    return file
-        raise
-    except CheckpointError:
-        path = Path(model).expanduser()
-        if path.exists():  # a part is no model
-            return path
-        raise
-
-
-def _default_output(header: CheckpointHeader, content: Content, preset_name: str) -> Path:
-    stem = header.path.name if header.layout == "diffusers_folder" else header.path.stem
-    part = "" if content.kind in ("transformer", "unet", "all") else f"-{content.kind}"
-    if part and not header.path.stem.lower().startswith(("t5", "clip", "ae", "vae")):
-        stem += part
-    return header.path.parent / f"{stem}-{preset_name.upper()}{SUFFIX}"
+    path = output_path(library, model, content, name, output)
+    task = GgufTask(_source_files(header), tensors, metadata, path, makes_folder=output is None)
+    return Quantising(library, content, name, task, (*_notes(content, tensors, mix), *notes))
 
 
 def _source_files(header: CheckpointHeader) -> list[Path]:
@@ -148,13 +119,19 @@ def _tokenizer(content: Content, library: ModelLibrary) -> tuple[dict[str, Value
         return {}, [f"The file will have no tokenizer in it. {error}"]
 
 
-def _notes(content: Content) -> list[str]:
+def _notes(content: Content, tensors: Sequence[PlannedTensor], mix: Mix) -> list[str]:
     notes = []
-    types = {tensor.dtype for tensor in content.tensors.values()}
-    packed = sorted(types - {*PLAIN, "F64"})
+    packed = sorted({tensor.dtype for tensor in content.tensors.values()} - {*PLAIN, "F64"})
     if packed:
         notes.append(
             f"The weights are {', '.join(packed)} already: what that lost stays lost, and this adds to it. "
             "Take the original file where there is one."
+        )
+    if mix.base not in PLAIN and all(tensor.type_name in PLAIN for tensor in tensors):
+        notes.append(f"Nothing of it is quantised: the {content.kind.replace('_', ' ')} is kept as it is.")
+    if content.left_behind:
+        notes.append(
+            f"Only the {content.kind} is written. To draw, it needs what else is in the source "
+            f"({', '.join(content.left_behind)}) as files of their own; --part all takes everything along."
         )
     return notes

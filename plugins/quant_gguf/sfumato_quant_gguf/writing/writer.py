@@ -47,12 +47,14 @@ class GgufTask:
     Attributes:
         source: What the tensors come from: a file, or several.
         metadata: As it will be in the file.
+        makes_folder: Whether a missing folder is made: of one that a person named, it may be misspelt.
     """
 
     source: Sequence[Path]
     tensors: Sequence[PlannedTensor]
     metadata: Mapping[str, Value]
     output: Path
+    makes_folder: bool = False
     part: Path = field(init=False)
     journal: Path = field(init=False)
 
@@ -89,6 +91,8 @@ class GgufTask:
             raise BadInput(
                 f"'{self.output}' is there already.", hint="--force replaces it; or choose another --output."
             )
+        if self.makes_folder:
+            self.output.parent.mkdir(parents=True, exist_ok=True)
         if not self.output.parent.is_dir():
             raise BadInput(f"There is no folder '{self.output.parent}'.", hint="Make it, or choose another.")
         there = self.part.stat().st_size if self.part.exists() else 0
@@ -126,8 +130,8 @@ def write_gguf(
             what was written is not what is read back.
         Cancelled: what is done so far is kept.
     """
-    task.check(force=force)
     try:
+        task.check(force=force)
         journal = Journal(task.journal, task.key)
         try:
             with _opened_part(task, journal, tell) as file:
@@ -140,7 +144,9 @@ def write_gguf(
         task.journal.unlink()
     except OSError as error:
         raise SfumatoError(
-            f"'{task.output}' cannot be written.", why=f"{error}.", hint="What is done so far is kept."
+            f"'{task.output}' cannot be written.",
+            why=f"{error.strerror or error}.",
+            hint="What is done so far is kept." if task.part.is_file() else "Choose another --output.",
         ) from error
     return written
 
