@@ -74,12 +74,13 @@ class FourBitWeight(StoredWeight):
         return self.blocks.kind.upper()
 
     def dequantised(self, dtype: torch.dtype) -> Tensor:
-        library = bitsandbytes() if self._suits_kernels() else None
-        if library is not None:
-            state = self._library_state(library, dtype)
-            plain: Tensor = library.functional.dequantize_4bit(self.packed.view(-1, 1), state)
-            return plain
-        flat = dequantised_blocks(self.packed, self.plain_scales(), self.blocks.kind, self.blocks.size, dtype)
+        size = self.blocks.size
+        library = bitsandbytes() if self._has_kernels() and 2 * len(self.packed) % size == 0 else None
+        if library is None:
+            flat = dequantised_blocks(self.packed, self.plain_scales(), self.blocks.kind, size, dtype)
+        else:  # a block a row: where rows are no whole blocks, its kernels for processors are wrong
+            state = self._library_state(library, dtype, (2 * len(self.packed) // size, size))
+            flat = library.functional.dequantize_4bit(self.packed.view(-1, 1), state).view(-1)
         return flat[self.blocks.skipped :][: self.numel].view(self.shape)
 
     def plain_scales(self) -> Tensor:
@@ -110,11 +111,12 @@ class FourBitWeight(StoredWeight):
             return tiled_linear(
                 x, self.shape, lambda first, last: self.rows(first, last).dequantised(x.dtype), bias
             )
-        library = bitsandbytes() if self._suits_kernels() else None
+        whole = not self.blocks.skipped and self.shape[-1] % self.blocks.size == 0
+        library = bitsandbytes() if whole and self._has_kernels() else None
         if library is None:
             return F.linear(x, self.dequantised(x.dtype), bias)
-        packed = self.packed.view(-1, 1)
-        product: Tensor = library.matmul_4bit(x, packed, self._library_state(library, x.dtype), bias=bias)
+        state = self._library_state(library, x.dtype, self.shape)
+        product: Tensor = library.matmul_4bit(x, self.packed.view(-1, 1), state, bias=bias)
         return product
 
     def embedding(self, ids: Tensor, dtype: torch.dtype) -> Tensor:
@@ -128,22 +130,20 @@ class FourBitWeight(StoredWeight):
         found = dequantised_blocks(packed, scales, self.blocks.kind, self.blocks.size, dtype)
         return found.view(*ids.shape, *self.shape[1:])
 
-    def _suits_kernels(self) -> bool:
-        """Whether bitsandbytes' kernels are right for it: they take whole blocks, and rows made of them."""
+    def _has_kernels(self) -> bool:
+        """Whether bitsandbytes' kernels know blocks of such sizes, there where they lie."""
         return (
-            not self.blocks.skipped
-            and self.shape[-1] % self.blocks.size == 0
-            and self.blocks.nested_size in (0, NESTED_BLOCK_SIZE_OF_KERNELS)
+            self.blocks.nested_size in (0, NESTED_BLOCK_SIZE_OF_KERNELS)
             and self.blocks.size < FIRST_INEXACT_BLOCK_SIZE
             and self.packed.device.type in ("cpu", "cuda")
             and self.numel > 0
         )
 
-    def _library_state(self, library: ModuleType, dtype: torch.dtype) -> Any:
-        """What bitsandbytes wants to know of it."""
+    def _library_state(self, library: ModuleType, dtype: torch.dtype, shape: Sequence[int]) -> Any:
+        """What bitsandbytes wants to know of it, as a weight of that shape."""
         make = library.functional.QuantState
         own, *nested = self.scales
-        fields = {"shape": self.shape, "blocksize": self.blocks.size, "quant_type": self.blocks.kind}
+        fields = {"shape": torch.Size(shape), "blocksize": self.blocks.size, "quant_type": self.blocks.kind}
         if not nested:
             return make(absmax=own, dtype=dtype, **fields)
         scales, codes, offset = nested
