@@ -133,8 +133,7 @@ export class MemoryChart {
     const values = this.series.map((one) => [one, one.points.findLast(([moment]) => moment <= at + 0.001)]).filter(([, point]) => point);
     this.marker.append(svg("line", { x1: this.x(at), x2: this.x(at), y1: TOP, y2: HEIGHT - BOTTOM }));
     for (const [one, [, bytes]] of values) this.marker.append(svg("circle", { class: `series-${this.series.indexOf(one)}`, cx: this.x(at), cy: this.y(bytes), r: 4 }));
-    const time = new Intl.DateTimeFormat(locale, { timeStyle: "medium", ...(this.bounds.to - this.bounds.from > 86400 ? { dateStyle: "short" } : {}) }).format(at * 1000);
-    this.readout.textContent = `${time}: ${values.map(([one, [, bytes]]) => `${one.name} ${fileSize(bytes)}`).join(", ")}`;
+    this.readout.textContent = `${moment(at, this.bounds.to - this.bounds.from)}: ${values.map(([one, [, bytes]]) => `${one.name} ${fileSize(bytes)}`).join(", ")}`;
   }
 
   fillTable() {
@@ -147,13 +146,19 @@ export class MemoryChart {
         "table",
         { class: "table" },
         h("thead", null, h("tr", null, h("th", { scope: "col" }, t("Time")), this.series.map((one) => h("th", { scope: "col" }, one.name)))),
-        h("tbody", null, moments.map((at) => h("tr", null, h("th", { scope: "row" }, clock(at, Math.min(span, 600))), this.series.map((one) => h("td", null, value(one, at) ? fileSize(value(one, at)[1]) : "–"))))),
+        h("tbody", null, moments.map((at) => h("tr", null, h("th", { scope: "row" }, moment(at, span)), this.series.map((one) => h("td", null, value(one, at) ? fileSize(value(one, at)[1]) : "–"))))),
       ),
     );
   }
 }
 
+/** To the second, with the date where others were on another day. */
+function moment(at, span) {
+  const date = span > 86400 ? { dateStyle: "short" } : {};
+  return new Intl.DateTimeFormat(locale, { timeStyle: "medium", ...date }).format(at * 1000);
+}
+
 function clock(at, span) {
-  const style = span > 2 * 86400 ? { weekday: "short", hour: "numeric" } : span <= 600 ? { timeStyle: "medium" } : { timeStyle: "short" };
+  const style = span > 8 * 86400 ? { day: "numeric", month: "short" } : span > 2 * 86400 ? { weekday: "short", hour: "numeric" } : span <= 600 ? { timeStyle: "medium" } : { timeStyle: "short" };
   return new Intl.DateTimeFormat(locale, style).format(at * 1000);
 }

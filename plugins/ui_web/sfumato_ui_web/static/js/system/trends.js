@@ -4,9 +4,12 @@ import { api } from "../api.js";
 import { fill, h, one } from "../dom.js";
 import { duration, fileSize, t, tn } from "../i18n.js";
 import { recall, remember } from "../state.js";
+import { showError } from "../toast.js";
 import { MemoryChart } from "./chart.js";
 
+const QUERY = "/api/v1/queries/memory_records";
 const MOST_PHASES = 5;
+const MOST_RECORDS = 500;
 
 export class Trends {
   /** @param {HTMLElement} place */
@@ -14,27 +17,37 @@ export class Trends {
     this.place = place;
     this.choice = one("select", place);
     this.asTable = false;
-    this.choice.addEventListener("change", () => (remember("system.trend", this.choice.value), this.show()));
+    this.choice.addEventListener("change", () => (remember("system.trend", this.choice.value), this.choose().catch(showError)));
     one(".system-trends-as-table", place).addEventListener("click", (event) => this.toggleTable(event.target));
   }
 
   async load() {
-    const { items } = await api.post("/api/v1/queries/memory_records", { most: 1000 });
+    const { items } = await api.post(QUERY, { most: MOST_RECORDS });
     const newest = items.at(-1)?.id;
     if (newest === this.newest) return;
     this.newest = newest;
     this.kinds = byKind(items);
     this.place.hidden = this.kinds.size === 0;
     const chosen = this.choice.value || recall("system.trend", "");
-    fill(this.choice, [...this.kinds].map(([key, records]) => h("option", { value: key }, nameOf(records))));
+    fill(this.choice, [...this.kinds].map(([key, record]) => h("option", { value: key }, nameOf(record))));
     if (this.kinds.has(chosen)) this.choice.value = chosen;
-    this.show();
+    await this.choose();
   }
 
-  show() {
-    const records = this.kinds.get(this.choice.value);
-    if (!records) return;
-    const chart = new MemoryChart(nameOf(records));
+  /** All records of the chosen request: among the newest of all requests there may be few of them. */
+  async choose() {
+    const chosen = this.choice.value;
+    if (!this.kinds.has(chosen)) return;
+    const { fingerprint, device } = this.kinds.get(chosen);
+    const { items } = await api.post(QUERY, { fingerprint, device, most: MOST_RECORDS });
+    if (chosen === this.choice.value) this.show(items.filter((record) => keyOf(record) === chosen));
+  }
+
+  /** @param {Record<string, any>[]} records Of one request on one device, oldest first. */
+  show(records) {
+    this.records = records;
+    if (!records.length) return;
+    const chart = new MemoryChart(nameOf(records.at(-1)));
     fill(one(".system-trend", this.place), [chart.element]);
     const series = phasesOf(records).map((phase) => ({ name: phase, connected: true, points: peaksOf(records, phase) }));
     const top = Math.max(1, ...series.flatMap((line) => line.points.map(([, bytes]) => bytes)));
@@ -47,24 +60,22 @@ export class Trends {
   toggleTable(button) {
     this.asTable = !this.asTable;
     button.setAttribute("aria-pressed", String(this.asTable));
-    this.show();
+    this.show(this.records ?? []);
   }
 }
 
-/** Records of the same request on the same device together, those drawn last first. */
+/** The newest record of each request and device, those drawn last first. */
 function byKind(records) {
   const kinds = new Map();
-  for (const record of records) {
-    const key = `${record.fingerprint} ${record.device}`;
-    const members = kinds.get(key) ?? [];
-    kinds.delete(key);
-    kinds.set(key, [...members, record]);
-  }
-  return new Map([...kinds].reverse());
+  for (const record of records.toReversed()) if (!kinds.has(keyOf(record))) kinds.set(keyOf(record), record);
+  return kinds;
 }
 
-function nameOf(records) {
-  const { description, fingerprint, device } = records.at(-1);
+function keyOf({ fingerprint, device }) {
+  return `${fingerprint} ${device}`;
+}
+
+function nameOf({ description, fingerprint, device }) {
   return `${description || fingerprint} (${device})`;
 }
 
