@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
+import pickle
 import threading
+import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +19,7 @@ from sfumato_networks.stored.placing import PlacedWeights, is_streamed, placeabl
 from sfumato_networks.stored.plain import PlainWeight
 from sfumato_networks.stored.streaming import StreamedWeight
 from sfumato_networks.stored.tensor import WeightTensor
-from sfumato_networks.stored.transfer import PlainTransfer, PrefetchingTransfer
+from sfumato_networks.stored.transfer import Arriving, PlainTransfer, PrefetchingTransfer
 from sfumato_networks.stored.weight import StoredWeight
 from sfumato_networks.weights import Destination, build_empty, load_network
 
@@ -208,6 +212,24 @@ class Counted(PlainWeight):
         return nn.functional.linear(x, self.dequantised(x.dtype), bias)
 
 
+class AheadTransfer(PlainTransfer):
+    """Copies at once what is fetched ahead, and knows which copies are still held."""
+
+    is_ahead = True
+
+    def __init__(self) -> None:
+        super().__init__("cpu", copies=True)
+        self._copies_made: list[weakref.ref[Any]] = []
+
+    def fetch(self, weight: StoredWeight) -> Arriving:
+        arrived = super().fetch(weight)
+        self._copies_made.append(weakref.ref(arrived))
+        return arrived
+
+    def alive(self) -> int:
+        return sum(made() is not None for made in self._copies_made)
+
+
 @pytest.fixture
 def counted() -> type[Counted]:
     return type("FreshlyCounted", (Counted,), {"made": 0})
@@ -236,6 +258,62 @@ def test_numbers_beyond_the_limit_are_made_each_time(counted: type[Counted]) -> 
     assert kept.used == 256
     del weight, weights
     assert kept.used == 0
+
+
+def test_numbers_beyond_a_new_limit_are_let_go_of(counted: type[Counted]) -> None:
+    kept = NumbersKept(1 << 20)
+    weights = [CachedWeight(counted(torch.randn(8, 8).half()), kept) for _ in range(3)]
+    x = torch.randn(32, 8)
+    expected = [weight.linear(x, None) for weight in weights]
+    kept.limit_to(600)
+    assert kept.used == 512
+    kept.limit_to(0)
+    assert kept.used == 0
+    assert all(torch.equal(weight.linear(x, None), y) for weight, y in zip(weights, expected, strict=True))
+    assert kept.used == 0
+
+
+def test_what_keeps_numbers_is_written_down_without_them(counted: type[Counted]) -> None:
+    weight = CachedWeight(PlainWeight(torch.randn(8, 8).half()), NumbersKept(1 << 20))
+    weight.linear(torch.randn(32, 8), None)
+    again = pickle.loads(pickle.dumps(weight))
+    assert isinstance(again, PlainWeight)
+    assert torch.equal(again.data, weight.inner.tensors[0])
+
+
+def test_weights_that_come_and_go_many_times_leave_nothing_behind() -> None:
+    network = loaded(torch.float16, deferred=True)
+    placed = placed_weights(network)
+    assert placed is not None
+    placed.through(AheadTransfer(), own_memory=True)
+
+    def streamed() -> int:
+        gc.collect()
+        return sum(type(each) is StreamedWeight for each in gc.get_objects())
+
+    counts = []
+    for _ in range(6):
+        placed.place(0)
+        network(IDS)
+        placed.place(placed.total)
+        network(IDS)
+        counts.append(streamed())
+    assert counts[-1] == counts[0]
+
+
+def test_what_was_fetched_ahead_is_let_go_of_when_a_network_rests() -> None:
+    network, transfer = loaded(torch.float16, deferred=True), AheadTransfer()
+    placed = placed_weights(network)
+    assert placed is not None
+    placed.through(transfer, own_memory=True)
+    placed.place(0)
+    network(IDS)
+    network(IDS)
+    gc.collect()
+    assert transfer.alive() > 0  # the first weight, for another step
+    placed.rest()
+    gc.collect()
+    assert transfer.alive() == 0
 
 
 def test_two_threads_may_use_one_streamed_network() -> None:

@@ -235,6 +235,7 @@ class Drawing:
         started = time.monotonic()
         for adapters in one.adapters:
             adapters.apply()
+        self._residency.foretell_again("sampling", one.models, one.working)
         alone = one.resolved.sampler.info.one_by_one
         groups = [[place] for place in range(len(numbers))] if alone else [list(range(len(numbers)))]
         latents = torch.cat(

@@ -106,8 +106,10 @@ def check_memory(
         try:
             check()
         except DoesNotFit as short:
-            if short.needed > residency.memory().total or not drop_idle():
+            if short.needed > residency.memory().total:
                 raise
+            residency.release_adapters()
+            drop_idle()
             check()
     except DoesNotFit as short:
         weights = short.needed - need(*size)

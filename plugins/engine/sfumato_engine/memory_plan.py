@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -61,13 +62,16 @@ def memory_plan(request: GenerationRequest, context: TaskContext) -> MemoryPlan:
         MissingPart: a model lacks a part.
     """
     resolved = resolve(request, context)
-    from sfumato_engine.measuring import fingerprint_of
+    from sfumato_engine.adapters import release_adapters
+    from sfumato_engine.fingerprint import fingerprint_of
     from sfumato_engine.model_manager import ModelManager
     from sfumato_engine.residency.forecast import forecast
 
     settings = context.settings.engine
-    residency = ModelManager.of(context.workspace, settings).residency(settings)
-    with residency.at_work(lambda model: None) as telemetry:
+    manager = ModelManager.of(context.workspace, settings)
+    residency = manager.residency(settings)
+    rest = manager.idle.at_work(settings.idle_minutes * 60, manager.free_device)
+    with rest, residency.at_work(partial(release_adapters, context)) as telemetry:
         models = _loaded(resolved, context, residency)
         phases = list(_phases(resolved, context, residency, models))
         room = residency.room()
@@ -108,6 +112,7 @@ def _loaded(resolved: ResolvedRequest, context: TaskContext, residency: Residenc
 def _phases(
     resolved: ResolvedRequest, context: TaskContext, residency: Residency, models: list[LoadedModel]
 ) -> Iterator[PlannedPhase]:
+    from sfumato_engine.fingerprint import prompts_of
     from sfumato_engine.memory import decoding_memory, encoding_memory, sampling_memory
     from sfumato_engine.residency.forecast import PlannedPhase
 
@@ -116,9 +121,8 @@ def _phases(
     for one, model in passes:
         yield PlannedPhase("encoding", residency.used("encoding", [model]), encoding_memory(model, one))
     for one, model in passes:
-        prompts = 2 if one.cfg_scale != 1 else 1
         size = (*one.size, one.request.batch_size)
-        working = sampling_memory(model, one, settings, prompts, size)
+        working = sampling_memory(model, one, settings, prompts_of(one).count, size)
         yield PlannedPhase("sampling", residency.used("sampling", [model]), working)
     one, model = passes[-1]
     size = (*one.size, one.request.batch_size)

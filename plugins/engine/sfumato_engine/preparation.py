@@ -227,17 +227,15 @@ class Preparation:
         label = resolved.info.label or resolved.info.name
         self._context.events.emit(PhaseStarted(phase="loading", detail=label))
         self._residency.begin("loading")
-        with (
-            memory_errors_explained(
-                f"The memory ran out while '{resolved.info.name}' was loaded.",
-                f"{CLOSE}, or compute in a smaller type: sfumato settings set engine.dtype bfloat16",
-            ),
-            self._residency.off_the_device(),
+        with memory_errors_explained(
+            f"The memory ran out while '{resolved.info.name}' was loaded.",
+            f"{CLOSE}, or compute in a smaller type: sfumato settings set engine.dtype bfloat16",
         ):
-            kept = self._manager.load(resolved.info, resolved.family, where, self._context.library)
-        self._models.append(kept.model)
-        self._manager.forget_dropped(self._models)
-        self._residency.take_in(kept.model)
+            with self._residency.off_the_device():
+                kept = self._manager.load(resolved.info, resolved.family, where, self._context.library)
+            self._models.append(kept.model)
+            self._manager.forget_dropped(self._models)
+            self._residency.take_in(kept.model)
         return kept
 
     def _drop_others(self) -> int:

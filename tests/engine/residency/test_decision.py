@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sfumato_engine.residency.decision import DoesNotFit, PartState, decide, in_words
+from sfumato_engine.residency.decision import DoesNotFit, PartState, decide, in_words, smallest
 from sfumato_engine.residency.forecast import PlannedPhase, forecast
 
 TEXT, DRAWING, AUTOENCODER, IDLE = (0, "t5_encoder"), (0, "transformer"), (0, "autoencoder"), (1, "unet")
@@ -117,3 +117,14 @@ def test_a_forecast_tells_a_phase_that_cannot_fit_with_all_that_it_needs() -> No
     (phase,) = forecast(parts(), [PlannedPhase("sampling", (DRAWING,), 70)], room=50)
     assert phase.plan == ""
     assert phase.peak == 78
+
+
+def test_parts_that_cannot_be_streamed_are_there_as_a_whole_or_the_phase_does_not_fit() -> None:
+    encoders = [PartState((0, name), "model", 30, 0, can_stream=False) for name in ("first", "second")]
+    keys = [part.key for part in encoders]
+    assert decide(encoders, keys, 5, 65).budgets == dict.fromkeys(keys, 30)
+    with pytest.raises(DoesNotFit) as short:
+        decide(encoders, keys, 5, 64)
+    assert short.value.needed == 65
+    tight = smallest(encoders, keys[:1], short.value.needed)
+    assert tight.budgets == {keys[0]: 30, keys[1]: 0}

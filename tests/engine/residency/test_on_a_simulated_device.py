@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from sfumato.settings import Settings
 from sfumato_engine.model_manager import WORKSPACE_KEY, ModelManager
 from sfumato_engine.residency.residency import Residency
 
+from ...tiny_models.files import write_parts, write_transformer
+from ...tiny_models.flux import TinyFlux
+
 MB = 1_000_000
 LORA = "a red apple <lora:all_blue:1>"
 
@@ -28,8 +32,9 @@ LORA = "a red apple <lora:all_blue:1>"
 class Bench:
     """A studio on a simulated device, and what was measured of its last request."""
 
-    def __init__(self, folder: Path, device: str, **engine: Any) -> None:
-        keys = {
+    def __init__(self, folder: Path, device: str, folders: Path | None = None, **engine: Any) -> None:
+        keys = {"general.model_folders": f'["{folders}"]'} if folders else {}
+        keys |= {
             "engine.device": device,
             "general.output_folder": str(folder),
             "general.data_folder": str(folder),
@@ -208,3 +213,59 @@ def test_what_rests_leaves_the_device_by_itself(bench: Any) -> None:
     one.draw()
     one.manager.idle.wait()
     assert one.held < 2 * MB
+
+
+def test_weights_stored_in_the_type_they_compute_in_count_where_they_lie(bench: Any, tmp_path: Path) -> None:
+    write_transformer(TinyFlux(), tmp_path / "diffusion_models" / "tiny.safetensors", torch.bfloat16)
+    write_parts(TinyFlux(), tmp_path, torch.bfloat16)
+    one = bench("2MB", folders=tmp_path)
+    one.draw(model="tiny", width=32, height=32)
+    assert one.held > 500_000
+    one.manager.free_device()
+    assert one.held < 100_000
+
+
+def test_a_plan_tells_that_not_even_the_norms_of_a_model_fit(bench: Any) -> None:
+    with pytest.raises(OutOfMemory, match="was loaded"):
+        bench("10KB").studio.run("memory_plan", GenerationRequest(prompt="a red apple"))
+
+
+def test_copies_that_adapters_made_give_way_to_a_larger_picture(bench: Any) -> None:
+    one = bench("75MB", vae_tiling="never")
+    one.draw(LORA)
+    assert one.held > 60 * MB
+    one.draw(LORA, width=272, height=272, steps=1)
+    assert not one.measured.retried
+
+
+def test_a_budget_holds_for_adapters_too(bench: Any) -> None:
+    one = bench("", memory_budget=20)
+    one.draw(LORA)
+    one.draw(LORA)
+    assert all(phase.peak <= 20 << 20 for phase in one.measured.phases)
+
+
+def test_forecasts_take_in_what_adapters_hold(bench: Any) -> None:
+    one = bench("42MB")
+    one.draw(LORA)
+    sampling = next(phase for phase in one.measured.phases if phase.phase == "sampling")
+    assert sampling.peak <= sampling.predicted
+
+
+def test_a_plan_that_is_asked_for_meanwhile_waits_and_changes_nothing(bench: Any) -> None:
+    one, plans = bench("100MB"), []
+
+    def plan() -> None:
+        plans.append(one.studio.run("memory_plan", GenerationRequest(prompt="a red apple", steps=3)))
+
+    asking = threading.Thread(target=plan)
+
+    def ask(event: Event) -> None:
+        if isinstance(event, StepCompleted) and not asking.ident:
+            asking.start()
+            asking.join(0.5)
+
+    one.draw(on_event=ask)
+    asking.join()
+    assert plans[0].fits
+    assert {phase.phase for phase in one.measured.phases} >= {"encoding", "sampling", "decoding"}

@@ -29,6 +29,7 @@ class PartState:
         resident: What is there now.
         passing: What weights take in passing while it computes, if it may have so many bytes on the device.
         turn: Parts with a lower one leave first.
+        can_stream: Whether it computes with weights that are not there; all of it must be there otherwise.
     """
 
     key: Key
@@ -38,6 +39,12 @@ class PartState:
     fixed: int = 0
     passing: Callable[[int], int] = field(default=lambda budget: 0, compare=False)
     turn: int = 0
+    can_stream: bool = True
+
+    @property
+    def least(self) -> int:
+        """With how little on the device it can compute."""
+        return self.fixed if self.can_stream else self.total
 
     @property
     def part(self) -> str:
@@ -93,11 +100,16 @@ def decide(parts: Sequence[PartState], used: Collection[Key], working: int, room
         return Decision(budgets, peak())
     for part in sorted(using, key=lambda part: -part.total):  # the largest gives way first
         whole = budgets[part.key]
-        budgets[part.key] = part.fixed
+        budgets[part.key] = part.least
         if peak() <= room:
-            budgets[part.key] = _most(part, whole, room - (peak() - _takes(part, part.fixed)))
+            budgets[part.key] = _most(part, whole, room - (peak() - _takes(part, part.least)))
             return Decision(budgets, peak())
     raise DoesNotFit(peak(), room)
+
+
+def smallest(parts: Sequence[PartState], used: Collection[Key], peak: int) -> Decision:
+    """As little there as can be."""
+    return Decision({part.key: part.least if part.key in used else part.fixed for part in parts}, peak)
 
 
 def _takes(part: PartState, budget: int) -> int:
@@ -106,7 +118,7 @@ def _takes(part: PartState, budget: int) -> int:
 
 def _most(part: PartState, whole: int, room: int) -> int:
     """The largest budget with which a part fits the room, what it takes in passing included."""
-    least, most = part.fixed, whole
+    least, most = part.least, whole
     while most - least > max(part.total // 256, 1):
         middle = (least + most) // 2
         if _takes(part, middle) <= room:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sfumato_engine.residency.decision import Decision, DoesNotFit, Key, PartState, decide, in_words
+from sfumato_engine.residency.decision import DoesNotFit, Key, PartState, decide, in_words, smallest
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def forecast(parts: Sequence[PartState], phases: Sequence[PlannedPhase], room: i
             decision = decide(states, phase.used, phase.working, room)
             plan = in_words(states, decision, phase.used)
         except DoesNotFit as short:
-            decision, plan = Decision({state.key: state.fixed for state in states}, short.needed), ""
+            decision, plan = smallest(states, phase.used, short.needed), ""
         states = [replace(state, resident=decision.budgets[state.key]) for state in states]
         told.append(ForecastPhase(phase.name, decision.peak, tuple(states), plan))
     return told

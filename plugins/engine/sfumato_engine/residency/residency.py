@@ -13,7 +13,7 @@ from sfumato.machine import MachineMemory
 from sfumato.models import LoadedModel
 from sfumato_engine.counting_allocator import CountingAllocator
 from sfumato_engine.memory_meter import meter_for
-from sfumato_engine.residency.decision import Decision, DoesNotFit, Key, PartState, decide, in_words
+from sfumato_engine.residency.decision import Decision, DoesNotFit, Key, PartState, decide, in_words, smallest
 from sfumato_engine.residency.phases import Phase, parts_in, turn_of
 from sfumato_engine.residency.telemetry import Telemetry
 from sfumato_networks.device_memory import device_memory
@@ -108,8 +108,11 @@ class Residency:
         if known:
             return
         for network in model.networks.values():
-            self._of(network).through(self._transfer, own_memory=self._allocator is not None)
+            placed = self._of(network)
+            placed.keep_numbers(self._numbers)
+            placed.through(self._transfer, own_memory=self._allocator is not None)
             if self._allocator is not None:
+                placed.place(0)  # what is mapped as it is computed with lies on the CPU alone
                 self._allocator.count(_fixed_tensors(network))
 
     def keep_only(self, models: Sequence[LoadedModel]) -> None:
@@ -154,8 +157,9 @@ class Residency:
         """Bytes that the work of a phase could have, with everything gone that it does not use."""
         states = self.states()
         used = self._used(states, phase, [model])
-        passing = max((state.passing(state.fixed) for state in states if state.key in used), default=0)
-        return self.room() - sum(state.fixed for state in states) - passing
+        passing = max((state.passing(state.least) for state in states if state.key in used), default=0)
+        held = sum(state.least if state.key in used else state.fixed for state in states)
+        return self.room() - held - passing
 
     def enter(self, phase: Phase, models: Sequence[LoadedModel], working: int) -> None:
         """Place what a phase computes with, and make room for its work.
@@ -172,14 +176,13 @@ class Residency:
         try:
             decision = decide(states, used, working, room)
         except DoesNotFit as short:
-            decision = Decision({state.key: state.fixed for state in states}, short.needed)
-        if self.telemetry is not None:
-            others = self.telemetry.held() - sum(state.resident for state in states)
-            self.telemetry.foretell(decision.peak + max(others, 0))
-        self._numbers.limit = min(self.limits.keep_numbers, max(room - decision.peak, 0) // 2)
+            decision = smallest(states, used, short.needed)
+        self._numbers.limit_to(min(self.limits.keep_numbers, max(room - decision.peak, 0) // 2))
         self._carry_out(states, decision)
+        self._rest_all_but(used)
         if self.telemetry is not None:
             self.telemetry.placed()
+            self.telemetry.foretell(decision.peak + self._others() + self._numbers.used)
         told = in_words(states, decision, used)
         if told != "whole":
             self.plan[phase] = told
@@ -198,8 +201,14 @@ class Residency:
             self._release(model)
             for network in model.networks.values():
                 self._of(network).place(0)
-        if torch.device(self.device).type == "cuda":
-            torch.cuda.empty_cache()
+        kind = torch.device(self.device).type
+        if kind != "cpu":  # torch keeps freed memory, where no other program has it
+            getattr(torch, kind).empty_cache()
+
+    def release_adapters(self) -> None:
+        """Copies that adapters have made of weights are taken back; they are put in force again when used."""
+        for model in self._models:
+            self._release(model)
 
     def tighten(self) -> None:
         """The memory has run out: all leaves, and from now on less is taken for free."""
@@ -208,13 +217,25 @@ class Residency:
 
     def room(self) -> int:
         """Bytes that weights and work may take together."""
-        resident = sum(self._of(network).resident for model in self._models for network in _networks(model))
-        room = self.memory().available + resident
+        room = self.memory().available + self._resident() + self._numbers.used  # these give way
         if torch.device(self.device).type != "cpu":
             room -= self.limits.reserve
         if self.limits.budget:
-            room = min(room, self.limits.budget)
+            room = min(room, self.limits.budget - (self._others() if self._is_apart else 0))
         return int(room * TIGHTER**self.tightened)
+
+    @property
+    def _is_apart(self) -> bool:
+        """Whether all that this process holds on the device is there for its models' sake."""
+        return self._allocator is not None or torch.device(self.device).type != "cpu"
+
+    def _others(self) -> int:
+        """Bytes that this process holds on the device beside weights: encoded prompts, adapters."""
+        held = self.telemetry.held() if self.telemetry is not None else 0
+        return max(held - self._resident() - self._numbers.used, 0)
+
+    def _resident(self) -> int:
+        return sum(self._of(network).resident for model in self._models for network in _networks(model))
 
     def memory(self) -> MachineMemory:
         """What is free of the device, and what it has."""
@@ -238,9 +259,13 @@ class Residency:
             self._release(self._models[number])
         goes_first = sorted(moving, key=lambda key: decision.budgets[key] - self._network(key).resident)
         for key in goes_first:
-            placed = self._network(key)
-            placed.keep_numbers(self._numbers if self.limits.keep_numbers else None)
-            placed.place(decision.budgets[key])
+            self._network(key).place(decision.budgets[key])
+
+    def _rest_all_but(self, used: Collection[Key]) -> None:
+        for number, model in enumerate(self._models):
+            for kind, network in model.networks.items():
+                if (number, kind) not in used:
+                    self._of(network).rest()
 
     def states(self) -> list[PartState]:
         """All parts of all loaded models."""
@@ -262,6 +287,7 @@ class Residency:
             fixed=placed.fixed_bytes,
             passing=placed.passing,
             turn=turn,
+            can_stream=placed.can_stream,
         )
 
     def _used(

@@ -27,7 +27,7 @@ class Slot:
         home: As it was read: a tensor in a mapped file, or a `WeightTensor` of one.
         dtype: What is computed in.
         is_resident: Whether it lies on the device; None before it was placed at all.
-        streamed: What it is while it is streamed, the same each time: the stream knows its place in the order.
+        streamed: What it is while it is streamed, the same each time: the stream knows its place by it.
     """
 
     module: nn.Module
