@@ -129,7 +129,7 @@ class NativeKernels:
         (rows, columns), layout = shape, block_type(type_name)
         if columns % layout.block_size or x.device.type != "cpu" or not _fit(packed):
             return False
-        if layout.bytes_of(rows * columns) != packed.nbytes or (inputs, *out.shape) != (
+        if layout.size_bytes(rows * columns) != packed.nbytes or (inputs, *out.shape) != (
             columns,
             tokens,
             rows,

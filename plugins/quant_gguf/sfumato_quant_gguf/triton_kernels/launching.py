@@ -9,7 +9,8 @@ import torch
 import triton
 from torch import Tensor
 
-from sfumato_quant_gguf.blocks.layout import BlockType, block_type
+from sfumato_quant_gguf.blocks.layout import block_type
+from sfumato_quant_gguf.tensor_types import TensorType
 from sfumato_quant_gguf.triton_kernels.decoding import GROUP_SIZES
 from sfumato_quant_gguf.triton_kernels.kernels import (
     TILE,
@@ -88,7 +89,7 @@ class TritonKernels:
         kind = block_type(type_name)
         if inputs % kind.block_size:
             return False
-        if packed.numel() != kind.bytes_of(outputs * inputs) or out.numel() != tokens * outputs:
+        if packed.numel() != kind.size_bytes(outputs * inputs) or out.numel() != tokens * outputs:
             raise ValueError(
                 f"{packed.numel()} bytes of {type_name} as {outputs} x {inputs} do not turn {list(x.shape)} "
                 f"into {list(out.shape)}"
@@ -112,7 +113,7 @@ def _computable(out: Tensor, device: torch.device) -> bool:
     return out.device == device and out.dtype in _NUMBERS and out.is_contiguous() and out.numel() > 0
 
 
-def _options(kind: BlockType) -> dict[str, object]:
+def _options(kind: TensorType) -> dict[str, object]:
     """What a kernel has to know of a type of blocks when it is compiled."""
     group_size = GROUP_SIZES[kind.name]
     return {
