@@ -20,9 +20,7 @@ def check_bitsandbytes(studio: Studio) -> list[CheckResult]:
     from sfumato_quant_bnb.installed_library import GET, bitsandbytes
 
     if find_spec("bitsandbytes") is None:
-        detail = (
-            "not installed: NF4 and FP4 files are read without it, more slowly on a GPU, and none is made"
-        )
+        detail = "not installed: NF4 and FP4 files are read without it, more slowly, and none is made"
         return [CheckResult(label=_LABEL, detail=detail, hint=f"To have it: {GET}")]
     library = bitsandbytes()
     if library is None:
