@@ -5,6 +5,7 @@ Linear layers whose rows are whole blocks are quantised, all else is bfloat16, i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ _BLOCKS: Mapping[str, tuple[int, int, tuple[int, ...]]] = {
 }
 """Numbers and bytes of a block, and where its float16 scales lie."""
 _LARGEST_BLOCK = 256
+_ROWS_PACKED = 64
 
 
 def random_numbers(shape: tuple[int, ...], device: str) -> Tensor:
@@ -56,17 +58,20 @@ def _is_quantised(layer: nn.Linear) -> bool:
 def _our_weight(form: str, layer: nn.Linear, device: str) -> Tensor:
     from sfumato_networks.stored.plain import PlainWeight
     from sfumato_networks.stored.tensor import WeightTensor
-    from sfumato_quant_bnb.four_bit import Nf4
+    from sfumato_quant_bnb.four_bit_weight import Blocks, FourBitWeight
     from sfumato_quant_gguf.weight import GgufWeight
 
     shape = layer.out_features, layer.in_features
     if form in GGUF:
         packed = random_blocks(form, *shape, device).flatten()
         return WeightTensor(GgufWeight(packed, form, shape), COMPUTED)
+    if form == "NF4":
+        packed, scales = _nf4(layer, device)
+        return WeightTensor(FourBitWeight(packed.flatten(), [scales], Blocks("nf4"), shape), COMPUTED)
     plain = random_numbers(shape, device)
     if form == "fp8":
         return WeightTensor(PlainWeight(plain.to(torch.float8_e4m3fn)), COMPUTED)
-    return Nf4().pack(plain, device) if form == "NF4" else plain
+    return plain
 
 
 def peer_network(form: str, config: FluxConfig, device: str) -> nn.Module:
@@ -112,8 +117,8 @@ def _peer_gguf(form: str) -> Callable[[nn.Linear, str], nn.Module]:
 def _peer_nf4(layer: nn.Linear, device: str) -> nn.Module:
     import bitsandbytes
 
-    library: Any = bitsandbytes.nn
-    made: nn.Module = library.Linear4bit(
+    library: Any = bitsandbytes
+    made: nn.Module = library.nn.Linear4bit(
         layer.in_features,
         layer.out_features,
         layer.bias is not None,
@@ -121,9 +126,35 @@ def _peer_nf4(layer: nn.Linear, device: str) -> nn.Module:
         quant_type="nf4",
         device="meta",
     )
-    plain = random_numbers((layer.out_features, layer.in_features), device)
-    made.weight = library.Params4bit(plain, requires_grad=False, quant_type="nf4").to(device)
+    packed, scales = _nf4(layer, device)
+    made.quant_state = library.functional.QuantState(
+        absmax=scales,
+        shape=torch.Size((layer.out_features, layer.in_features)),
+        code=library.functional.get_4bit_type("nf4", device=device),
+        blocksize=64,
+        quant_type="nf4",
+        dtype=COMPUTED,
+    )
+    made.weight = library.nn.Params4bit(
+        packed,
+        requires_grad=False,
+        quant_state=made.quant_state,
+        quant_type="nf4",
+        bnb_quantized=True,
+        module=made,
+    )
     return made
+
+
+def _nf4(layer: nn.Linear, device: str) -> tuple[Tensor, Tensor]:
+    """A weight in bitsandbytes' blocks of 64, and their scales: a few rows many times, as packing is slow."""
+    import bitsandbytes.functional as library
+
+    rows = math.gcd(layer.out_features, _ROWS_PACKED)
+    numbers = random_numbers((rows, layer.in_features), device)
+    packed, state = library.quantize_4bit(numbers, blocksize=64, quant_type="nf4")
+    times = layer.out_features // rows
+    return packed.repeat(times, 1), state.absmax.repeat(times)
 
 
 def _filled(network: nn.Module, device: str) -> nn.Module:

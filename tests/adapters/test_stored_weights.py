@@ -18,6 +18,9 @@ from sfumato_networks.stored.plain import PlainWeight
 from sfumato_networks.stored.stacked import StackedWeight
 from sfumato_networks.stored.tensor import WeightTensor
 from sfumato_networks.stored.transfer import PlainTransfer
+from sfumato_quant_bnb.four_bit import Nf4
+from sfumato_quant_gguf.quantisers.quantise import quantise
+from sfumato_quant_gguf.weight import GgufWeight
 
 from .adapter_files import random
 from .conftest import Workbench, load_flux
@@ -38,7 +41,28 @@ def halves(weight: Tensor) -> WeightTensor:
     return WeightTensor(StackedWeight(parts), weight.dtype)
 
 
-FORMS: Mapping[str, Callable[[Tensor], WeightTensor]] = {"fp8": fp8, "halves": halves}
+def gguf(type_name: str) -> Callable[[Tensor], WeightTensor]:
+    def made(weight: Tensor) -> WeightTensor:
+        packed = quantise(weight.detach().float(), type_name)
+        return WeightTensor(GgufWeight(packed, type_name, weight.shape), weight.dtype)
+
+    return made
+
+
+def nf4(weight: Tensor) -> WeightTensor:
+    pytest.importorskip("bitsandbytes")
+    found = Nf4().pack(weight.detach(), "cpu")
+    assert isinstance(found, WeightTensor)
+    return found
+
+
+FORMS: Mapping[str, Callable[[Tensor], WeightTensor]] = {
+    "fp8": fp8,
+    "halves": halves,
+    "Q8_0": gguf("Q8_0"),
+    "Q4_0": gguf("Q4_0"),
+    "NF4": nf4,
+}
 
 
 def frozen(weight: Tensor) -> nn.Parameter:
@@ -81,14 +105,17 @@ def plain(stored: Workbench, flux_folder: Path) -> Workbench:
 @pytest.mark.parametrize(
     "changes",
     [
-        [product(20, 12), product(20, 12, rank=5, seed=2)],
-        [product(6, 12, rows=(4, 10)), product(5, 12, seed=2, rows=(12, 17))],
+        [product(20, 64), product(20, 64, rank=5, seed=2)],
+        [product(6, 64, rows=(4, 10)), product(5, 64, seed=2, rows=(12, 17))],
     ],
     ids=["two", "rows of a fused layer"],
 )
+@pytest.mark.parametrize("tokens", [1, 20])
 @torch.no_grad()
-def test_a_linear_layer_gives_what_its_merged_weight_would(form: str, changes: list[Product]) -> None:
-    layer, x, strengths = nn.Linear(12, 20), normal(2, 5, 12, seed=9), [0.8, -0.5]
+def test_a_linear_layer_gives_what_its_merged_weight_would(
+    form: str, changes: list[Product], tokens: int
+) -> None:
+    layer, x, strengths = nn.Linear(64, 20), normal(2, tokens, 64, seed=9), [0.8, -0.5]
     layer.weight = frozen(FORMS[form](layer.weight))
     assert isinstance(layer.weight, WeightTensor)
     expected = nn.functional.linear(
@@ -103,7 +130,7 @@ def test_a_linear_layer_gives_what_its_merged_weight_would(form: str, changes: l
 @pytest.mark.parametrize("form", FORMS)
 @torch.no_grad()
 def test_a_convolution_gives_what_its_merged_weight_would(form: str) -> None:
-    layer, x, change = nn.Conv2d(4, 6, 3, padding=1), normal(2, 4, 8, 8, seed=9), product(6, 36)
+    layer, x, change = nn.Conv2d(32, 6, 3, padding=1), normal(2, 32, 8, 8, seed=9), product(6, 288)
     layer.weight = frozen(FORMS[form](layer.weight))
     assert isinstance(layer.weight, WeightTensor)
     merged = summed(layer.weight.plain(), [change], [0.7])
