@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sfumato_networks.stored.tensor import WeightTensor
 from sfumato_quant_bnb.eight_bit import Int8
-from sfumato_quant_bnb.eight_bit_weight import EightBitWeight
+from sfumato_quant_bnb.eight_bit_weight import EightBitWeight, packed
 
 
 @pytest.fixture
@@ -70,3 +70,11 @@ def test_rows_embeddings_and_convolutions_are_those_of_plain_numbers(weight: Eig
 def test_an_output_of_zeros_stays_so() -> None:
     made = Int8().pack(torch.zeros(3, 64), "cpu")
     assert torch.equal(made.plain(), torch.zeros(3, 64))
+
+
+def test_a_large_weight_is_made_plain_in_parts_that_fit_together() -> None:
+    plain = torch.randn(2100, 1024, generator=torch.Generator().manual_seed(0))
+    weight = packed(plain)
+    expected = weight.packed * (weight.largest / 127).view(-1, 1)
+    assert torch.equal(weight.dequantised(torch.float32), expected)
+    assert torch.equal(weight.dequantised(torch.bfloat16), expected.bfloat16())
