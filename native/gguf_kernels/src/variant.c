@@ -43,19 +43,31 @@ static inline void round_to_bfloat16(const float *from, int count, uint16_t *out
     }
 }
 
-/* Adds the products of two rows' weights with some tokens' numbers: each number is read once for both rows, each
- * weight once for all tokens. `tokens` is known when this is compiled, so that sums stay in registers. */
-static inline __attribute__((always_inline)) void add_block(const float *first, const float *second, const float *x,
-                                                            int64_t stride, int count, int tokens, floats *sums) {
+/* Adds the products of two rows' tiles with some tokens' numbers: each number is read once for both rows, each
+ * weight made once for all tokens. `tokens` is known when this is compiled, so that sums stay in registers. */
+static inline __attribute__((always_inline)) void add_tiles(const tile *rows, int count, int group, int has_offsets,
+                                                            const float *x, int64_t stride, int tokens, floats *sums) {
     floats of_first[AT_ONCE], of_second[AT_ONCE];
     for (int token = 0; token < tokens; token++)
         of_first[token] = of_second[token] = all(0.0f);
-    for (int i = 0; i < count; i += LANES) {
-        floats weight = load(first + i), below = load(second + i);
-        for (int token = 0; token < tokens; token++) {
-            floats number = load(x + token * stride + i);
-            of_first[token] = multiply_add(weight, number, of_first[token]);
-            of_second[token] = multiply_add(below, number, of_second[token]);
+    for (int g = 0; g < count / group; g++) {
+        floats scale = all(rows[0].scales[g]), scale_below = all(rows[1].scales[g]);
+        floats offset = all(has_offsets ? -rows[0].offsets[g] : 0.0f);
+        floats offset_below = all(has_offsets ? -rows[1].offsets[g] : 0.0f);
+        for (int i = g * group; i < (g + 1) * group; i += LANES) {
+            floats weight = from_codes(rows[0].codes + i), below = from_codes(rows[1].codes + i);
+            if (has_offsets) {
+                weight = multiply_add(weight, scale, offset);
+                below = multiply_add(below, scale_below, offset_below);
+            } else {
+                weight = weight * scale;
+                below = below * scale_below;
+            }
+            for (int token = 0; token < tokens; token++) {
+                floats number = load(x + token * stride + i);
+                of_first[token] = multiply_add(weight, number, of_first[token]);
+                of_second[token] = multiply_add(below, number, of_second[token]);
+            }
         }
     }
     for (int token = 0; token < tokens; token++) {
@@ -64,16 +76,19 @@ static inline __attribute__((always_inline)) void add_block(const float *first, 
     }
 }
 
-static inline void add_products(const float *first, const float *second, const float *x, int64_t stride, int count,
-                                int tokens, floats *sums) {
-    for (; tokens >= AT_ONCE; tokens -= AT_ONCE, x += AT_ONCE * stride, sums += AT_ONCE)
-        add_block(first, second, x, stride, count, AT_ONCE, sums);
-    if (tokens == 3)
-        add_block(first, second, x, stride, count, 3, sums);
-    if (tokens == 2)
-        add_block(first, second, x, stride, count, 2, sums);
-    if (tokens == 1)
-        add_block(first, second, x, stride, count, 1, sums);
+static inline __attribute__((always_inline)) void add_products(const tile *rows, int count, int group, int has_offsets,
+                                                               const float *x, int64_t stride, int tokens,
+                                                               floats *sums) {
+    for (; tokens > AT_ONCE; tokens -= AT_ONCE, x += AT_ONCE * stride, sums += AT_ONCE)
+        add_tiles(rows, count, group, has_offsets, x, stride, AT_ONCE, sums);
+    if (tokens == 4)
+        add_tiles(rows, count, group, has_offsets, x, stride, 4, sums);
+    else if (tokens == 3)
+        add_tiles(rows, count, group, has_offsets, x, stride, 3, sums);
+    else if (tokens == 2)
+        add_tiles(rows, count, group, has_offsets, x, stride, 2, sums);
+    else
+        add_tiles(rows, count, group, has_offsets, x, stride, 1, sums);
 }
 
 /* Adds the products of a tile's weights with one token's numbers: each group's codes are summed before they are
@@ -147,17 +162,17 @@ static inline __attribute__((always_inline)) floats add_tile(const tile *from, i
     }                                                                                                         \
     static void rows_##name(const uint8_t *first, const uint8_t *second, int64_t count, const float *x, int64_t stride,\
                             int tokens, floats *sums) {                                                               \
-        _Alignas(64) float weights[2][TILE];                                                                          \
-        for (int64_t at = 0; at < count; at += TILE, first += TILE / block * bytes, second += TILE / block * bytes) { \
-            if (at + TILE <= count) {                                                                                 \
-                tile_##name(first, TILE, weights[0]);                                                                 \
-                tile_##name(second, TILE, weights[1]);                                                                \
-                add_products(weights[0], weights[1], x + at, stride, TILE, tokens, sums);                             \
-            } else {                                                                                                  \
-                tile_##name(first, (int)(count - at), weights[0]);                                                    \
-                tile_##name(second, (int)(count - at), weights[1]);                                                   \
-                add_products(weights[0], weights[1], x + at, stride, (int)(count - at), tokens, sums);                \
-            }                                                                                                         \
+        tile rows[2];                                                                                                 \
+        int64_t at = 0;                                                                                               \
+        for (; at + TILE <= count; at += TILE, first += TILE / block * bytes, second += TILE / block * bytes) {       \
+            codes_##name(first, TILE, rows);                                                                          \
+            codes_##name(second, TILE, rows + 1);                                                                     \
+            add_products(rows, TILE, group, has_offsets, x + at, stride, tokens, sums);                               \
+        }                                                                                                             \
+        if (at < count) {                                                                                             \
+            codes_##name(first, (int)(count - at), rows);                                                             \
+            codes_##name(second, (int)(count - at), rows + 1);                                                        \
+            add_products(rows, (int)(count - at), group, has_offsets, x + at, stride, tokens, sums);                  \
         }                                                                                                             \
     }
 
