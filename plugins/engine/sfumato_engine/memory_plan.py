@@ -115,9 +115,14 @@ def _phases(
     from sfumato_engine.fingerprint import prompts_of
     from sfumato_engine.memory import decoding_memory, encoding_memory, sampling_memory
     from sfumato_engine.residency.forecast import PlannedPhase
+    from sfumato_engine.tiled_autoencoder import tiles_wanted
 
     settings = context.settings.engine
     passes = list(zip(resolved.passes, models, strict=True))
+    if resolved.request.img2img:
+        model, size = models[0], (*resolved.size, 1)
+        used = residency.used("decoding", [model])
+        yield PlannedPhase("encoding", used, decoding_memory(model, settings, size))
     for one, model in passes:
         yield PlannedPhase("encoding", residency.used("encoding", [model]), encoding_memory(model, one))
     for one, model in passes:
@@ -126,9 +131,10 @@ def _phases(
         yield PlannedPhase("sampling", residency.used("sampling", [model]), working)
     one, model = passes[-1]
     size = (*one.size, one.request.batch_size)
-    yield PlannedPhase(
-        "decoding", residency.used("decoding", [model]), decoding_memory(model, settings, size)
-    )
+    whole = decoding_memory(model, settings.model_copy(update={"vae_tiling": "never"}), size)
+    in_parts = tiles_wanted(settings.vae_tiling, whole, residency.spare("decoding", model))
+    working = decoding_memory(model, settings, size) if in_parts else whole
+    yield PlannedPhase("decoding", residency.used("decoding", [model]), working)
 
 
 def _notes(resolved: ResolvedRequest, quantisation: str) -> Iterator[str]:

@@ -175,6 +175,8 @@ class Preparation:
         model = kept.model
         resolved = fitted(resolved, model)
         shape = latent_shape(resolved, model)
+        if resolved.request.img2img:
+            self._residency.begin("encoding")
         with wrapped_around([model], wanted=resolved.request.tiling):
             start = start_from(resolved.request, model, resolved.size, self._context)
         view = start.view if start else view_of_nothing(resolved.size)

@@ -17,7 +17,7 @@ from sfumato import Studio
 from sfumato.errors import BadInput, OutOfMemory
 from sfumato.events import Event, StepCompleted, WorkMeasured
 from sfumato.records import GenerationResult
-from sfumato.request import GenerationRequest
+from sfumato.request import GenerationRequest, Img2Img
 from sfumato.settings import Settings
 from sfumato_engine.model_manager import WORKSPACE_KEY, ModelManager
 from sfumato_engine.residency.residency import Residency
@@ -269,3 +269,15 @@ def test_a_plan_that_is_asked_for_meanwhile_waits_and_changes_nothing(bench: Any
     asking.join()
     assert plans[0].fits
     assert {phase.phase for phase in one.measured.phases} >= {"encoding", "sampling", "decoding"}
+
+
+def test_a_plan_tells_what_encoding_a_picture_takes(bench: Any, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    one = bench("60MB")
+    request = GenerationRequest(prompt="a", steps=3, seed=1, img2img=Img2Img(image=tmp_path / "red.png"))
+    plan = one.studio.run("memory_plan", request)
+    one.draw("a", img2img=request.img2img)
+    (measured,) = (phase for phase in one.measured.phases if phase.phase == "encoding")
+    foretold = max(phase.predicted for phase in plan.phases if phase.phase == "encoding")
+    assert measured.peak <= foretold * 1.05
+    assert measured.peak <= measured.predicted * 1.05
