@@ -33,8 +33,8 @@ class CompilingBuildHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel":
             return
-        folder = tempfile.mkdtemp(prefix="gguf-kernels-")
-        library = Path(folder) / f"kernels{'.dll' if os.name == 'nt' else '.so'}"
+        self._folder = tempfile.TemporaryDirectory(prefix="gguf-kernels-")  # until the wheel is made
+        library = Path(self._folder.name) / f"kernels{'.dll' if os.name == 'nt' else '.so'}"
         compile_library(Path(self.root) / "src", library)
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform_tag()}"
@@ -57,7 +57,9 @@ def compile_library(sources: Path, library: Path) -> None:
         running.append(subprocess.Popen([*command, "-o", str(made)]))
         objects.append(str(made))
     for process in running:
-        if process.wait():
+        process.wait()
+    for process in running:
+        if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, process.args)
     subprocess.run(
         [*compiler, *FLAGS, "-shared", "-o", str(library), str(sources / "library.c"), *objects], check=True

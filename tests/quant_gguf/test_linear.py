@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from types import ModuleType
+
 import gguf
 import numpy as np
 import pytest
@@ -142,3 +146,26 @@ def test_parts_of_blocks_and_places_that_do_not_fit_are_refused(kernels: Kernels
     for out in (torch.empty(127), torch.empty(128, dtype=torch.float64)):
         with pytest.raises(ValueError, match="fit"):
             dequantise_by(kernels, stored.packed, "Q8_0", torch.float32, out)
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 20])
+def test_torch_s_defaults_for_new_tensors_change_nothing(kernels: Kernels | None, tokens: int) -> None:
+    weight, plain = weight_and_numbers("Q8_0", 37, 512)
+    x = torch.randn(tokens, 512).bfloat16()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        found = linear_by(kernels, weight, x, None)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert_close(found, F.linear(x.double(), plain.double()))
+
+
+def test_a_library_that_is_not_these_kernels_is_told_and_left_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after an update of the plugin alone: the kernels that are installed lack a function."""
+    installed = ModuleType("sfumato_gguf_kernels")
+    monkeypatch.setattr(installed, "LIBRARY", Path(torch._C.__file__), raising=False)
+    monkeypatch.setitem(sys.modules, installed.__name__, installed)
+    assert native_kernels.__wrapped__() is None
+    assert "of another version" in caplog.text

@@ -1,4 +1,7 @@
-/* The face of the library: plain C functions, each handed on to the variant for the processor at hand. */
+/* The face of the library: plain C functions, each handed on to the variant for the processor at hand.
+ *
+ * One whose arguments or results change gets another name: by that its caller sees that a library is too old.
+ */
 #include "kernels.h"
 
 #if defined(_WIN32)
@@ -17,7 +20,9 @@ static const kernels *variant(int number) {
                    ? kernels_avx512()
                    : 0;
     if (number == 1)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c") ? kernels_avx2() : 0;
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")
+                   ? kernels_avx2()
+                   : 0;
 #endif
     return number == 0 ? kernels_baseline() : 0;
 }

@@ -45,7 +45,7 @@ class NativeKernels:
         variant: 0 for code that every processor runs, 1 for AVX2, 2 for AVX-512; by default the best.
 
     Raises:
-        OSError: it is not a library of this platform.
+        OSError: it is not a library of this platform, or of another version of the kernels.
     """
 
     def __init__(self, library: Path, variant: int | None = None) -> None:
@@ -57,7 +57,8 @@ class NativeKernels:
             "sfumato_gguf_linear",
             [_INT, _INT, _POINTER, _SIZE, _SIZE, _POINTER, *4 * [_SIZE], _POINTER],
         )
-        self.variant: int = self._library.sfumato_gguf_best_variant() if variant is None else variant
+        best = self._function("sfumato_gguf_best_variant", [])
+        self.variant: int = best() if variant is None else variant
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._pool_owner = 0, 0  # process, and threads
@@ -84,15 +85,14 @@ class NativeKernels:
         blocks = out.numel() // layout.block_size
         if blocks * layout.block_size != out.numel() or blocks * layout.block_bytes != packed.nbytes:
             raise ValueError(f"{packed.nbytes} bytes of {type_name} are not {out.numel()} weights")
-        source, target = packed.data_ptr(), out.data_ptr()
 
         def part(first: int, last: int) -> None:
             function(
                 self.variant,
                 number,
-                source + first * layout.block_bytes,
+                packed.data_ptr() + first * layout.block_bytes,
                 (last - first) * layout.block_size,
-                target + first * layout.block_size * out.itemsize,
+                out.data_ptr() + first * layout.block_size * out.itemsize,
             )
 
         self._share(part, blocks, layout.block_size)
@@ -139,7 +139,7 @@ class NativeKernels:
                 f"{list(x.shape)} into {list(out.shape)}"
             )
         numbers = _spread(x.detach())
-        sums = out if out.dtype == torch.float32 and _fit(out) else torch.empty(tokens, rows)
+        sums = out if out.dtype == torch.float32 and _fit(out) else _float32(tokens, rows)
 
         def part(first: int, last: int) -> None:
             self._linear(
@@ -155,12 +155,17 @@ class NativeKernels:
         return True
 
     def _function(self, name: str, arguments: Sequence[type]) -> Callable[..., int]:
-        function: Callable[..., int] = getattr(self._library, name)
+        function: Callable[..., int] | None = getattr(self._library, name, None)
+        if function is None:
+            raise OSError(f"{self._library._name} is of another version of the kernels: it has no {name}")
         function.argtypes, function.restype = list(arguments), _INT  # type: ignore[attr-defined]
         return function
 
     def _share(self, part: Callable[[int, int], None], items: int, item_weights: int) -> None:
-        """Call `part` for ranges of the items, on as many threads as torch uses and the work is worth."""
+        """Call `part` for ranges of the items, on as many threads as torch uses and the work is worth.
+
+        `part` has to hold the tensors that it works on: when the caller is interrupted, threads go on.
+        """
         threads = min(torch.get_num_threads(), items * item_weights // _LEAST_WEIGHTS_OF_THREAD, items)
         if threads <= 1:
             part(0, items)
@@ -188,8 +193,13 @@ def _spread(x: Tensor) -> Tensor:
     few places of a processor's first-level cache.
     """
     tokens, inputs = x.shape
-    room = torch.empty(tokens, inputs + (272 - inputs) % 1024)
+    room = _float32(tokens, inputs + (272 - inputs) % 1024)
     return room[:, :inputs].copy_(x)
+
+
+def _float32(rows: int, columns: int) -> Tensor:
+    """Memory for the kernels, whatever torch's defaults for new tensors are."""
+    return torch.empty(rows, columns, dtype=torch.float32, device="cpu")
 
 
 def _fit(tensor: Tensor) -> bool:
@@ -201,11 +211,15 @@ def native_kernels() -> NativeKernels | None:
     """The kernels, if the distribution is installed and runs here."""
     try:
         library = importlib.import_module("sfumato_gguf_kernels").LIBRARY
-        if library is None:
-            raise ImportError("sfumato_gguf_kernels has no library for this platform")
-        kernels = NativeKernels(library)
-    except (ImportError, OSError) as error:
+    except ImportError as error:
         _log.debug("GGUF weights are computed with by torch alone: %s", error)
+        return None
+    try:
+        if library is None:
+            raise OSError("sfumato-gguf-kernels has no library for this platform")
+        kernels = NativeKernels(library)
+    except OSError as error:
+        _log.warning("GGUF weights are computed with by torch alone, slower: %s. Install it anew.", error)
         return None
     _log.debug("GGUF weights are computed with by compiled kernels: %s", _VARIANTS[kernels.variant])
     return kernels
