@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from sfumato.events import CancelToken
 from sfumato.library import ModelLibrary
 from sfumato_quant_gguf.writing.presets import FUSED, block_of, role_of
 from sfumato_quant_gguf.writing.quantising import Quantising, prepare
+from sfumato_quant_gguf.writing.workers import workers
+from sfumato_quant_gguf.writing.writer import TILE
 
 from ..tiny_models import sd_folder
 from ..tiny_models.files import save, write_all_in_one, write_tokenizers, write_transformer
@@ -569,3 +572,41 @@ def test_a_file_name_that_is_no_unicode_is_no_obstacle(flux: Path, tmp_path: Pat
     written(model, "q8_0", tmp_path / "out.gguf")
     reader, _ = read(tmp_path / "out.gguf")
     assert reader.get_field("general.name").contents() == "?"
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_threads_work_at_several_tiles_and_write_them_in_order(tmp_path: Path) -> None:
+    """A matrix of four tiles; torch has as many threads afterwards as before."""
+    tiny = TinyFlux(heads=24, head_size=32, double_blocks=0, single_blocks=1)
+    model = write_transformer(tiny, tmp_path / "checkpoints" / "large.safetensors")
+    written(model, "q8_0", tmp_path / "out.gguf")
+    assert torch.get_num_threads() == 3
+    name = "single_blocks.0.linear1.weight"
+    source = tiny.transformer()[name]
+    assert source.numel() > 3 * TILE
+    _, tensors = read(tmp_path / "out.gguf")
+    assert np.array_equal(tensors[name].data, gguf.quants.quantize(source.numpy(), GGMLQuantizationType.Q8_0))
+
+
+def test_no_more_tiles_are_taken_than_are_worked_at_or_wait() -> None:
+    taken: list[int] = []
+    threads = torch.get_num_threads()
+
+    def things() -> Iterator[int]:
+        for thing in range(100):
+            taken.append(thing)
+            yield thing
+
+    with workers() as several:
+        results = several.in_order(lambda thing: 2 * thing, things())
+        assert next(results) == 0
+        assert len(taken) == 2 * threads
+        assert list(results) == list(range(2, 200, 2))

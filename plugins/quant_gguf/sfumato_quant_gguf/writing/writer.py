@@ -14,9 +14,10 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,6 +31,7 @@ from sfumato_quant_gguf.writing.encoding import Value, header_bytes, offsets
 from sfumato_quant_gguf.writing.journal import Journal, WrittenTensor
 from sfumato_quant_gguf.writing.planning import PlannedTensor
 from sfumato_quant_gguf.writing.verifying import crc_of, verify
+from sfumato_quant_gguf.writing.workers import Workers, workers
 
 TILE = 1 << 20
 """Numbers that are read, quantised and written at once."""
@@ -134,8 +136,8 @@ def write_gguf(
         task.check(force=force)
         journal = Journal(task.journal, task.key)
         try:
-            with _opened_part(task, journal, tell) as file:
-                _write_tensors(task, opened, file, journal, cancel or CancelToken(), on_progress)
+            with _opened_part(task, journal, tell) as file, workers() as several:
+                _write_tensors(task, opened, file, journal, several, cancel or CancelToken(), on_progress)
             verify(task.part, task.tensors, journal.written)
             task.part.replace(task.output)
             written = journal.written
@@ -195,6 +197,7 @@ def _write_tensors(
     opened: Mapping[str, Tensor],
     file: BinaryIO,
     journal: Journal,
+    workers: Workers,
     cancel: CancelToken,
     on_progress: Progress,
 ) -> None:
@@ -210,7 +213,7 @@ def _write_tensors(
             on_progress(before + numbers, tensor.name)
 
         cancel.check()
-        written = _write_tensor(tensor, opened[tensor.name], file, within)
+        written = _write_tensor(tensor, opened[tensor.name], file, workers, within)
         file.write(bytes(start + end - file.tell()))
         file.flush()
         journal.add(written)
@@ -219,7 +222,11 @@ def _write_tensors(
 
 
 def _write_tensor(
-    tensor: PlannedTensor, values: Tensor, file: BinaryIO, within: Callable[[int], None]
+    tensor: PlannedTensor,
+    values: Tensor,
+    file: BinaryIO,
+    workers: Workers,
+    within: Callable[[int], None],
 ) -> WrittenTensor:
     if values.shape != tensor.shape:
         raise CheckpointError(
@@ -227,20 +234,31 @@ def _write_tensor(
             hint="The file may have changed meanwhile: begin again.",
         )
     crc, error, squares, done = 0, 0.0, 0.0, 0
-    with torch.inference_mode():
-        for tile in tiles(values):
-            packed = quantise(tile, tensor.type_name)
-            off = as_read(packed, tensor.type_name) - tile
-            error += float(off.square_().sum(dtype=torch.float64))
-            squares += float(tile.square().sum(dtype=torch.float64))
-            if not error < float("inf"):
-                raise _not_finite(tensor, tile)
-            data: Any = packed.numpy()
-            crc = zlib.crc32(data, crc)
-            file.write(data)
-            done += tile.numel()
-            within(done)
+    for tile in workers.in_order(partial(_quantised, tensor), tiles(values)):
+        crc = zlib.crc32(tile.data, crc)
+        file.write(tile.data)
+        error, squares, done = error + tile.error, squares + tile.squares, done + tile.numbers
+        within(done)
     return WrittenTensor(tensor.name, tensor.type_name, done, tensor.size_bytes, crc, error, squares)
+
+
+class _Tile(NamedTuple):
+    """Bytes to write, the squared error, the sum of squares, and how many numbers they are of."""
+
+    data: Any
+    error: float
+    squares: float
+    numbers: int
+
+
+@torch.inference_mode()
+def _quantised(tensor: PlannedTensor, tile: Tensor) -> _Tile:
+    packed = quantise(tile, tensor.type_name)
+    off = as_read(packed, tensor.type_name) - tile
+    error = float(off.square_().sum(dtype=torch.float64))
+    if not error < float("inf"):
+        raise _not_finite(tensor, tile)
+    return _Tile(packed.numpy(), error, float(tile.square().sum(dtype=torch.float64)), tile.numel())
 
 
 def as_read(packed: Tensor, type_name: str) -> Tensor:
