@@ -103,3 +103,4 @@ def test_what_is_no_request_is_refused(sfumato: Sfumato, tmp_path: Path) -> None
         (tmp_path / name).write_text(text)
         outcome = sfumato("memory", "plan", str(tmp_path / name))
         assert outcome.code == 2, (name, outcome.err)
+    assert "There is no file" in sfumato("memory", "plan", str(tmp_path / "absent.png")).err

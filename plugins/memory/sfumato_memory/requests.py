@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sfumato.request import GenerationRequest
     from sfumato.studio import Studio
 
+FILES = (".toml", ".json", ".png", ".jpg", ".jpeg", ".webp", ".avif")
+"""Endings of a word that is no prompt."""
+
 
 def request_from(studio: Studio, source: str, fields: Mapping[str, Any]) -> GenerationRequest:
     """The request, with these fields in place of its own.
@@ -24,9 +27,13 @@ def request_from(studio: Studio, source: str, fields: Mapping[str, Any]) -> Gene
         source: A prompt, or the path of a file that is there.
 
     Raises:
-        BadInput: the file holds no request, or a field is unknown or out of range.
+        BadInput: there is no such file, the file holds no request, or a field is unknown or out of range.
     """
     path = Path(source).expanduser()
+    if not is_file(path) and path.suffix.lower() in FILES and len(source.split()) == 1:
+        raise BadInput(
+            f"There is no file '{path}'.", hint="A prompt is given in words, a request by its file."
+        )
     if not is_file(path):
         return build_request(source, dict(fields))
     given = {**_read(studio, path), **fields}
