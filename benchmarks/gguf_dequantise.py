@@ -39,7 +39,7 @@ def our_runners(weight: GgufWeight) -> dict[str, Callable[[], Any]]:
     buffer = torch.empty(weight.numel, dtype=dtype)
 
     def run(by: Any, out: torch.Tensor | None) -> Callable[[], Any]:
-        return lambda: dequantise_by(by, weight.packed, weight.type_name, dtype, out)
+        return lambda: dequantise_by(by, weight.packed, weight.type_name, dtype, out, weight.tiles)
 
     runners = {f"{OURS}, torch alone, kept buffer": run(None, buffer)}
     if kernels is not None:

@@ -1,6 +1,6 @@
 """A linear layer with its weight in GGUF's blocks, beside dense bfloat16, diffusers and bitsandbytes' NF4.
 
-    python -m benchmarks.gguf_linear [--rounds 7] [--shapes 3072x3072,12288x3072] [--tokens 1,64,1024]
+    python -m benchmarks.gguf_linear [--rounds 7] [--shapes 3072x3072,12288x3072] [--tokens 1,4,64,1024]
         [--types Q4_K,Q8_0,Q5_K,Q6_K] [--threads 1]
 
 Without bias, in bfloat16. 'dense' is `torch.nn.functional.linear` with plain weights, the limit for many
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--shapes", default="3072x3072,12288x3072", help="outputs x inputs")
-    parser.add_argument("--tokens", default="1,64,1024")
+    parser.add_argument("--tokens", default="1,4,64,1024")
     parser.add_argument("--types", default="Q4_K,Q8_0,Q5_K,Q6_K")
     options = parser.parse_args()
     pin_to_one_core(options.threads)

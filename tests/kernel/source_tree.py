@@ -134,8 +134,10 @@ def _packages() -> dict[str, list[str]]:
 
 
 def distributions_of(package: str) -> set[str]:
-    """Which distributions bring an import package; ours, of whose packages editable installs tell nothing, and
-    those that are not installed go by their names."""
+    """Which distributions bring an import package.
+
+    Ours, of whose packages editable installs tell nothing, and those that are not installed go by their names.
+    """
     if package == "sfumato":
         return {"sfumato-kernel"}
     if package.startswith("sfumato_"):
