@@ -136,7 +136,7 @@ def _packages() -> dict[str, list[str]]:
 def distributions_of(package: str) -> set[str]:
     """Which distributions bring an import package.
 
-    Ours, of whose packages editable installs tell nothing, and those that are not installed go by their names.
+    Ours, of whose packages editable installs tell nothing, and those that are not installed, go by name.
     """
     if package == "sfumato":
         return {"sfumato-kernel"}
