@@ -93,10 +93,10 @@ def write_gguf(tiny: sd.TinySD, folder: Path, type_name: str) -> Path:
         numbers = torch.Size(shape).numel()
         if len(shape) == 2 and shape[1] % block == 0:
             data = _repeated(packed, numbers // block * size).view(shape[0], -1)
-            writer.add_tensor(name, data.numpy(), raw_dtype=gguf.GGMLQuantizationType[type_name])
+            writer.add_tensor(UNET + name, data.numpy(), raw_dtype=gguf.GGMLQuantizationType[type_name])
         else:
             half = plain if len(shape) > 1 else plain.float()
-            writer.add_tensor(name, _repeated(half, numbers).view(shape).numpy())
+            writer.add_tensor(UNET + name, _repeated(half, numbers).view(shape).numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -139,14 +139,14 @@ def write_configs(tiny: sd.TinySD, folder: Path) -> Path:
 
 
 def write_loras(tiny: sd.TinySD, folder: Path, count: int = 2, rank: int = 16) -> list[Path]:
-    """LoRAs for all matrices of the UNet's transformers, in kohya's layout of LDM's names."""
+    """LoRAs for all matrices of the UNet's transformers, as kohya's trainer writes them for this family."""
     from safetensors.torch import save_file
 
     paths = []
     for number in range(count):
         generator, tensors = torch.Generator().manual_seed(number), {}
-        for name, shape in sd.expected_shapes(tiny.unet_config).items():
-            layer = name.removesuffix(".weight")
+        for name, tensor in _on_meta(tiny, sd.diffusers_unet).items():
+            layer, shape = name.removesuffix(".weight"), tensor.shape
             if len(shape) != 2 or "transformer_blocks" not in layer or layer == name:
                 continue
             stem = f"lora_unet_{layer.replace('.', '_')}"

@@ -230,11 +230,8 @@ class PeerModel:
 
     def read_word(self, file: Path, clock: Clock) -> None:
         with clock.phase("open"):
-            if (
-                self.pipeline.tokenizer.encode("smile")
-                and "smile" in self.pipeline.tokenizer.get_added_vocab()
-            ):
-                self.pipeline.unload_textual_inversion("smile")
+            if "smile" in self.pipeline.tokenizer.get_added_vocab():
+                self.pipeline.unload_textual_inversion()
             self.pipeline.load_textual_inversion(str(file), token="smile")
         with torch.inference_mode():
             with clock.phase("encode"):
