@@ -7,8 +7,9 @@ Every checkpoint is loaded in a process of its own that has loaded and run a tin
 before, so that neither imports nor first calls are measured. The phases, in seconds of wall time: 'open'
 (header, family, mapped tensors), 'read' (one byte of every page), 'build' (the networks and all but their
 large weights), 'convert' (large weights to the type that is computed in), 'place' (on the device), 'encode'
-(the prompt), 'first step'. Diffusers has no phases: its load is all 'build', and of GGUF it loads the UNet
-alone. Before 'cold' loads the pages of the files are dropped from the cache, as far as that goes.
+(the prompt), 'first step'; 'load' is all before 'encode'. Diffusers has no phases: its load is all 'build',
+and of GGUF it loads the UNet alone. Before 'cold' loads the pages of the files are dropped from the cache, as
+far as that goes. Two rounds take about five minutes.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import torch
 
 from benchmarks.reload_models import FORMATS, SIZES, Stored, write_configs, write_loras
 from benchmarks.reload_phases import (
+    LOADING,
     PHASES,
     Clock,
     OurAdapters,
@@ -170,21 +172,28 @@ def measured_apart(
 
 
 def add_rows(report: Report, title: str, runs: Mapping[str, Sequence[Figures]]) -> None:
-    """One row a runner: medians of each phase, the sum, and its share of the peer's."""
-    totals = {
-        runner: statistics.median(sum(one["wall"].values()) for one in found)
-        for runner, found in runs.items()
+    """One row a runner: medians of each phase and of their sums, and their shares of the peer's."""
+    wall = {runner: [one["wall"] for one in found] for runner, found in runs.items()}
+    sums = {
+        "load": {runner: _median_sum(found, LOADING) for runner, found in wall.items()},
+        "all": {runner: _median_sum(found, PHASES) for runner, found in wall.items()},
     }
     for runner, found in runs.items():
         row: dict[str, Cell] = {"case": title, "runner": runner}
         for phase in PHASES:
-            seconds = [one["wall"][phase] for one in found if phase in one["wall"]]
+            seconds = [one[phase] for one in wall[runner] if phase in one]
             row[phase] = round(statistics.median(seconds), 4) if seconds else ""
-        row["wall s"] = round(totals[runner], 4)
-        row["CPU s"] = round(statistics.median(sum(one["cpu"].values()) for one in found), 4)
-        if PEER in totals:
-            row["wall, peer = 1"] = round(totals[runner] / totals[PEER], 3)
+        for name, seconds_of in sums.items():
+            row[f"{name} s"] = round(seconds_of[runner], 4)
+        row["CPU s"] = round(_median_sum([one["cpu"] for one in found], PHASES), 4)
+        for name, seconds_of in sums.items():
+            if seconds_of.get(PEER):
+                row[f"{name}, peer = 1"] = round(seconds_of[runner] / seconds_of[PEER], 3)
         report.rows.append(row)
+
+
+def _median_sum(found: Sequence[Mapping[str, float]], phases: Sequence[str]) -> float:
+    return statistics.median(sum(one.get(phase, 0.0) for phase in phases) for one in found)
 
 
 def compare_format(report: Report, stored: Stored, configs: Path, options: argparse.Namespace) -> None:

@@ -20,7 +20,8 @@ from sfumato.tasks import TaskContext
 from sfumato_networks.stored.tensor import stored_form
 from sfumato_networks.stored.transfer import Arriving, Transfer
 
-PHASES = ("open", "read", "build", "convert", "place", "encode", "first step")
+LOADING = ("open", "read", "build", "convert", "place")
+PHASES = (*LOADING, "encode", "first step")
 PAGE = 4096
 PROMPT = "The blue one"
 LATENTS = (1, 4, 32, 32)

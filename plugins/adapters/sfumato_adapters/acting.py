@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -225,7 +226,7 @@ class ActingAdapters:
 def _compute_type(module: nn.Module, network: nn.Module) -> torch.dtype:
     """What a layer computes in: its weight's type, or the network's where that cannot be computed in."""
     own: Tensor | None = getattr(module, "weight", None)
-    for tensor in (own, *network.parameters()):
+    for tensor in chain((own,), network.parameters()):
         if tensor is not None and (is_mergeable(tensor) or isinstance(tensor, WeightTensor)):
             return tensor.dtype
     return torch.float32
