@@ -39,9 +39,14 @@ class Bench:
             "general.output_folder": str(folder),
             "general.data_folder": str(folder),
         }
-        keys |= {f"engine.{name}": str(value) for name, value in engine.items()}
-        self.studio = Studio(Settings.load(overrides=keys))
+        self.keys = keys | {f"engine.{name}": str(value) for name, value in engine.items()}
+        self.studio = Studio(Settings.load(overrides=self.keys))
         self.events: list[Event] = []
+
+    def settings_with(self, **engine: Any) -> Settings:
+        """The studio's settings but for these of the engine."""
+        changes = {f"engine.{name}": str(value) for name, value in engine.items()}
+        return Studio(Settings.load(overrides=self.keys | changes)).settings
 
     def draw(self, prompt: str = "a red apple", on_event: Any = None, **fields: Any) -> GenerationResult:
         def hear(event: Event) -> None:
@@ -180,21 +185,30 @@ def test_memory_that_runs_out_twice_is_an_error_that_keeps_pictures(bench: Any) 
     assert len(one.draw(count=2).images) == 2  # and the studio goes on
 
 
-def test_fifty_switches_of_models_loras_and_types_leave_memory_where_it_began(bench: Any) -> None:
-    one = bench("", keep_models=1, keep_conditioning=0)
+def test_fifty_switches_of_models_loras_and_types_leave_memory_where_it_began(
+    bench: Any, tmp_path: Path
+) -> None:
+    write_parts(TinyFlux(), tmp_path)
+    write_transformer(TinyFlux(), tmp_path / "diffusion_models" / "tiny.safetensors", torch.float16)
+    one = bench("", folders=tmp_path, keep_models=1, keep_conditioning=0)
+    packed = {name: one.settings_with(quantisation=name) for name in ("", "int8", "fp8_e4m3")}
 
     def switch(number: int) -> None:
-        prompt = LORA if number % 2 else "a red apple"
-        kind = ("auto", "bfloat16", "float32")[number % 3]
-        options = {"transformer_dtype": kind}
-        one.draw(prompt, model_options=options, steps=1)
+        one.studio.settings = packed[("", "int8", "fp8_e4m3")[number // 4 % 3]]
+        if number % 4 == 3:
+            one.draw("a cat", model="tiny", steps=1, width=32, height=32)
+        else:
+            kind = ("auto", "bfloat16")[number % 2]
+            one.draw(
+                LORA if number % 4 else "a red apple", model_options={"transformer_dtype": kind}, steps=1
+            )
 
-    for number in range(6):
+    for number in range(12):  # each once: what is learned in the first use is kept
         switch(number)
     began = one.held
-    for number in range(50):
+    for number in range(12, 62):
         switch(number)
-    switch(5)
+    switch(11)
     assert one.held <= began * 1.01
     assert len(one.manager.models) == 1
 
