@@ -90,7 +90,7 @@ def test_ten_thousand_pictures_are_never_in_the_document_at_once(page: Any) -> N
     assert bottom > 100_000
     for share in (0.3, 0.6, 0.999):
         page.evaluate(f"scrollTo(0, {bottom * share})")
-        page.wait_for_function("document.querySelectorAll('.tile.loaded').length > 10")
+        page.wait_for_function("() => document.querySelectorAll('.tile.loaded').length > 10")
         assert page.locator(".tile").count() <= MOST_TILES
     page.wait_for_selector("[role=option][aria-posinset='10000'][aria-label*='picture 0,']")
 
@@ -116,13 +116,13 @@ def test_pictures_that_stay_keep_their_tiles_when_one_goes_and_comes_back(page: 
     )
     page.keyboard.press("Delete")
     page.wait_for_selector(".toast")
-    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('9,999')")
+    page.wait_for_function("() => document.querySelector('#gallery-count').textContent.startsWith('9,999')")
     tiles = "[...document.querySelectorAll('.tile:not([hidden])')]"
     kept = f"{tiles}.filter((tile) => tile.dataset.before === tile.ariaLabel)"
     assert page.evaluate(f"{kept}.length") > 20
     assert page.evaluate(f"{kept}.every((tile) => tile.classList.contains('loaded'))")
     page.click(".toast button:has-text('Undo')")
-    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('10,000')")
+    page.wait_for_function("() => document.querySelector('#gallery-count').textContent.startsWith('10,000')")
 
 
 def test_new_pictures_come_by_themselves_and_wait_while_one_looks_further_down(
@@ -133,11 +133,11 @@ def test_new_pictures_come_by_themselves_and_wait_while_one_looks_further_down(
     new = [facts.model_copy(update={"modified": 1e6 + n}) for n, facts in enumerate(put)]
     index.forget([picture_id(facts.path) for facts in put])
     page.reload()
-    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('9,998')")
+    page.wait_for_function("() => document.querySelector('#gallery-count').textContent.startsWith('9,998')")
     page.wait_for_selector(".tile.loaded")
     index.put(new[:1])
     ended(studio)
-    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('9,999')")
+    page.wait_for_function("() => document.querySelector('#gallery-count').textContent.startsWith('9,999')")
     page.evaluate("scrollTo(0, 5000)")
     index.put(new[1:])
     ended(studio)
@@ -156,15 +156,15 @@ def ended(studio: Studio) -> None:
 
 def test_the_place_and_the_search_are_there_again_after_a_reload(page: Any) -> None:
     page.evaluate("scrollTo(0, 50000)")
-    page.wait_for_function("location.search.includes('at=')")
+    page.wait_for_function("() => location.search.includes('at=')")
     before = page.evaluate("scrollY")
     page.reload()
     page.wait_for_selector(".tile.loaded")
-    page.wait_for_function(f"Math.abs(scrollY - {before}) < 400")
+    page.wait_for_function(f"() => Math.abs(scrollY - {before}) < 400")
     page.fill("#gallery-q", "fox")
-    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('100 ')")
+    page.wait_for_function("() => document.querySelector('#gallery-count').textContent.startsWith('100 ')")
     page.go_back()
-    page.wait_for_function("document.querySelector('#gallery-count').textContent.startsWith('10,000')")
+    page.wait_for_function("() => document.querySelector('#gallery-count').textContent.startsWith('10,000')")
 
 
 def test_the_keyboard_alone_opens_selects_and_moves(page: Any) -> None:
@@ -177,13 +177,15 @@ def test_the_keyboard_alone_opens_selects_and_moves(page: Any) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("dialog.viewer[open]")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"document.querySelector('.viewer-place').textContent.startsWith('{place + 1} ')")
+    page.wait_for_function(
+        f"() => document.querySelector('.viewer-place').textContent.startsWith('{place + 1} ')"
+    )
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog.viewer:not([open])", state="attached")
     page.keyboard.press(" ")
     page.wait_for_selector("#gallery-selection:not([hidden])")
     page.keyboard.press("Shift+ArrowRight")
-    page.wait_for_function("document.querySelector('.selection-count').textContent.startsWith('2 ')")
+    page.wait_for_function("() => document.querySelector('.selection-count').textContent.startsWith('2 ')")
 
 
 @pytest.mark.parametrize("width", [1440, 390], ids=["desk", "phone"])
@@ -201,7 +203,9 @@ def test_viewer_and_selection_have_no_accessibility_violations(page: Any, width:
         page.keyboard.press("Escape")
         page.keyboard.press("Enter")
         page.wait_for_selector("dialog.viewer[open]")
-        page.wait_for_function("document.querySelector('.viewer-facts').textContent.includes('Created')")
+        page.wait_for_function(
+            "() => document.querySelector('.viewer-facts').textContent.includes('Created')"
+        )
         assert Axe().run(page).response["violations"] == []
         page.keyboard.press("Escape")
         page.wait_for_selector("dialog.viewer:not([open])", state="attached")

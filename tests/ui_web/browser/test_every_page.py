@@ -86,7 +86,7 @@ class Visit:
         self.problems.clear()
         self.page.emulate_media(color_scheme="light")
         self.page.goto(f"{self.url}/{name}", wait_until="load")
-        self.page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+        self.page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
         self.page.wait_for_timeout(150)
         return self.page
 

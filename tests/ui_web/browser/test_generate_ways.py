@@ -209,7 +209,7 @@ def test_a_picture_is_taken_along_to_the_page_that_enlarges(open_page: OpenPage)
     page.click("[data-action=enlarge]")
     chosen = page.locator("#upscale-sources img")
     expect(chosen).to_have_count(1, timeout=PATIENCE)
-    page.wait_for_function("document.querySelector('#upscale-sources img').naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('#upscale-sources img').naturalWidth > 0")
 
 
 def test_favourites_are_marked_and_deleted_pictures_stay_away_after_a_reload(

@@ -33,7 +33,7 @@ def test_a_picture_that_is_gone_leaves_a_quiet_sign_and_work_in_the_background_i
     pictures = page.locator(f'.history-job[data-id="{job.id}"] img')
     expect(pictures.nth(0)).to_have_attribute("title", "This picture was not kept.")
     expect(pictures.nth(1)).not_to_have_attribute("title", "This picture was not kept.")
-    page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth)")
+    page.wait_for_function("() => [...document.images].every(image => image.complete && image.naturalWidth)")
     kinds = page.locator(".history-job", has_text="Index")
     expect(kinds).to_have_count(0)
     page.get_by_label("Work in the background too").check()
