@@ -95,7 +95,9 @@ export class MemoryChart {
     }
     const path = (run) => run.map(([at, bytes], place) => `${place ? "L" : "M"}${this.x(at).toFixed(1)} ${this.y(bytes).toFixed(1)}`).join("");
     const area = (run) => `${path(run)}L${this.x(run.at(-1)[0]).toFixed(1)} ${this.y(0)}L${this.x(run[0][0]).toFixed(1)} ${this.y(0)}Z`;
-    const parts = runs.map((run) => svg("path", { class: `chart-line series-${index}`, d: run.length > 1 ? path(run) : `${path(run)}h2` }));
+    const parts = runs.map((run) => run.length > 1
+      ? svg("path", { class: `chart-line series-${index}`, d: path(run) })
+      : svg("path", { class: `chart-line chart-point series-${index}`, d: `${path(run)}h0.01` }));
     return one.filled ? [...runs.map((run) => svg("path", { class: `chart-area series-${index}`, d: area(run) })), ...parts] : parts;
   }
 
